@@ -19,6 +19,7 @@ from tests.e2e.registries import digest, maker
 from geosync.operating import deletions, sites
 from geosync.operating.admin_tokens import token_key
 from geosync.sync_registry.site.admin_access import NamedToken
+from geosync.sync_registry.site.findings import Dismissal
 
 # ── to act ──
 
@@ -83,6 +84,30 @@ def extras_adopt(run: Run) -> None:
         assert digest(registry, run.made.repository, "adopted") is not None
         assert "asks the primary and removes" in run("extras", "adopt", run.made.repository, "adopted")
         eventually(lambda: digest(registry, run.made.repository, "adopted") is None, what="the tag to be removed")
+
+
+@case("extras dismiss")
+def extras_dismiss(run: Run) -> None:
+    findings, name = run.geosync.deployed(run.site).sync_registry.findings, run.made.repository
+    with undone(lambda: findings.undismiss(name)):
+        said = run("extras", "dismiss", name, "--reason", "known to us")
+        assert f"What was found in {name} is listed no more" in " ".join(said.split())
+        found = findings.get(name)
+        assert found is not None
+        assert found.dismissed is not None
+        assert found.dismissed.reason == "known to us"
+
+
+@case("extras undismiss")
+def extras_undismiss(run: Run) -> None:
+    findings, name = run.geosync.deployed(run.site).sync_registry.findings, run.made.repository
+    found = findings.get(name)
+    assert found is not None
+    findings.dismiss(found, Dismissal(at=1, by="anna", reason="known to us"))
+    assert f"What was found in {name} is listed again" in " ".join(run("extras", "undismiss", name).split())
+    found = findings.get(name)
+    assert found is not None
+    assert found.dismissed is None
 
 
 @case("dlq list")

@@ -15,11 +15,13 @@ from tests.functional.cli.stacks import OTHER, CloudFormation, cloudformation, f
 from tests.functional.cli.test_commands import PARKED, dead_letter
 from tests.functional.cli.test_wrong_site import PRIMARY, WITHOUT_A_SITE, commands
 from tests.support.event_log import create_event_log
+from tests.support.noted import note_finding
 
 from geosync.cli.main import main
 from geosync.operating.audit import Audit
 from geosync.sync_registry.items import Reference
 from geosync.sync_registry.site import catalogue
+from geosync.sync_registry.site.findings import Dismissal, Finding
 
 __all__ = ["cloudformation"]
 
@@ -31,6 +33,8 @@ ACTIONS: dict[str, tuple[str, ...]] = {
     "backfill start": (),
     "deletes resume": (),
     "extras adopt": ("group/app", "old"),
+    "extras dismiss": ("group/app", "--reason", "known to us"),
+    "extras undismiss": ("group/app",),
     "dlq replay": ("--all",),
     "token create": ("ci",),
 }
@@ -60,6 +64,17 @@ def test_every_command_acts_and_is_written_down_or_only_looks() -> None:
     assert sorted(commands(main)) == sorted([*acting, *LOOKS, *WITHOUT_A_SITE])
 
 
+def prepare(site: Site, command: str) -> None:
+    """Have something that the command can end."""
+    if command == "resume":
+        site.sync_registry.pause()
+    finding = Finding(repository="group/app", found_at=1, extra=1, extra_names=("old",))
+    if command.startswith("extras"):
+        note_finding(site.sync_registry._store, finding, None)
+    if command == "extras undismiss":
+        site.sync_registry.findings.dismiss(finding, Dismissal(at=2, by="anna", reason="known"))
+
+
 def entry(site: Site) -> dict[str, Any]:
     (found,) = site.audit()
     return found
@@ -69,8 +84,7 @@ def entry(site: Site) -> dict[str, Any]:
 def test_an_action_is_written_down_with_who_and_what(secondary: Site, command: str) -> None:
     secondary.well()
     dead_letter(secondary, PARKED)
-    if command == "resume":
-        secondary.sync_registry.pause()
+    prepare(secondary, command)
     arguments = ACTIONS[command]
     answer = secondary.run(*command.split(), *arguments)
     assert answer.exit_code == 0, answer.output
@@ -86,13 +100,13 @@ def test_an_action_is_written_down_with_who_and_what(secondary: Site, command: s
 @pytest.mark.parametrize("command", ACTIONS)
 def test_an_action_that_cannot_be_written_down_is_not_taken(secondary: Site, command: str) -> None:
     dead_letter(secondary, PARKED)
-    if command == "resume":
-        secondary.sync_registry.pause()
-    paused = secondary.sync_registry.is_paused()
+    prepare(secondary, command)
+    paused, found = secondary.sync_registry.is_paused(), secondary.sync_registry.findings.get("group/app")
     boto3.client("dynamodb", region_name=REGION).delete_table(TableName=secondary.outputs["EventsTable"])
     answer = secondary.run(*command.split(), *ACTIONS[command])
     assert (answer.exit_code, "so nothing was done" in answer.output) == (2, True)
     assert secondary.sync_registry.is_paused() is paused
+    assert secondary.sync_registry.findings.get("group/app") == found
     assert secondary.bodies("WorkQueueUrl") == []
     assert secondary.sync_registry.catalogue._store.get(catalogue.KEY) is None
     assert secondary.sync_registry.breaker.state().accepted_at == 0

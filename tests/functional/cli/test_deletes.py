@@ -113,6 +113,30 @@ def test_what_is_dismissed_is_listed_where_it_is_asked_for(secondary: Site, stor
     assert "group/app" in secondary.run("deletes", "status").output, "it goes all the same"
 
 
+def test_what_was_found_is_dismissed_with_a_reason_and_listed_again(secondary: Site, store: DynamoStore) -> None:
+    dismiss = ("extras", "dismiss", "group/app", "--reason", "pushed by [hand]")
+    nothing = secondary.run(*dismiss)
+    assert (nothing.exit_code, "nothing to dismiss" in nothing.stderr) == (1, True)
+    note(store, Finding(repository="group/app", found_at=1, missing=1, missing_names=("v1",)))
+
+    assert "is listed no more" in secondary.run(*dismiss).output
+    found = secondary.sync_registry.findings.get("group/app")
+    assert found is not None
+    assert found.dismissed is not None
+    who = boto3.client("sts", region_name=REGION).get_caller_identity()["Arn"]
+    assert (found.dismissed.by, found.dismissed.reason) == (who, "pushed by [hand]")
+    shown = secondary.run("extras", "list", "--dismissed")
+    assert shown.output.splitlines()[1].split("\t")[:4] == ["group/app", "0", "1", "0"], "missing ones too"
+
+    assert "is listed again" in secondary.run("extras", "undismiss", "group/app").output
+    again = secondary.run("extras", "undismiss", "group/app")
+    assert (again.exit_code, "nothing is dismissed" in again.stderr) == (1, True)
+    assert secondary.run("extras", "list", "--dismissed").exit_code == 0
+    ends = [(one["action"].removeprefix("geosync extras "), one["outcome"]) for one in secondary.audit()]
+    assert sorted(ends) == [("dismiss", "done"), ("dismiss", "failed"), ("undismiss", "done"), ("undismiss", "failed")]
+    assert any("'pushed by [hand]'" in one["detail"] for one in secondary.audit())
+
+
 def test_resync_can_keep_what_the_primary_has_no_more(secondary: Site) -> None:
     assert secondary.run("resync", "--keep", "group/app", "v1").exit_code == 0
     (message,) = sent(secondary)

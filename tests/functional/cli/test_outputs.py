@@ -63,7 +63,9 @@ AT_A_SECONDARY: dict[str, tuple[str, ...]] = {
     "dlq replay": ("--all",),
     "events": ("--audit", "--hours", "1"),
     "extras adopt": ("group/app", "old"),
+    "extras dismiss": ("group/app", "--reason", "known to us"),
     "extras list": (),
+    "extras undismiss": ("group/sick",),
     "follow": (f"{OTHER}@{REGION}", "--yes", "--registry-secret", "none"),
     "logs": ("--function", "reconcile"),
     "open": ("--print",),
@@ -91,8 +93,8 @@ FORMER = {
 """Keys of the version before, with moments in milliseconds, which the next version does not have any more."""
 ACTS = {
     *("backfill start", "context add", "context remove", "context use", "deletes resume", "dlq discard", "dlq replay"),
-    *("extras adopt", "follow", "pause", "promote", "resume", "resync", "reverify", "sites add", "sites remove"),
-    *("token create", "token revoke", "wait"),
+    *("extras adopt", "extras dismiss", "extras undismiss", "follow", "pause", "promote", "resume", "resync"),
+    *("reverify", "sites add", "sites remove", "token create", "token revoke", "wait"),
 }
 """What changes the site: each has one of its own here, and those that only look share one."""
 PRINTS_A_SCRIPT = {"completion"}
@@ -128,6 +130,8 @@ def fill(site: Site) -> str:
     counts = {"found_at": now_ms, "of": 2, "extra": 1, "missing": 1}
     names = {"extra_names": ["old"], "missing_names": ["v1"]}
     sync_registry._store.write(Update(key=key("group/app"), set={**counts, **names}))
+    dismissed = {"dismissed_at": now_ms, "dismissed_by": "anna", "dismissed_because": LONG}
+    sync_registry._store.write(Update(key=key("group/sick"), set={**counts, **names, **dismissed}))
     sync_registry.admin_access.add(NamedToken(name="old", right="read", created_at=1, ends_at=2, key="0" * 64))
     logs = boto3.client("logs", region_name=REGION)
     group = f"/aws/lambda/{site.outputs['ReconcileFunction']}"

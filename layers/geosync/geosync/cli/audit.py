@@ -41,8 +41,8 @@ def caller_of(site: StackSite) -> str:
 
 
 @contextmanager
-def audited(site: StackSite, action: str, *details: str) -> Iterator[None]:
-    """Write an action down at a site before it is taken, and how it ended.
+def audited(site: StackSite, action: str, *details: str) -> Iterator[str]:
+    """Write an action down at a site before it is taken, and how it ended; yields the caller's ARN.
 
     `action` is the command without its arguments (`pause`), `details` are these; no secret is among them. Raises
     NotAudited before anything is done. An end that cannot be written down is a line on standard error: the action has
@@ -50,12 +50,13 @@ def audited(site: StackSite, action: str, *details: str) -> Iterator[None]:
     """
     audit = audit_of(site)
     try:
-        entry = audit.begin(caller_of(site), f"geosync {action}", source=SOURCE, detail=shlex.join(details))
+        who = caller_of(site)
+        entry = audit.begin(who, f"geosync {action}", source=SOURCE, detail=shlex.join(details))
     except (BotoCoreError, ClientError) as error:
         text = f"the audit log of {site.name} does not take it, so nothing was done: {error}"
         raise NotAudited(text) from error
     try:
-        yield
+        yield who
     except SystemExit as end:
         _end(audit, site, entry, DONE if end.code in (0, None) else IN_PART if end.code == SOMETHING_WRONG else FAILED)
         raise

@@ -19,7 +19,7 @@ _COMMANDS = {
     "dlq": ("dlq:dlq", "Look at the dead-letter queue, replay, discard."),
     "drill": ("drill.command:drill", "Rehearse the loss of the primary at this secondary."),
     "events": ("events:events", "Show the newest entries of the site's event log."),
-    "extras": ("extras:extras", "See and adopt tags that Geosync did not put there."),
+    "extras": ("extras:extras", "See, adopt and dismiss tags not put there by Geosync."),
     "follow": ("failover.follow:follow", "Make this site a secondary of another primary."),
     "init": ("init.command:init", "Write what deploys sites, and say what is next."),
     "logs": ("logs:logs", "Show what the site's functions log."),

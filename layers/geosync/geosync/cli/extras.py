@@ -1,4 +1,7 @@
-"""`geosync extras list` and `adopt`: tags at the secondary that Geosync never put there and the primary lacks."""
+"""`geosync extras`: tags at the secondary that Geosync never put there and the primary lacks.
+
+`dismiss` and `undismiss` are about all that a comparison found in a repository, missing tags too.
+"""
 
 from __future__ import annotations
 
@@ -26,17 +29,22 @@ from geosync.cli.output import (
 from geosync.cli.site import Chosen, StackSite
 from geosync.operating import deletions
 from geosync.operating.documents import finding_fields
-from geosync.sync_registry.site.findings import Finding
+from geosync.sync_registry.site.findings import Dismissal, Finding
+
+MOST_REASON = 1000
+"""Characters of a reason; as many as the admin API takes."""
 
 
 @click.group()
 def extras() -> None:
-    """See and adopt tags that Geosync did not put there."""
+    """See, adopt and dismiss tags that Geosync did not put there."""
 
 
 @extras.command(name="list", short_help="Show what the latest comparisons found.")
 @click.argument("repository", required=False, shell_complete=repository_names)
-@click.option("--dismissed", is_flag=True, help="Only those that an operator dismissed; without it none of them.")
+@click.option(
+    "--dismissed", is_flag=True, help="What was dismissed, missing tags too; without it none of that."
+)
 @output_option
 @click.pass_obj
 def extras_list(choose: Callable[[], Chosen], *, repository: str | None, dismissed: bool, output: Format) -> None:
@@ -80,6 +88,50 @@ def extras_adopt(choose: Callable[[], Chosen], *, repository: str, tags: tuple[s
     tell(f"{repository} ({what}): {site.name} asks the primary and removes.", output, name=repository)
 
 
+@extras.command(name="dismiss", short_help="List what was found in a repository no more.")
+@repository_argument
+@click.option("--reason", required=True, metavar="TEXT", help="Why nobody has to see to it; shown with it.")
+@output_option
+@click.pass_obj
+def extras_dismiss(choose: Callable[[], Chosen], *, repository: str, reason: str, output: Format) -> None:
+    """List what was found in REPOSITORY, extra and missing, no more, until a comparison finds something else.
+
+    Nothing becomes of the tags by it: those that are to be removed are removed all the same. Exit code 1 if nothing
+    was found there.
+    """
+    check_repository(repository)
+    if not reason.strip() or len(reason) > MOST_REASON:
+        raise click.BadParameter(f"say why, in at most {MOST_REASON} characters", param_hint="--reason")
+    site = choose().site()
+    site.must_be_secondary("extras")
+    with audited(site, "extras dismiss", repository, "--reason", reason) as who:
+        dismissal = Dismissal(at=site.clock.now_ms(), by=who, reason=reason)
+        _must_be_done(deletions.dismiss(site.sync_registry, repository, dismissal))
+    said = "is listed no more until a comparison finds something else; geosync extras undismiss lists it again"
+    tell(f"What was found in {repository} {said}.", output, name=repository)
+
+
+@extras.command(name="undismiss", short_help="List what was dismissed again.")
+@repository_argument
+@output_option
+@click.pass_obj
+def extras_undismiss(choose: Callable[[], Chosen], *, repository: str, output: Format) -> None:
+    """List what was found in REPOSITORY again. Exit code 1 if nothing is dismissed there."""
+    check_repository(repository)
+    site = choose().site()
+    site.must_be_secondary("extras")
+    with audited(site, "extras undismiss", repository):
+        _must_be_done(deletions.undismiss(site.sync_registry, repository))
+    tell(f"What was found in {repository} is listed again.", output, name=repository)
+
+
+def _must_be_done(refusal: str | None) -> None:
+    """End with SOMETHING_WRONG if an action gave a reason for not being taken."""
+    if refusal is not None:
+        click.echo(refusal, err=True)
+        raise SystemExit(SOMETHING_WRONG)
+
+
 def finding_documents(site: StackSite, found: Sequence[Finding]) -> list[dict[str, Any]]:
     """Findings for programs."""
     ids = site.sync_registry.listing.ids(one.repository for one in found)
@@ -99,12 +151,17 @@ def _columns(now_ms: int, *, dismissed: bool) -> tuple[Column, ...]:
     return (
         Column("repository", lambda found: found.repository),
         Column("extra", lambda found: found.extra),
+        *(_OF_OTHER_KINDS if dismissed else ()),
         Column("found", lambda found: f"{age(found.found_at, now_ms)} ago"),
         Column("tags", names),
         *(_OF_A_DISMISSAL if dismissed else ()),
     )
 
 
+_OF_OTHER_KINDS = (
+    Column("missing", lambda found: found.missing),
+    Column("outside", lambda found: found.outside),
+)
 _OF_A_DISMISSAL = (
     Column("dismissed by", lambda found: found.dismissed.by),
     Column("because", lambda found: found.dismissed.reason),

@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Literal
 
+from geosync.clock import moment
 from geosync.operating.actions import send_resync
 from geosync.sync_registry.items import ADOPT, KEEP, Reference
 from geosync.sync_registry.site import findings
 from geosync.sync_registry.site.breaker import State
-from geosync.sync_registry.site.findings import Finding
+from geosync.sync_registry.site.findings import Dismissal, Finding
 from geosync.sync_registry.sync_registry import SyncRegistry
 
 if TYPE_CHECKING:
@@ -93,14 +94,14 @@ def extras(
 ) -> list[Finding]:
     """The extra tags that the latest comparisons found, in one repository or in the first `most` that have any.
 
-    `dismissed`: only what an operator dismissed; otherwise none of that.
+    `dismissed`: what an operator dismissed, of all kinds; otherwise none of that.
     """
     if repository is not None:
         found = of(sync_registry, repository)
         walked = iter([found] if found is not None else [])
     else:
         walked = _walk(sync_registry)
-    wanted = FindingFilter(kind="extra", dismissed=dismissed)
+    wanted = FindingFilter(kind=None if dismissed else "extra", dismissed=dismissed)
     return list(islice(filter(wanted.takes, walked), most))
 
 
@@ -132,6 +133,28 @@ def keep(sync_registry: SyncRegistry, sqs: SQSClient, work_url: str, repository:
     """
     send_resync(sqs, work_url, repository, [*map(Reference.tag, tags)], if_absent=KEEP)
     sync_registry.findings.speak_of(repository, tags)
+
+
+def dismiss(
+    sync_registry: SyncRegistry, repository: str, dismissal: Dismissal, *, found_at: str | None = None
+) -> str | None:
+    """List what was found in a repository no more, until a comparison finds something else.
+
+    `found_at` (RFC 3339) names the finding that the operator saw; None: whichever it is now. Returns why nothing was
+    dismissed, None where it was.
+    """
+    found = of(sync_registry, repository)
+    if found is None or found.is_nothing:
+        return f"{repository}: nothing is missing, outside or extra, so there is nothing to dismiss"
+    is_another = found_at not in (None, moment(found.found_at))
+    if is_another or not sync_registry.findings.dismiss(found, dismissal):
+        return f"{repository}: a comparison found something else meanwhile: look again"
+    return None
+
+
+def undismiss(sync_registry: SyncRegistry, repository: str) -> str | None:
+    """List what was found in a repository again. Returns why nothing changed, None where it did."""
+    return None if sync_registry.findings.undismiss(repository) else f"{repository}: nothing is dismissed"
 
 
 def resume(sync_registry: SyncRegistry) -> bool:

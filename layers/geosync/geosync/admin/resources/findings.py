@@ -25,7 +25,6 @@ from geosync.admin.common import (
 from geosync.admin.current import CurrentRequest
 from geosync.admin.http import HttpRefusal
 from geosync.admin.site import AdminSite
-from geosync.clock import moment
 from geosync.oci.references import is_tag
 from geosync.operating import deletions
 from geosync.operating.deletions import FindingFilter, Kind
@@ -153,13 +152,10 @@ class FindingRoutes:
         site = self._site
         site.must_be_secondary("dismiss")
         name = site.repository(number)
-        found = deletions.of(site.sync_registry, name)
-        if found is None or found.is_nothing:
-            raise HttpRefusal(409, f"{name}: nothing is missing, outside or extra, so there is nothing to dismiss")
-        is_another = asked.found_at not in (None, moment(found.found_at))
         dismissal = Dismissal(at=site.clock.now_ms(), by=self._current.caller.name, reason=asked.reason)
-        if is_another or not site.sync_registry.findings.dismiss(found, dismissal):
-            raise HttpRefusal(409, f"{name}: a comparison found something else meanwhile: look again")
+        refusal = deletions.dismiss(site.sync_registry, name, dismissal, found_at=asked.found_at)
+        if refusal is not None:
+            raise HttpRefusal(409, refusal)
         return Done(message=f"What was found in {name} is listed no more until a comparison finds something else")
 
     def undismiss(self, number: Id) -> Done:
@@ -167,8 +163,9 @@ class FindingRoutes:
         site = self._site
         site.must_be_secondary("undismiss")
         name = site.repository(number)
-        if not site.sync_registry.findings.undismiss(name):
-            raise HttpRefusal(409, f"{name}: nothing is dismissed")
+        refusal = deletions.undismiss(site.sync_registry, name)
+        if refusal is not None:
+            raise HttpRefusal(409, refusal)
         return Done(message=f"What was found in {name} is listed again")
 
     def show_deletes(self) -> Deletes:
