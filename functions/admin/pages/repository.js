@@ -7,7 +7,7 @@ import { FoundIn } from "./findings.js";
 import { ActionButton, Age, Badge, Digest, Due, Facts, Freshness, Heading, Pager, Polled, Table } from "./parts.js";
 import { RowActions } from "./repositories.js";
 import { useAction, usePages, usePoll } from "./poll.js";
-import { count, duration, STATES, VERIFICATION_STATES } from "./words.js";
+import { bytes, count, duration, STATES, VERIFICATION_STATES } from "./words.js";
 
 const PER_PAGE = 20;
 
@@ -96,5 +96,6 @@ const TAG_COLUMNS = [
     ? html`<span class="failure">missing</span> <span class="dim">found <${Age} at=${tag.missing_since} /></span>`
     : html`<${Digest} of=${tag.primary_digest} />`)],
   ["Secondary", (tag) => html`<${Digest} of=${tag.secondary_digest} otherwise="none" />${isEqual(tag) ? html`<span class="dim"> the same</span>` : ""}`],
+  ["Size", (tag) => (tag.total_size === null ? html`<span class="dim">not known</span>` : bytes(tag.total_size))],
   ["Seen here", (tag) => html`<${Age} at=${tag.seen_at} otherwise="not yet" />`],
 ];

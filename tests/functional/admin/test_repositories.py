@@ -165,7 +165,8 @@ def test_tags_stand_side_by_side_with_what_each_side_has(site: Site, ask: Ask, c
     site.failed("group/app", "old", "new")
     site.store.write(Update(key=Key("group/app", "tag#gone"), set={"missing_since": 1_700_000_000_002}))
     calls.made()
-    answer = ask("GET", f"{ALL}/{site.id_of('group/app')}/tags")
+    path = f"{ALL}/{site.id_of('group/app')}/tags"
+    answer = ask("GET", path)
     tags = {tag["name"]: tag for tag in answer.json["nodes"]}
     assert {name: (tag["state"], tag["primary_digest"], tag["secondary_digest"]) for name, tag in tags.items()} == {
         "gone": ("synced", None, A),
@@ -173,6 +174,10 @@ def test_tags_stand_side_by_side_with_what_each_side_has(site: Site, ask: Ask, c
         "old": ("failed", B, A),
         "same": ("synced", A, A),
     }
+    assert {tag["total_size"] for tag in tags.values()} == {None}, "never 0"
+    site.store.write(Update(key=Key("group/app", "tag#same"), set={"size_bytes": 12, "sized": A}))
+    sized = {tag["name"]: tag["total_size"] for tag in ask("GET", path).json["nodes"]}
+    assert sized == {"gone": 12, "new": None, "old": 12, "same": 12}, "of what is here, by its digest"
     assert tags["same"]["looked_at"] == "2023-11-14T22:13:20.000Z"
     assert (tags["same"]["missing_since"], tags["gone"]["missing_since"]) == (None, "2023-11-14T22:13:20.002Z")
     pages, cursor = [], None

@@ -13,6 +13,7 @@ from tests.functional.cli.conftest import REGION, PlayedClock, Site
 
 from geosync.admin.resources.findings import Deletes
 from geosync.admin.resources.repositories import ContainerRepositoryDetail, OwedReferenceModel, TagModel
+from geosync.cli.output import size_text
 from geosync.cli.site import StackSite as DeployedSite
 from geosync.clock import SYSTEM_CLOCK
 from geosync.messages.event_log import hour_of
@@ -75,6 +76,30 @@ def test_a_row_is_printed_like_the_console_s(secondary: Site) -> None:
     assert "missing_on_primary: false" in answer.output
     assert "lease" not in answer.output
     assert A in secondary.run("show", "group/app", "-o", "wide").output
+
+
+def test_the_size_of_a_tag_is_shown_as_far_as_it_is_known(secondary: Site) -> None:
+    synced(secondary, "group/app")
+    assert "not known" in secondary.run("show", "group/app").output
+    sync_registry = secondary.sync_registry
+    for tag, size_bytes in (("v1", None), ("v2", 1_234_567)):
+        owed = sync_registry.mark("group/app", Reference.tag(tag), Mark(expects=A))
+        lease = sync_registry.knock("group/app")
+        assert lease is not None
+        sync_registry.discharge(lease, owed, Seen(digest=A, looked_at=1, seen_at=1, size_bytes=size_bytes))
+        sync_registry.finish(lease)
+    lines = secondary.run("show", "group/app").output.splitlines()
+    assert [line.split("\t")[-1] for line in lines[-2:]] == ["1.2 MB"] * 2, "the same image has one size"
+    document = json.loads(secondary.run("show", "group/app", "-o", "json").stdout)
+    assert [tag["total_size"] for tag in document["tags"]] == [1_234_567] * 2
+
+
+@pytest.mark.parametrize(
+    ("size_bytes", "text"),
+    [(None, "not known"), (0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (12_345_678, "12 MB"), (10**16, "10000 TB")],
+)
+def test_a_size_is_written_in_powers_of_1000(size_bytes: int | None, text: str) -> None:
+    assert size_text(size_bytes) == text
 
 
 def test_what_is_owed_in_a_row_is_shown_with_its_reason(secondary: Site) -> None:

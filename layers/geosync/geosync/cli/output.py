@@ -300,6 +300,17 @@ def moment(milliseconds: int) -> str:
     return f"{exact_moment(milliseconds)[:19]}Z"
 
 
+def size_text(size_bytes: int | None) -> str:
+    """Write `999 B`, `1.2 MB`, `not known`: in powers of 1000, as the dashboard does."""
+    if size_bytes is None:
+        return "not known"
+    size, units = float(size_bytes), ["B", "kB", "MB", "GB", "TB"]
+    while size >= 999.5 and len(units) > 1:
+        size /= 1000
+        del units[0]
+    return f"{size:.1f} {units[0]}" if size < 10 and units[0] != "B" else f"{size:.0f} {units[0]}"
+
+
 def count(number: int, more: bool, what: str) -> str:
     """Write `1 reference`, `12 references`, `more than 1000 references`."""
     return f"{'more than ' if more else ''}{number} {what}{'' if number == 1 and not more else 's'}"

@@ -25,6 +25,7 @@ from geosync.cli.output import (
     output_option,
     plain,
     put,
+    size_text,
 )
 from geosync.cli.repositories import ago, console_fields
 from geosync.cli.site import Chosen
@@ -153,6 +154,7 @@ _TAG_COLUMNS = (
     Column("state", _in_sync),
     Column("primary", lambda tag: _short(tag.primary_digest, "?")),
     Column("this site", lambda tag: _short(tag.secondary_digest, "not seen here")),
+    Column("size", lambda tag: size_text(tag.size_bytes)),
     Column("whole digest at the primary", lambda tag: tag.primary_digest or "?", wide=True),
     Column("whole digest at this site", lambda tag: tag.secondary_digest or "not seen here", wide=True),
 )

@@ -46,6 +46,7 @@ from geosync.copying.kinds import Kinds, may_be_of_another_kind
 from geosync.copying.outcome import CopyResult
 from geosync.copying.route import Route
 from geosync.copying.sharing import CopiedElsewhere
+from geosync.copying.sizes import Sizes
 from geosync.copying.stopping import Stopped
 from geosync.copying.workers import Workers
 from geosync.errors import BlobsUnknown, NotFound, OutOfTime, Refused, RegistryError, RegistryUnavailable
@@ -83,6 +84,7 @@ class Copier:
         self._mover = BlobMover(route)
         self._hands = Hands(route, self._mover)
         self._kinds = Kinds(route.source)
+        self.sizes = Sizes(self._kinds)
         self._memory = route.source.client.memory
         self._graph = Graph(self._memory.kept)
         self._workers = Workers(
@@ -218,6 +220,7 @@ class Copier:
                 return
         below = self._kinds.parts(manifest)
         self._graph.admit(part, len(below.manifests) + len(below.all_blobs))
+        self.sizes.note(manifest.digest, below)
         children, blobs = ((), below.blobs_at_urls) if asks else (below.manifests, below.all_blobs)
         if not self._wait_for(part, children, blobs, look_first=part.taken):
             self._go_on(part, manifest)
@@ -359,6 +362,8 @@ class Copier:
         self._put(part, manifest)
 
     def _end(self, part: Part, manifest: Manifest) -> None:
+        if manifest.is_index:
+            self.sizes.note(manifest.digest, self._kinds.parts(manifest))  # its children were read meanwhile
         if part.is_subject and manifest.subject is not None and not self._lists(part, manifest.subject.digest):
             self._keep_fallback_tag(manifest)
         self._finish(part, len(manifest.content) if part.puts else None)

@@ -101,6 +101,7 @@ def tag_fields(tag: TagState, now_ms: int) -> dict[str, Any]:
         "name": tag.name,
         "primary_digest": tag.primary_digest,
         "secondary_digest": tag.secondary_digest,
+        "total_size": tag.size_bytes,
         "looked_at": optional_moment(seen.looked_at) if seen is not None else None,
         "seen_at": optional_moment(seen.seen_at) if seen is not None else None,
         "missing_since": optional_moment(seen.missing_since) if seen is not None else None,

@@ -9,7 +9,7 @@ is in the index `due`: while that is short, these rows are found by it and the p
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 from geosync.clock import SYSTEM_CLOCK, Clock
@@ -236,17 +236,25 @@ class TagState:
         """The digest that this site was last seen to have."""
         return self.seen.digest if self.seen is not None else None
 
+    @property
+    def size_bytes(self) -> int | None:
+        """The size of the image that this site was last seen to have. None: no copy has read it."""
+        return self.seen.size_bytes if self.seen is not None else None
+
 
 def tags(
     sync_registry: SyncRegistry, repository: str, *, limit: int, after: str = ""
 ) -> tuple[tuple[TagState, ...], str | None]:
     """The next at most `limit` tags after the tag `after`, by name, and after which there may be more (None: the end).
 
-    Raises CorruptItem.
+    A size that is known of one of them is known of those with the same digest. Raises CorruptItem.
     """
     found, last = sync_registry.browsing.tags(repository, limit=limit, after=after)
-    return tuple(map(_state, found)), last
+    seen = [tag.seen for tag in found if tag.seen is not None]
+    sizes = {one.digest: one.size_bytes for one in seen if one.size_bytes is not None}
+    return tuple(_state(tag, sizes) for tag in found), last
 
 
-def _state(tag: KnownTag) -> TagState:
-    return TagState(name=tag.name, seen=tag.seen, owed=tag.owed)
+def _state(tag: KnownTag, sizes: Mapping[str, int]) -> TagState:
+    seen = replace(tag.seen, size_bytes=sizes.get(tag.seen.digest)) if tag.seen is not None else None
+    return TagState(name=tag.name, seen=seen, owed=tag.owed)

@@ -115,6 +115,8 @@ class Seen:
     `gone_since` is when a holder first proved that the primary has no such tag, though the secondary's stays; None once
     it was seen equal again. It says nothing to comparisons, which count what they miss themselves.
     `outside_since` is when a comparison first found the tag outside the site's selection, None while it is inside.
+    `size_bytes` is the size of the image `digest` (copying/sizes.py), None where no copy has read it. It is stored with
+    the digest that it is of, `sized`: who sees another digest without its size leaves both as they are.
     """
 
     digest: str
@@ -126,13 +128,15 @@ class Seen:
     missing_since: int | None = None
     outside_since: int | None = None
     gone_since: int | None = None
+    size_bytes: int | None = None
 
     @classmethod
     def from_item(cls, item: Item) -> Seen:
         """Read a `tag#…` or `digest#…` item."""
         read = AttributeReader(item)
+        digest = read.text("digest", "")
         return cls(
-            digest=read.text("digest", ""),
+            digest=digest,
             looked_at=read.number("looked_at", 0),
             seen_at=read.number("seen_at", 0),
             unannounced=read.flag("unannounced"),
@@ -141,6 +145,7 @@ class Seen:
             missing_since=read.optional_number("missing_since"),
             outside_since=read.optional_number("outside_since"),
             gone_since=read.optional_number("gone_since"),
+            size_bytes=read.optional_number("size_bytes") if item.get("sized") == digest else None,
         )
 
     @classmethod

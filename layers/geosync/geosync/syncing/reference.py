@@ -141,6 +141,8 @@ class ReferenceSync:
             seen = replace(seen, unannounced=True, suspected=True) if seen is not None else None
         if seen is None and owed.reference.kind == "digest" and ABSENT in owed.expects:
             self._mark_tags_of(owed)
+        if seen is not None:
+            seen = replace(seen, size_bytes=self._copier.sizes.of(seen.digest, attempt.manifest))
         superseded = decisions.left_half(owed, seen)
         if self._context.selection.superseded_images:
             superseded |= decisions.superseded(owed, seen)
@@ -290,9 +292,9 @@ class ReferenceSync:
 
     def _bring_referrers(self, attempt: Attempt) -> None:
         """Copy what refers to the reference: it comes with it, and nobody announced it as far as is known."""
-        manifest = attempt.manifest or self._primary.get_manifest(attempt.digest)
-        if manifest is not None:
-            self._copier.copy_referrers(manifest)
+        attempt.manifest = attempt.manifest or self._primary.get_manifest(attempt.digest)
+        if attempt.manifest is not None:
+            self._copier.copy_referrers(attempt.manifest)
 
     def _mark_tags_of(self, owed: Owed) -> None:
         """Mark the tags of a digest that is gone from the primary: some registries announce only the digest.

@@ -108,6 +108,12 @@ class TagModel(AnswerModel):
     state: Literal["pending", "synced", "failed"]
     primary_digest: str | None
     secondary_digest: str | None
+    total_size: int | None = Field(
+        description=(
+            "Bytes of the image seen here, config and layers as its manifest says them; of an index the sum over its"
+            " children. null: not known, because no copy by this version has read all of it."
+        )
+    )
     looked_at: str | None = Field(description="When the primary was last asked for it.")
     seen_at: str | None = Field(description="When it was last seen here.")
     missing_since: str | None = Field(description="When a comparison first found that the primary no longer has it.")

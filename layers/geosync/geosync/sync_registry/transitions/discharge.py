@@ -84,6 +84,8 @@ def _seen(
     values: dict[str, Any] = {"digest": seen.digest, "looked_at": seen.looked_at, "seen_at": seen.seen_at}
     if primary is not None:
         values["primary"] = primary
+    if seen.size_bytes is not None:
+        values |= {"size_bytes": seen.size_bytes, "sized": seen.digest}
     if reference.kind == "digest":
         values["expire_at"] = now_ms // 1000 + DIGEST_MEMORY_S
     noted = {
