@@ -178,6 +178,11 @@ release-notes:
 openapi: setup
 	PYTHONPATH=layers/geosync $(PYTHON_BIN)/python -m local.openapi docs
 
+## pictures: take the documentation's pictures of the dashboard anew (docs/pictures)
+.PHONY: pictures
+pictures: setup
+	GEOSYNC_KEEP_PICTURES=1 $(PYTHON_BIN)/pytest -q tests/functional/admin/test_pictures.py
+
 ## lock: pin the requirements again, with hashes (LOCK=--upgrade for the newest)
 .PHONY: lock
 lock: setup

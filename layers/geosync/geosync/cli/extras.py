@@ -42,9 +42,7 @@ def extras() -> None:
 
 @extras.command(name="list", short_help="Show what the latest comparisons found.")
 @click.argument("repository", required=False, shell_complete=repository_names)
-@click.option(
-    "--dismissed", is_flag=True, help="What was dismissed, missing tags too; without it none of that."
-)
+@click.option("--dismissed", is_flag=True, help="What was dismissed, missing tags too; without it none of that.")
 @output_option
 @click.pass_obj
 def extras_list(choose: Callable[[], Chosen], *, repository: str | None, dismissed: bool, output: Format) -> None:

@@ -17,8 +17,7 @@ _MOST = 2**53 - 1
 
 
 class Sizes:
-    """Sizes of the manifests that one copier brought, by digest; one number for each. Thread-safe: single reads and
-    writes of a dictionary."""
+    """Sizes of the manifests that one copier read, one number for each digest. Thread-safe."""
 
     def __init__(self, kinds: Kinds) -> None:
         self._kinds = kinds
