@@ -45,8 +45,7 @@ ADOPT = "adopt"
 KEEP = "keep"
 """In `if_absent`: an operator said that the secondary's tag stays, as one that Geosync did not put there."""
 OUTSIDE = "outside"
-"""In `if_absent`: comparisons found the tag outside the site's selection; the secondary's may go, if it still is and
-the breaker allows it. For a tag inside the selection it means nothing."""
+"""In `if_absent`: comparisons found it outside the selection; it may go if it still is and the breaker allows it."""
 
 EVERYTHING = "*"
 """In `distrust`: too many to name."""
@@ -86,9 +85,7 @@ class Reference:
         kind, separator, value = rest.partition("#")
         if not separator or not value:
             return None
-        if kind == "tag":
-            return cls.tag(value)
-        return cls.digest(value) if kind == "digest" else None
+        return cls.tag(value) if kind == "tag" else cls.digest(value) if kind == "digest" else None
 
     @property
     def seen_key(self) -> str:
@@ -111,12 +108,11 @@ class Seen:
     `looked_at` is the moment before the primary was asked, `seen_at` the moment before the secondary was asked.
     `unannounced`: it was copied because a comparison found it different, and no event has announced it since;
     `suspected`: it is not decided whether that was lost; `counted_lost`: it was, and came later (site/suspected.py).
-    `missing_since` is when a comparison first found the tag gone from the primary, None while it is there.
-    `gone_since` is when a holder first proved that the primary has no such tag, though the secondary's stays; None once
-    it was seen equal again. It says nothing to comparisons, which count what they miss themselves.
-    `outside_since` is when a comparison first found the tag outside the site's selection, None while it is inside.
-    `size_bytes` is the size of the image `digest` (copying/sizes.py), None where no copy has read it. It is stored with
-    the digest that it is of, `sized`: who sees another digest without its size leaves both as they are.
+    `missing_since` is when a comparison first found the tag gone from the primary, `outside_since` when it first found
+    it outside the site's selection, None while it is not. `gone_since` is when a holder first proved that the primary
+    has no such tag, though the secondary's stays; None once it was seen equal again. It says nothing to comparisons,
+    which count what they miss themselves. `size_bytes` is the size of the image (copying/sizes.py), None where no copy
+    read it. It is stored with its digest, `sized`: who sees another digest and no size leaves both as they are.
     """
 
     digest: str
@@ -134,9 +130,8 @@ class Seen:
     def from_item(cls, item: Item) -> Seen:
         """Read a `tag#…` or `digest#…` item."""
         read = AttributeReader(item)
-        digest = read.text("digest", "")
         return cls(
-            digest=digest,
+            digest=read.text("digest", ""),
             looked_at=read.number("looked_at", 0),
             seen_at=read.number("seen_at", 0),
             unannounced=read.flag("unannounced"),
@@ -145,7 +140,7 @@ class Seen:
             missing_since=read.optional_number("missing_since"),
             outside_since=read.optional_number("outside_since"),
             gone_since=read.optional_number("gone_since"),
-            size_bytes=read.optional_number("size_bytes") if item.get("sized") == digest else None,
+            size_bytes=read.optional_number("size_bytes") if item.get("sized") == item.get("digest") else None,
         )
 
     @classmethod
