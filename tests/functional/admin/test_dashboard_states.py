@@ -138,6 +138,7 @@ def test_who_may_only_look_is_shown_nothing_as_if_they_could(
         dashboard.shows("poison")
         assert _that_act(dashboard) == []
         assert dashboard.all("input[type=checkbox]") == [], "nothing is selected for what may not be done"
+        layouts.compare(dashboard, "dead letters read only")
         dashboard.press("Bulk actions")
         dashboard.shows("which may only look", within="[role=status]")
         assert dashboard.all(".menu .items") == []
@@ -231,6 +232,11 @@ def _dismisses(site: Site, dashboard: Dashboard, layouts: Layouts) -> None:
     finding = site.sync_registry.findings.get("group/app-00")
     assert finding is not None
     assert finding.dismissed is None
+    dashboard.go("Audit log")
+    dashboard.find("tbody th")
+    layouts.compare(dashboard, "audit log")
+    dashboard.go("Geo events")
+    layouts.compare(dashboard, "events empty")
 
 
 def _sees_what_is_wrong(dashboard: Dashboard) -> None:

@@ -14,7 +14,7 @@ import pytest
 from selenium import webdriver
 from selenium.webdriver.support.select import Select
 from tests.e2e.browser import SCREENSHOTS, Dashboard, chromium
-from tests.functional.admin.layout import resize
+from tests.functional.admin.layout import Layouts, resize
 from tests.functional.admin.parts import Site
 from tests.functional.admin.pictured import FIXED, Moment, fill_site
 from tests.functional.admin.served import served
@@ -39,7 +39,7 @@ def test_the_pictures_of_the_documentation_can_be_taken(
     site: Site, driver: webdriver.Chrome, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill_site(site, Moment(monkeypatch))
-    taken = dict(_taken(driver))
+    taken = dict(_taken(driver, Layouts()))
     assert tuple(taken) == NAMES
     assert {name: len(content) for name, content in taken.items() if len(content) > MOST_BYTES} == {}
     folder = KEPT if ANEW else SCREENSHOTS
@@ -50,12 +50,13 @@ def test_the_pictures_of_the_documentation_can_be_taken(
         keep_digest()
 
 
-def _taken(driver: webdriver.Chrome) -> Iterator[tuple[str, bytes]]:
-    """Each picture with its name."""
+def _taken(driver: webdriver.Chrome, layouts: Layouts) -> Iterator[tuple[str, bytes]]:
+    """Each picture with its name; the fullest pages are compared with their kept layouts, too."""
     with served(driver) as dashboard:
         dashboard.open(size=SIZE)
         dashboard.sign_in()
         dashboard.find(".plot canvas")
+        layouts.compare(dashboard, "sites")
         for scheme in ("light", "dark"):
             resize(dashboard, SIZE, scheme)
             yield f"dashboard-{scheme}.webp", _picture(dashboard, height=815)
@@ -71,6 +72,7 @@ def _taken(driver: webdriver.Chrome) -> Iterator[tuple[str, bytes]]:
         dashboard.heading("shop/search")
         dashboard.shows("Tags on both sides", "64 MB")
         yield "repository.webp", _picture(dashboard)
+        layouts.compare(dashboard, "repository failed")
         assert dashboard.complaints() == []
 
 
