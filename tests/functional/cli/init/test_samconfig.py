@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
 from pathlib import Path
 
 import pytest
 from botocore.exceptions import NoCredentialsError
 from tests.functional.cli.init.parts import (
+    ANSWERS,
+    REGIONS,
     Deploy,
     Init,
     overrides,
+    topic,
 )
 
 from geosync.cli.init import command
@@ -25,6 +29,34 @@ def test_what_a_promotion_changes_is_left_to_the_stack(
     init()
     assert {name for name in overrides(tmp_path, "oregon") if name.startswith(("SiteRole", "Primary"))} == set()
     assert overrides(tmp_path, "oregon")["LocalRegistryUrl"] == "https://registry.oregon.example.com"
+
+
+def test_a_site_that_is_added_after_a_failover_follows_the_primary_as_it_is_now(
+    init: Init, deploy: Deploy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(REGIONS, "tokyo", "ap-northeast-1")
+    (oregon,) = ANSWERS["secondaries"]
+    tokyo = {**oregon, "name": "tokyo", "region": "ap-northeast-1", "registry": "https://registry.tokyo.example.com"}
+    given = tmp_path / "given.json"
+    given.write_text(json.dumps({**ANSWERS, "secondaries": [oregon, tokyo]}))
+    deploy("dublin", "secondary")
+    deploy("oregon", "primary")
+    told = init("--answers", str(given)).output
+    found = overrides(tmp_path, "tokyo")
+    assert (found["SiteRole"], found["PrimaryTopicArn"]) == ("secondary", topic("oregon"))
+    assert found["PrimaryRegistryUrl"] == "https://registry.oregon.example.com"
+    assert "have oregon expect reports of tokyo" in told
+
+
+def test_a_former_primary_whose_stack_is_gone_comes_back_as_a_secondary(
+    init: Init, deploy: Deploy, answers: str, tmp_path: Path
+) -> None:
+    init("--answers", answers)
+    assert overrides(tmp_path, "dublin")["SiteRole"] == "primary"
+    deploy("oregon", "primary")
+    init()
+    found = overrides(tmp_path, "dublin")
+    assert (found["SiteRole"], found["PrimaryTopicArn"]) == ("secondary", topic("oregon"))
 
 
 @pytest.mark.parametrize(

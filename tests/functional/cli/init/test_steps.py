@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import stat
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +25,11 @@ from tests.functional.cli.init.parts import (
     topic,
 )
 
+from geosync.cli.choosing import contexts
+from geosync.cli.choosing.contexts import Contexts, SiteContext
 from geosync.cli.init import command
 from geosync.cli.main import main
-from geosync.cli.site import AwsAccess
+from geosync.cli.site import AwsAccess, StackSite
 from geosync.operating import sites
 from geosync.registries.secrets import RegistrySecret
 from geosync.sync_registry.site.sites import KnownSite
@@ -177,6 +180,19 @@ def test_reports_are_expected_where_the_primary_is_now(
     assert "sites add" not in init().output
 
 
+@pytest.mark.parametrize("is_deployed", [True, False])
+def test_a_primary_with_a_private_admin_api_is_not_to_expect_reports(
+    init: Init, deploy: Deploy, found: dict[str, StackSite], answers: str, is_deployed: bool
+) -> None:
+    dublin = deploy("dublin", "primary")
+    found["geosync-dublin"] = replace(dublin, parameters={**dublin.parameters, "AdminVpcEndpointIds": "vpce-0a"})
+    if is_deployed:
+        deploy("oregon", "secondary")
+    told = init("--answers", answers).output
+    assert "expect reports" not in told
+    assert "sites add" not in told
+
+
 def test_where_nobody_follows_anybody_no_reports_are_to_be_expected(
     init: Init, deploy: Deploy, answers: str, tmp_path: Path
 ) -> None:
@@ -229,6 +245,41 @@ def test_the_printed_commands_are_for_the_folder_and_the_profile(
     deploy("oregon", "secondary")
     (added,) = (line for line in commands() if "sites add" in line)
     assert added.endswith(" --secondary geosync-oregon@us-west-2 --profile ours")
+
+
+@pytest.mark.parametrize(("more", "profile"), [((), "ours"), (("--profile", "others"), "others")])
+def test_a_context_that_is_named_lends_its_profile(
+    answers: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more: tuple[str, ...], profile: str
+) -> None:
+    asked: list[str | None] = []
+
+    def access(*, profile: str | None) -> AwsAccess:
+        asked.append(profile)
+        return AwsAccess(session=boto3.Session())
+
+    monkeypatch.setattr(AwsAccess, "of", access)
+    known = SiteContext(stack="geosync-dublin", region="eu-west-1", profile="ours")
+    contexts.write(Contexts().with_context("dublin", known))
+    words = ["--context", "dublin", *more, "init", "--folder", str(tmp_path), "--no-check", "--answers", answers]
+    told = CliRunner().invoke(main, words).output
+    assert asked == [profile]
+    assert f"sam deploy --config-env dublin --profile {profile}" in told
+
+
+def test_the_current_context_says_nothing_of_where_a_new_site_goes(
+    answers: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str | None] = []
+
+    def access(*, profile: str | None) -> AwsAccess:
+        asked.append(profile)
+        return AwsAccess(session=boto3.Session())
+
+    monkeypatch.setattr(AwsAccess, "of", access)
+    known = SiteContext(stack="geosync-elsewhere", profile="others")
+    contexts.write(Contexts().with_context("elsewhere", known))
+    CliRunner().invoke(main, ["init", "--folder", str(tmp_path), "--no-check", "--answers", answers])
+    assert asked == [None]
 
 
 def test_a_stack_that_failed_is_not_done(init: Init, deploy: Deploy, answers: str) -> None:

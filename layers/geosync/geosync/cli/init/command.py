@@ -50,7 +50,7 @@ def init(ctx: click.Context, given: Path | None, folder: Path, check: bool) -> N
     problem. 2: cannot tell.
     """
     answers = _answers(folder, given)
-    written = site_choice(ctx).written
+    written = _way(ctx)
     access = ctx.obj().access if "local" in written else AwsAccess.of(profile=written.get("profile"))
     try:
         seen = look(answers, access)
@@ -83,7 +83,8 @@ def _write(folder: Path, answers: Answers, seen: Found) -> Answers:
     """Write what is known by now; return the answers, with what was written down once for all."""
     file = folder / samconfig.FILE
     before = file.read_text() if file.exists() else "version = 0.1\n"
-    file.write_text(samconfig.written(before, answers, seen.known(answers), seen.created))
+    leader, known = seen.leader(answers), seen.known(answers)
+    file.write_text(samconfig.written(before, answers.sites, leader, known, seen.created))
     primary = seen.stacks.get(answers.primary.name)
     if primary is None or answers.is_told:
         return answers
@@ -147,9 +148,15 @@ def _checked(ctx: click.Context, stacks: Sequence[StackSite]) -> int:
     return 1 if 1 in codes else 2 if codes - {0} else 0
 
 
+def _way(ctx: click.Context) -> dict[str, str]:
+    """The options that lead to AWS: those that are written, and of a --context what it keeps."""
+    choice = site_choice(ctx)
+    return choice.context().fields() if "context" in choice.written else choice.written
+
+
 def _choice(ctx: click.Context, site: StackSite) -> list[str]:
     """The options that choose a site as this command's own choose AWS."""
-    written = site_choice(ctx).written
+    written = _way(ctx)
     if "local" in written:
         return ["--local", site.name, "--local-state", written.get("local_state", LOCAL_STATE)]
     profile = ["--profile", written["profile"]] if "profile" in written else []

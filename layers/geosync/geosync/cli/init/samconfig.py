@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 import shlex
 import tomllib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
 from geosync.cli.init import toml_table
-from geosync.cli.init.answers import Answers, SiteAnswers
+from geosync.cli.init.answers import SiteAnswers
 from geosync.errors import ConfigurationError
 
 FILE = "samconfig.toml"
@@ -21,9 +21,15 @@ _OVERRIDE = re.compile(
 
 
 def written(
-    before: str, answers: Answers, known: Mapping[str, Mapping[str, str]], created: Collection[str] | None
+    before: str,
+    sites: Sequence[SiteAnswers],
+    primary: SiteAnswers,
+    known: Mapping[str, Mapping[str, str]],
+    created: Collection[str] | None,
 ) -> str:
-    """Return the file with an environment for each site. All else that is in the file stays, comments too.
+    """Return the file with an environment for each of `sites`, of which one is the `primary`.
+
+    All else that is in the file stays, comments too.
 
     `known` has, by site, the parameters that AWS decides: ARNs and addresses. A setting or a parameter that somebody
     added to an environment stays. Of a site whose stack is `created` those of its role go: the stack has them, and
@@ -35,11 +41,11 @@ def written(
     except tomllib.TOMLDecodeError as error:
         raise ConfigurationError(f"{FILE}: {error}") from error
     text = before
-    for site in answers.sites:
+    for site in sites:
         there = _settings(found, site)
         if created is None and there:
             continue
-        overrides = {**_overrides(site, there), **parameters(site, answers), **known.get(site.name, {})}
+        overrides = {**_overrides(site, there), **parameters(site, primary), **known.get(site.name, {})}
         if site.name in (created or ()):
             overrides = {name: value for name, value in overrides.items() if not of_its_role(name)}
         try:
@@ -49,9 +55,8 @@ def written(
     return text
 
 
-def parameters(site: SiteAnswers, answers: Answers) -> dict[str, str]:
-    """The parameters that follow from the answers alone; all others keep their defaults."""
-    primary = answers.primary
+def parameters(site: SiteAnswers, primary: SiteAnswers) -> dict[str, str]:
+    """The parameters that follow from the answers and from which site is the primary; all others have defaults."""
     found = {"SiteName": site.name, "LocalRegistryUrl": site.registry, "LocalRegistryVendor": site.vendor}
     if site is primary:
         return found | {"SiteRole": "primary"} | _notifications(site)

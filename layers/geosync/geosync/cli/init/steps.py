@@ -47,11 +47,20 @@ class Found:
     secrets: Mapping[tuple[str, Which], str] = field(default_factory=dict)
     reasons: Mapping[str, str] = field(default_factory=dict)
 
+    def leader(self, answers: Answers) -> SiteAnswers:
+        """The one deployed site that is a primary now, after a failover another than the answers say.
+
+        That of the answers while none is deployed, or more than one.
+        """
+        primaries = [one for one in answers.sites if one.name in self.stacks and self.stacks[one.name].is_primary]
+        return primaries[0] if len(primaries) == 1 else answers.primary
+
     def known(self, answers: Answers) -> dict[str, dict[str, str]]:
         """The parameters that AWS decides, by site."""
         found: dict[str, dict[str, str]] = {site.name: {} for site in answers.sites}
-        primary = self.stacks.get(answers.primary.name)
-        for site in answers.secondaries:
+        leader = self.leader(answers)
+        primary = self.stacks.get(leader.name)
+        for site in (one for one in answers.sites if one is not leader):
             if primary is not None:
                 found[site.name]["PrimaryTopicArn"] = primary.outputs["TopicArn"]
                 if primary.takes_reports:
@@ -145,9 +154,9 @@ def _steps(answers: Answers, seen: Found, place: CommandPlace) -> Iterator[InitS
         wanted = _wanted(site)
         yield from (_secret(site, which, seen, place) for which in wanted)
         has_secrets = all((site.name, which) in seen.secrets for which in wanted)
-        yield _deployed(site, seen, place, is_ready=has_secrets and primary.name in seen.stacks)
+        yield _deployed(site, seen, place, is_ready=has_secrets and seen.leader(answers).name in seen.stacks)
     for site in answers.sites:
-        yield from _expected(answers.primary, site, seen, place)
+        yield from _expected(seen.leader(answers), site, seen, place)
 
 
 def _wanted(site: SiteAnswers) -> list[Which]:
@@ -193,15 +202,15 @@ def _secret(site: SiteAnswers, which: Which, seen: Found, place: CommandPlace) -
 def _expected(primary: SiteAnswers, site: SiteAnswers, seen: Found, place: CommandPlace) -> Iterator[InitStep]:
     """A primary's dashboard shows what it is told to expect; nothing that is copied waits for it.
 
-    Once a site is deployed, its stack says what it follows: after a failover another than the answers say.
+    Once a site is deployed, its stack says what it follows. A primary whose admin API is private expects nobody.
     """
-    there = seen.stacks.get(site.name)
+    there, leads = seen.stacks.get(site.name), seen.stacks.get(primary.name)
     if there is None:
-        if site is not primary:
+        if site is not primary and (leads is None or leads.takes_reports):
             yield InitStep(state="later", text=_expecting(primary.name, site.name))
         return
     leader = next((one for one in seen.stacks.values() if there.follows(one)), None)
-    if leader is None:
+    if leader is None or not leader.takes_reports:
         return
     if leader.sync_registry.sites.find(site.name) is not None:
         yield InitStep(state="done", text=f"{leader.name} expects reports of {site.name}")
