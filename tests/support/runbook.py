@@ -12,7 +12,7 @@ COMING_BACK = "When the old primary comes back"
 FAILING_BACK = "Planned, or failing back: the primary moves"
 PROCEDURES = (DISASTER, COMING_BACK, FAILING_BACK)
 """In the order in which they are run."""
-_BLOCK = re.compile(r"^ *```\w*\n(.*?)^ *```$", re.DOTALL | re.MULTILINE)
+_BLOCK = re.compile(r"^ *```[^`\n]*\n(.*?)^ *```$", re.DOTALL | re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,12 @@ OTHERS = ("failover.md", "getting-started.md")
 MANUAL = [*sorted((ROOT / "docs" / "operations").glob("*.md")), *(ROOT / "docs" / name for name in OTHERS)]
 WITHOUT_A_SITE = ("init", "completion", "context")
 """Commands that no site is chosen for."""
+NEEDS = {
+    **{"aws": "aws", "sam": "aws", "az": "azure", "gcloud": "google", "docker": "docker", "kubectl": "kubernetes"},
+}
+"""Programs that no test runs as the pages have them, and what they need."""
+RUN = {"geosync", "make", "skopeo", "pipx", "cd", "source", "jq", "python"}
+"""Programs that are at hand. Each command of geosync is run in tests/e2e, and its lines are read by itself below."""
 OPERATIONS = "\n".join(page.read_text() for page in MANUAL)
 CHECK = (ROOT / "docs" / "operations" / "check.md").read_text()
 SIGNALS = (ROOT / "docs" / "signals.md").read_text()
@@ -108,9 +114,19 @@ def test_the_table_of_commands_has_each_of_them() -> None:
 
 def blocks(page: Path) -> Iterator[str]:
     """The lines of a page's blocks of code, those that a backslash continues joined, without comments."""
-    for block in re.findall(r"^ *```\w*\n(.*?)^ *```", page.read_text(), re.DOTALL | re.MULTILINE):
-        for line in block.replace("\\\n", " ").splitlines():
-            yield re.sub(r"\s+#.*", "", line).strip()
+    for _, block in fenced(page):
+        yield from command_lines(block)
+
+
+def fenced(page: Path) -> list[tuple[str, str]]:
+    """The blocks of code of a page: what stands behind the fence, and the lines."""
+    return re.findall(r"^ *```([^`\n]*)\n(.*?)^ *```$", page.read_text(), re.DOTALL | re.MULTILINE)
+
+
+def command_lines(block: str) -> Iterator[str]:
+    """The lines of a block, those that a backslash continues joined, without comments."""
+    for line in block.replace("\\\n", " ").splitlines():
+        yield re.sub(r"\s+#.*", "", line).strip()
 
 
 def parse(command: Command, name: str, arguments: list[str], parent: Context | None = None) -> None:
@@ -124,12 +140,29 @@ def parse(command: Command, name: str, arguments: list[str], parent: Context | N
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_every_command_line_of_a_page_is_understood(page: Path) -> None:
+def test_every_command_line_of_a_page_is_understood(
+    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "answers.json").touch()  # of geosync init
+    monkeypatch.chdir(tmp_path)
     for line in blocks(page):
-        start = re.match(r"(?:\.venv/bin/)?geosync (?=-)", line)
+        start = re.match(r"(?:\.venv/bin/)?geosync (?=[a-z-])", line)
         if start and "COMMAND" not in line:
             words, _, _ = re.sub(r"\[(.*?)\]", r"\1", line[start.end() :]).partition(" | ")  # what is optional, too
             parse(main, "geosync", shlex.split(words.replace("…", "x")))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_a_command_is_run_by_a_test_or_its_block_says_what_it_needs(page: Path) -> None:
+    """What nothing here runs stands in a block that begins with "sh needs-aws" or the like, and nothing else does."""
+    for mark, block in fenced(page):
+        words = mark.split()
+        if words and words[0] != "sh":
+            continue
+        programs = {line.split()[0] for line in command_lines(block) if re.match(r"[a-z]+ ", line)}
+        needed = {f"needs-{NEEDS[one]}" for one in programs if one in NEEDS}
+        assert needed == set(words[1:]), f"the block of {sorted(programs)} begins with {mark!r}"
+        assert not words or programs <= {*RUN, *NEEDS}, programs
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
