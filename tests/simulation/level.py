@@ -1,4 +1,4 @@
-"""A calm day, and a pause: what a site says of its service level, and what is so.
+"""A calm day, a pause, and a comparison that overtakes events: what a site says of its service level, and what is so.
 
     python -m tests.simulation.level SEED
 
@@ -24,7 +24,7 @@ from geosync.operating.site_facts import Objective
 from geosync.sync_registry.sync_registry import SyncRegistry
 
 OBJECTIVE = Objective()
-QUICK, PAUSED = 6, 4
+QUICK, PAUSED, OVERTAKEN = 6, 4, 3
 SETTLED_S = 70.0
 """A push is here or overdue by then, its measurement was sent, and a minute has passed."""
 LAYER_BYTES = 2_000
@@ -40,7 +40,7 @@ class Story:
         self._pushed: dict[tuple[str, str], tuple[float, str]] = {}
 
     def run(self) -> None:
-        """Push what is seen at once, and push during a pause."""
+        """Push what is seen at once, push during a pause, and push what a comparison brings before its events come."""
         self.world.run(self._tell)
 
     def _tell(self) -> None:
@@ -71,6 +71,23 @@ class Story:
         SyncRegistry(beta.table).resume()
         sleep(120.0 + SETTLED_S)
         self._compare(beta)
+
+        self._overtake(beta)
+        self._compare(beta)
+
+    def _overtake(self, site: Site) -> None:
+        """Push, have a comparison bring that at once, and only then let the events come; some come twice."""
+        sleep = self.world.scheduler.sleep
+        site.functions["log_cursor"].throttled = 1.0
+        for number in range(OVERTAKEN):
+            self._push(f"overtaken/app-{number}", "v1")
+        sleep(3.0)
+        SyncRegistry(site.table).catalogue.ask()
+        site.functions["reconcile"].invoke({}, lambda _: None)
+        sleep(OBJECTIVE.lag_s + SETTLED_S)
+        site.functions["log_cursor"].throttled = 0.0
+        site.queues["events"].twice = 0.5
+        sleep(site.queues["events"].visibility_s + SETTLED_S)
 
     def _push(self, repository: str, tag: str) -> None:
         world = self.world

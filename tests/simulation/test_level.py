@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from tests.simulation.level import PAUSED, QUICK
+from tests.simulation.level import OVERTAKEN, PAUSED, QUICK
 from tests.simulation.processes import run_module
 
 
@@ -23,9 +23,10 @@ def test_what_a_site_says_of_its_service_level_is_so(seed: int) -> None:
     for said, so in zip(story["said"], story["so"], strict=True):
         assert abs(said.pop("minutes") - so.pop("minutes")) <= 1
         assert said == so
-    before, quick, paused, still, resumed = story["said"]
+    before, quick, paused, still, resumed, overtaken = story["said"]
     assert before["share_percent"] is None
     assert (quick["measured"], quick["share_percent"]) == (QUICK, 100)
     assert paused["overdue"] == still["overdue"] == PAUSED
     assert (resumed["measured"], resumed["late"], resumed["overdue"]) == (QUICK + PAUSED, PAUSED, 0)
     assert resumed["share_percent"] == paused["share_percent"], "what was overdue is late now, and counts once"
+    assert (overtaken["measured"], overtaken["late"]) == (QUICK + PAUSED + OVERTAKEN, PAUSED), "seen before they came"

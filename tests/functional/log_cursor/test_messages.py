@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -95,6 +96,22 @@ def test_what_was_seen_already_is_neither_marked_nor_woken(site: Site, log: Log)
     assert site.woken() == []
     assert [line["message"] for line in log()] == ["event_seen_already"]
     assert site.items()["#site", "cursor"]["id"] == json.loads(event)["id"]
+
+
+def test_what_a_comparison_brought_is_marked_by_the_first_of_its_events_and_by_no_other(site: Site) -> None:
+    lease, later = site.sync_registry.acquire("group/app"), 2_000_000_000_000
+    assert lease is not None
+    v1, seen = Reference.tag("v1"), Seen(digest=DIGEST, looked_at=later, seen_at=later)
+    brought = replace(seen, unannounced=True, suspected=True)
+    site.sync_registry.record(lease, [(v1, brought)])
+    event = push("group/app")
+    assert handle(event) == DONE
+    assert site.owed("group/app") == ["tag#v1"]
+    owed = site.sync_registry.look("group/app", v1).owed
+    assert owed is not None
+    assert site.sync_registry.discharge(lease, owed, seen)
+    assert handle(event) == DONE
+    assert site.owed("group/app") == []
 
 
 def test_what_is_outside_the_selection_is_not_marked(site: Site, aws: pytest.MonkeyPatch, log: Log) -> None:

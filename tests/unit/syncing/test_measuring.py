@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from tests.support.clock import FakeClock
 from geosync.errors import MalformedMessage
 from geosync.messages.measurements import MOST_LAGS, Measurements
 from geosync.messages.queues import Queue
-from geosync.sync_registry.items import ABSENT, Owed, Reference
+from geosync.sync_registry.items import ABSENT, Owed, Reference, Seen
 from geosync.syncing.measuring import Measuring
 
 NOW = 1_700_000_000_000
@@ -70,6 +71,23 @@ def test_pushes_are_measured_and_neither_deletes_nor_what_nobody_announced(measu
     measuring.note_requests(3)
     measuring.send()
     assert sqs.taken() == Measurements(lags_ms={0: 1, 1000: 2, 3000: 1}, synced=6, bytes=70, requests=3)
+
+
+def test_what_a_comparison_brought_before_its_event_came_has_the_lag_with_which_it_was_seen(
+    measuring: Measuring, sqs: Sqs
+) -> None:
+    pushed_at = NOW - 90_000
+    seen = Seen(digest="sha256:a", looked_at=pushed_at + 4000, seen_at=pushed_at + 5000)
+    earlier = replace(seen, looked_at=pushed_at - 1)
+    for one in (
+        replace(owed(90_000), seen=seen),
+        replace(owed(90_000), seen=earlier),  # it was pushed once more since
+        replace(owed(90_000, "sha256:b"), seen=seen),
+        replace(owed(90_000, "sha256:a", "sha256:b"), seen=seen),
+    ):
+        measuring.note_synced(one)
+    measuring.send()
+    assert sqs.taken().lags_ms == {5000: 1, 90_000: 3}
 
 
 def test_nothing_new_is_no_message(measuring: Measuring, sqs: Sqs) -> None:

@@ -61,16 +61,18 @@ class Marking:
     def mark(self, event: GeoEvent, glance: Glance) -> tuple[str, ...]:
         """Mark the event's reference, unless it is outside the selection or was seen already.
 
+        What a comparison brought before its event came is marked once more: whoever discharges it measures its lag.
         Returns the repository to knock at, if any. Raises what DynamoDB raised, and SyncRegistryError.
         """
         reference = reference_of(event)
         if self._is_outside(event, event.repository, reference):
             return ()
         sync_registry = self._context.sync_registry
+        is_unmeasured = False
         if glance.seen is not None and glance.seen.unannounced and event.pushed_at <= glance.seen.looked_at:
-            sync_registry.suspected.take_back(event.repository, reference)
+            is_unmeasured = sync_registry.suspected.take_back(event.repository, reference)
         digest = event.digest if event.event_name != "deleted" else None
-        if sync_registry.is_already_seen(glance, digest, event.received_at):
+        if not is_unmeasured and sync_registry.is_already_seen(glance, digest, event.received_at):
             keys = {"repository": event.repository, "reference": reference.seen_key, "event": event.id}
             self._logger.info("event_seen_already", extra={**keys, "correlation_id": event.correlation_id})
             self._metrics.put({"EventsSkipped": 1})

@@ -31,9 +31,10 @@ class Measuring:
     def note_synced(self, owed: Owed) -> None:
         """Note a reference that was just seen here; only what an event announced as pushed has a lag.
 
-        A push whose notification was counted as lost is in the history already, however late its event came.
+        A push whose notification was counted as lost is in the history already, however late its event came. One that
+        a comparison brought before its event came has the lag with which it was seen then.
         """
-        lag_ms = max(self._clock.now_ms() - owed.pushed_at, 0)
+        lag_ms = max(_seen_at(owed, self._clock.now_ms()) - owed.pushed_at, 0)
         with self._lock:
             self._counts["synced"] += 1
             if _is_measured(owed):
@@ -66,6 +67,13 @@ class Measuring:
             with self._lock:
                 self._lags_ms.update(lags_ms)
                 self._counts.update(counts)
+
+
+def _seen_at(owed: Owed, now_ms: int) -> int:
+    """When all that was pushed was first seen here (ms): before it was marked, should a look after the push say so."""
+    seen = owed.seen
+    is_here = seen is not None and owed.pushed_at <= seen.looked_at and owed.expects == {seen.digest}
+    return seen.seen_at if seen is not None and is_here else now_ms
 
 
 def _is_measured(owed: Owed) -> bool:

@@ -109,19 +109,23 @@ class SuspectedLosses:
             return True
         return False
 
-    def take_back(self, repository: str, reference: Reference) -> None:
-        """Take back a find whose event came after all; one that was counted as lost is counted no more."""
+    def take_back(self, repository: str, reference: Reference) -> bool:
+        """Take back a find whose event came after all; one that was counted as lost is counted no more.
+
+        True for one event of a find that was not decided yet: of that push no number has been measured so far.
+        """
         key = Key(repository, reference.seen_key)
         unannounced, suspected = Attr("unannounced").exists(), Attr("suspected")
         with suppress(ConditionFailed):
             self._store.write(
                 Update(key=key, remove=("unannounced", "suspected"), when=unannounced & suspected.exists())
             )
-            return
+            return True
         with suppress(ConditionFailed):
             counted = unannounced & suspected.not_exists()
             self._store.write(Update(key=key, set={"counted_lost": True}, remove=("unannounced",), when=counted))
             self._store.write(Update(key=LOST, add={"count": -1}, when=Attr("count").gt(0)))
+        return False
 
     def forget(self) -> None:
         """Forget all of them: the site follows another primary."""
