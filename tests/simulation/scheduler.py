@@ -151,7 +151,8 @@ class Scheduler:
 
     def check(self) -> Task:
         """The current task; raises Killed where it is dead: it has no effect any more."""
-        task = self.current
+        task = self._current
+        assert task is not None
         if self._stopping or task.place.is_dead:
             raise Killed
         return task

@@ -13,12 +13,11 @@ import traceback
 from collections.abc import Sequence
 
 from tests.simulation import command
-from tests.simulation.functions import load_all
 
 
 def main() -> None:
     """Answer until there is no more input."""
-    load_all()
+    command.load_once()
     for line in sys.stdin:
         code, output = _run(json.loads(line))
         print(json.dumps({"code": code, "output": output}), flush=True)

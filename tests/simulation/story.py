@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 
 from tests.simulation.clients import Client
@@ -148,6 +148,6 @@ class Story:
                 queue.twice = 0.0
             self.world.wire.faults[site.server.host].calm()
             site.server.is_down = site.server.is_read_only = False
-            site.server.habits.has_catalogue, site.server.habits.refuses_signed = True, 0.0
+            site.server.habits = replace(site.server.habits, has_catalogue=True, refuses_signed=0.0)
             site.notifier.loses = site.notifier.twice = 0.0
             site.topic.twice, site.topic.late_s = 0.0, AT_ONCE_S

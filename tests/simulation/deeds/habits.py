@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tests.simulation.registry.habits import CHANGES
 from tests.simulation.story import Deed, Story
 
@@ -9,15 +11,15 @@ from tests.simulation.story import Deed, Story
 def change_habit(story: Story) -> None:
     """A registry does something otherwise from now on; one that lost its catalogue gets it back after a while."""
     site = story.site()
-    habits = site.server.habits
-    change = story.random.choice([one for one in CHANGES if any(getattr(habits, name) != one[name] for name in one)])
+    server = site.server
+    change = story.random.choice(
+        [one for one in CHANGES if any(getattr(server.habits, name) != one[name] for name in one)]
+    )
     story.tell(f"{site.name}: the registry changes its habits: {change}")
-    for name, value in change.items():
-        setattr(habits, name, value)
+    server.habits = replace(server.habits, **change)
 
     def end() -> None:
-        habits.has_catalogue = True
-        habits.refuses_signed = 0.0
+        server.habits = replace(server.habits, has_catalogue=True, refuses_signed=0.0)
 
     story.later(story.random.random() * 200, end)
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Habits:
     """The choices of one registry. The defaults are those of Distribution 2 and 3 on a file system."""
 
@@ -27,7 +28,7 @@ class Habits:
     """It lists its repositories."""
 
 
-CHANGES: tuple[dict[str, object], ...] = (
+CHANGES: tuple[dict[str, Any], ...] = (
     {"checks_blobs": False},
     {"checks_blobs": True},
     {"checks_children": False},

@@ -7,11 +7,17 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 INDEXES = ("application/vnd.oci.image.index.v1+json", "application/vnd.docker.distribution.manifest.list.v2+json")
 
 
+KNOWN = 4096
+"""Contents of which the digest, and what they name, are kept: each is asked for hundreds of times in a world."""
+
+
+@lru_cache(KNOWN)
 def digest_of(content: bytes) -> str:
     """The digest of some bytes."""
     return f"sha256:{hashlib.sha256(content).hexdigest()}"
@@ -40,14 +46,15 @@ class TagMove:
     why: str
 
 
-def below(content: bytes) -> tuple[list[str], list[str]]:
+@lru_cache(KNOWN)
+def below(content: bytes) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The blobs and the manifests that a manifest names."""
     document: dict[str, Any] = json.loads(content)
     children = [one["digest"] for one in document.get("manifests", ())]
     blobs = [one["digest"] for one in document.get("layers", ())]
     if "config" in document:
         blobs.append(document["config"]["digest"])
-    return blobs, children
+    return tuple(blobs), tuple(children)
 
 
 class Storage:

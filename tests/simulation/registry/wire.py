@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from email.message import Message
 from random import Random
 from typing import Any, ClassVar
@@ -103,7 +103,7 @@ class Wire:
         """
         place = self._scheduler.current.place
         who = place.name if isinstance(place, Caller) else "somebody"
-        habits = replace(server.habits)
+        habits = server.habits
 
         def effect() -> Answer:
             if server.is_down:
