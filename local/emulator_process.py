@@ -1,4 +1,4 @@
-"""The emulator: what its functions' workers have in common is read once, and it does some things as AWS does them.
+"""The emulator: what workers have in common is read once, and it does some things as AWS does them.
 
 A layer is unpacked once, and the workers of all functions share it. Each worker of the emulator's own unpacks all
 layers of its function for itself: 47 MB for half a second of processor time. On AWS no function can write to a layer
@@ -6,6 +6,9 @@ either. Differs: shared-layers.
 
 A worker is forked from a process that has read the modules of its layers (`worker_template.py`).
 Differs: forked-workers.
+
+A worker marks the end of its log before it answers. By itself the emulator waits 50 ms for the log of an invocation
+that logs nothing, and takes what comes late for the next one's.
 
 `as_aws` bridges what the emulator does otherwise than AWS where it takes a template, and asks for permissions.
 
@@ -17,6 +20,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import queue
 import re
 import select
 import signal
@@ -36,6 +40,10 @@ from typing import Any, TextIO
 SMALL_BYTES = 1 << 20
 """What is smaller is a function's own code, which it may change."""
 TEMPLATE = Path(__file__).with_name("worker_template.py")
+END_OF_LOG = "\x03"
+"""What a worker writes to its standard error before each answer, at the end of a line."""
+GONE_S = 0.25
+"""For the last lines of a worker that is gone and has not answered."""
 ENDED = -1
 """For how a worker ended, which only its parent could know."""
 BATCHES = {
@@ -84,7 +92,8 @@ class ForkedWorker:
     def __init__(self, command: list[str], *, cwd: str, env: dict[str, str], **_: Any) -> None:
         """Have a worker forked that runs `command` (interpreter and program); `_`: three pipes of text, as ever."""
         layers = tuple(str(Path(one).resolve()) for one in env.get("_LAMBDA_LAYERS_DIRS", "").split(os.pathsep) if one)
-        asked = json.dumps({"program": command[1], "cwd": cwd, "environment": env, "layers": layers}).encode()
+        about = {"program": command[1], "cwd": cwd, "environment": env, "layers": layers, "end_of_log": END_OF_LOG}
+        asked = json.dumps(about).encode()
         pipes = [os.pipe() for _ in range(3)]
         (its_stdin, mine_in), (mine_out, its_stdout), (mine_err, its_stderr) = pipes
         self._life, its_life = socket.socketpair()
@@ -200,6 +209,18 @@ def _put_addresses(module: Any, port: str) -> None:
     module._resolve_refs = resolved
 
 
+def log_of(worker: Any) -> str:
+    """Take what a worker of the emulator's logged in the invocation that it has just answered, up to the mark."""
+    lines: list[str] = []
+    while not (lines and lines[-1].endswith(END_OF_LOG)):
+        try:
+            lines.append(worker._stderr_queue.get(timeout=GONE_S))
+        except queue.Empty:
+            if worker._proc is None or worker._proc.poll() is not None:
+                break
+    return "\n".join(lines).removesuffix(END_OF_LOG).removesuffix("\n")
+
+
 def main() -> None:
     """Run the emulator."""
     app, lambda_runtime = import_module("ministack.app"), import_module("ministack.core.lambda_runtime")
@@ -207,6 +228,7 @@ def main() -> None:
     namespace.zipfile = SimpleNamespace(**vars(zipfile) | {"ZipFile": SharedArchive})
     namespace.subprocess = SimpleNamespace(**vars(subprocess) | {"Popen": ForkedWorker})
     as_aws(os.environ["GATEWAY_PORT"])
+    namespace.Worker._drain_stderr_bounded = log_of
     app.main()
 
 

@@ -20,12 +20,35 @@ from collections.abc import Iterator
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TextIO, cast
 
 MESSAGE_BYTES = 1 << 17
 """More than an environment of Lambda, which has 4 KB, and the emulator's own variables."""
 DESCRIPTORS = 4
 """Standard input, output and error of the worker, and what is open for as long as it lives."""
+
+
+class Answers:
+    """A worker's standard output. Each answer after the first, which says that it is ready, is preceded by a mark.
+
+    The mark is written to standard error: what the worker logged until then is read before it.
+    """
+
+    def __init__(self, end_of_log: str) -> None:
+        self._stream = open(1, "w")  # noqa: SIM115
+        self._mark = f"{end_of_log}\n"
+        self._is_ready = False
+
+    def write(self, text: str) -> int:
+        """Write an answer."""
+        if self._is_ready:
+            sys.stderr.write(self._mark)
+        self._is_ready = True
+        return self._stream.write(text)
+
+    def flush(self) -> None:
+        """Have it read."""
+        self._stream.flush()
 
 
 def main() -> None:
@@ -80,7 +103,8 @@ def _become(worker: dict[str, Any], descriptors: list[int]) -> NoReturn:
     for place, stream in enumerate(streams):
         os.dup2(stream, place)
         os.close(stream)
-    sys.stdin, sys.stdout = open(0), open(1, "w")  # noqa: SIM115
+    sys.stdin, answers = open(0), Answers(worker["end_of_log"])  # noqa: SIM115
+    sys.stdout = cast("TextIO", answers)
     sys.stderr = open(2, "w", buffering=1, errors="backslashreplace")  # noqa: SIM115
     os.chdir(worker["cwd"])
     os.environ.clear()

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+import queue
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from local import emulator_process
-from local.emulator_process import ForkedWorker
+from local.emulator_process import ForkedWorker, log_of
 
 SHARED = """
 import os
@@ -23,9 +26,14 @@ PROGRAM = """
 import os, sys
 sys.path[:0] = [os.environ["_LAMBDA_LAYERS_DIRS"] + "/python", os.getcwd()]
 import shared
+def answer(text):
+    sys.stdout.write(text)
+    sys.stdout.flush()
+answer("ready\\n")
 for line in sys.stdin:
-    print(os.getpid(), os.environ["NAME"], line, end="", flush=True)
-    print("seen", line, end="", file=sys.stderr)
+    if line != "nothing\\n":
+        print("seen", line, end="", file=sys.stderr)
+    answer(f"{os.getpid()} {os.environ['NAME']} {line}")
 raise SystemExit(3)
 """
 
@@ -61,6 +69,7 @@ def worker(layer: Path) -> Iterator[Worker]:
         program.write_text(PROGRAM)
         environment = {"_LAMBDA_LAYERS_DIRS": str(layer), "NAME": name, "READ": os.environ["READ"]}
         made.append(ForkedWorker([sys.executable, str(program)], cwd=str(code), env=environment))
+        assert made[-1].stdout.readline() == "ready\n"
         return made[-1]
 
     yield start
@@ -97,3 +106,40 @@ def test_a_worker_ends_when_nobody_asks_any_more_or_when_it_is_told_to(worker: W
     assert [one.wait(timeout=60) for one in (by_itself, told, killed)] == [emulator_process.ENDED] * 3
     told.kill()  # which is nothing any more
     assert told.stdout.read() == ""
+
+
+def emulators(one: ForkedWorker) -> Any:
+    """A worker as the emulator keeps it: a thread of its own puts what is on standard error into a queue."""
+    held = SimpleNamespace(_proc=one, _stderr_queue=queue.Queue())
+
+    def read() -> None:
+        for line in one.stderr:
+            held._stderr_queue.put(line.rstrip("\n"))
+
+    threading.Thread(target=read, daemon=True).start()
+    return held
+
+
+def test_the_log_of_an_invocation_is_what_was_written_before_its_answer(worker: Worker) -> None:
+    one = worker("talks")
+    held = emulators(one)
+    logs = []
+    for line in ("one", "nothing", "nothing", "two"):
+        ask(one, line)
+        logs.append(log_of(held))
+    assert logs == ["seen one", "", "", "seen two"]
+    ask(one, "one")
+    ask(one, "two")  # an answer that nobody has read the log of: the next one's is not it
+    assert [log_of(held), log_of(held)] == ["seen one", "seen two"]
+
+
+def test_the_log_of_a_worker_that_is_gone_ends_without_a_mark(worker: Worker) -> None:
+    one = worker("goes")
+    held = emulators(one)
+    ask(one, "one")
+    assert log_of(held) == "seen one"
+    one.kill()
+    assert log_of(held) == ""
+    held._proc = None
+    held._stderr_queue.put("the last words")
+    assert log_of(held) == "the last words"
