@@ -24,6 +24,7 @@ from geosync.reading.site import ReadingSite
 from geosync.reading.waiting import Whereabouts
 from geosync.settings import read
 from geosync.sync_registry.sync_registry import SyncRegistry
+from geosync.threads import SYSTEM_THREADS
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -67,6 +68,7 @@ class PullSite:
                 logger,
                 keeps_superseded=promise.selection.superseded_images,
             ),
+            threads=SYSTEM_THREADS,
         )
         self.puller = Puller(reading_site, logger=logger, metrics=observability.Metrics(settings.site_name))
 

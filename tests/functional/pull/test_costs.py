@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from tests.functional.pull.parts import Site, invoke, pull, sample
 from tests.support.aws_calls import counted, on_the_page
 
@@ -14,13 +15,14 @@ def test_a_pull_by_tag_makes_the_calls_that_the_page_says(site: Site, repository
     assert dict(+calls) == on_the_page("pull of a manifest by tag")
 
 
-def test_a_blob_makes_the_calls_that_the_page_says(site: Site, repository: str) -> None:
+@pytest.mark.parametrize("what", ["digest", "blob", "list"])
+def test_what_is_never_old_makes_the_calls_that_the_page_says(site: Site, repository: str, what: str) -> None:
     site.account()
     made = site.synced(repository)
-    path = f"/v2/{repository}/blobs/{made.blobs[0]}"
+    paths = {"digest": f"manifests/{made.digest}", "blob": f"blobs/{made.blobs[0]}", "list": "tags/list"}
     with counted() as calls:
-        assert invoke(sample("pull-manifest.json", path=path))["statusCode"] == 307
-    assert dict(+calls) == on_the_page("pull of a blob, or a list")
+        invoke(sample("pull-manifest.json", path=f"/v2/{repository}/{paths[what]}"))
+    assert dict(+calls) == on_the_page("pull of a digest, a blob, or a list")
 
 
 def test_to_be_let_in_makes_no_call(site: Site) -> None:

@@ -25,6 +25,7 @@ from geosync.reading.site import ReadingSite
 from geosync.reading.waiting import Whereabouts
 from geosync.sync_registry.site import catalogue, recovery
 from geosync.sync_registry.table.changes import Update
+from geosync.threads import SYSTEM_THREADS
 
 MAX_STALENESS_MS = 300_000
 
@@ -101,6 +102,7 @@ class Client:
                 sync_registry=self.sync_registry, primary=None, registry_names=names, deadline=self.deadline
             ),
             line=Line(self.sync_registry, Queue(sqs, "live"), Queue(sqs, "work"), logger, keeps_superseded=True),
+            threads=SYSTEM_THREADS,
         )
         self._puller = Puller(site, logger=logger, metrics=metrics)
 

@@ -21,7 +21,7 @@ Outcome = Literal["served", "waited", "stale", "fell through", "passed on"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pulled:
-    """The end of a pull. `point_ms`: of what moment the answer is, None: not known, or the site's for a digest."""
+    """The end of a pull. `point_ms`: of what moment a tag is, None: not known, or it is a digest."""
 
     outcome: Outcome
     here: Answered
@@ -30,7 +30,11 @@ class Pulled:
 
 @dataclass(frozen=True, slots=True)
 class _View:
-    """The sync registry's word, and the answer of the site's registry after that."""
+    """The sync registry's word, and the answer of the site's registry, which was asked at the same time.
+
+    What may be given out is a digest, and the word is about that: which of the two came first does not matter. A digest
+    that was copied between the two is not the one that was seen, and is looked at once more.
+    """
 
     known: Known
     here: Answered
@@ -52,9 +56,12 @@ class ManifestPull:
         left_s = site.whereabouts.deadline.left() - LAST_S
         self._until_s = site.whereabouts.clock.monotonic_s() + min(LONGEST_S, left_s)
 
-    def run(self) -> Pulled:
-        """Pull. Raises ReadRefusal, SyncRegistryError, and what DynamoDB raises."""
-        view = self._look()
+    def run(self, here: Answered | None = None) -> Pulled:
+        """Pull; `here` is the registry's answer where it was asked already.
+
+        Raises ReadRefusal, SyncRegistryError, and what DynamoDB raises.
+        """
+        view = self._look() if here is None else _View(self._read(), here)
         if view.known.owed is None and not self._is_over(view):
             # It may have been marked, copied and seen between the two looks.
             view = self._look()
@@ -63,15 +70,21 @@ class ManifestPull:
         return self._ended(self._wait(view), "waited")
 
     def _look(self) -> _View:
-        known = self._site.whereabouts.of(self._repository, self._reference)
-        here = self._ask(self._asked.method)
-        if self._asked.is_tag and here.status == 200 and _digest(here) is None and not here.body:
-            here = self._ask("GET")  # it names no digest in answer to a HEAD: its bytes tell
-        return _View(known, here)
+        return _View(*self._site.beside(self._read, self._ask))
 
-    def _ask(self, method: str) -> Answered:
+    def _read(self) -> Known:
+        return self._site.whereabouts.of(self._repository, self._reference)
+
+    def _ask(self) -> Answered:
         asked = self._asked
-        return self._site.registry.ask(method, asked.target, asked.authorization, accept=media_types.ACCEPT)
+
+        def ask(method: str) -> Answered:
+            return self._site.registry.ask(method, asked.target, asked.authorization, accept=media_types.ACCEPT)
+
+        here = ask(asked.method)
+        if asked.is_tag and here.status == 200 and _digest(here) is None and not here.body:
+            here = ask("GET")  # it names no digest in answer to a HEAD: its bytes tell
+        return here
 
     def _is_over(self, view: _View) -> bool:
         """Tell whether there is nothing to wait for: it is as it should be, or the registry lets nobody in."""

@@ -1,8 +1,8 @@
 """A request of a client's, answered: what the site's registry says, given out if it is as new as the site promises.
 
 In this order, so that nobody learns or causes anything whom the site's registry would not let in: the request is read;
-what the sync registry knows is read; the site's registry is asked with the client's own Authorization; only when it has
-let the client in (200, or 404 in its own words) is a tag judged, or put first in line.
+the site's registry is asked with the client's own Authorization, while what the sync registry knows is read; only when
+the registry has let the client in (200, or 404 in its own words) is a tag judged, or put first in line.
 """
 
 from __future__ import annotations
@@ -58,24 +58,33 @@ class Puller:
 
     def _answer(self, asked: Requested) -> dict[str, Any]:
         if asked.kind == "ping" or self._site.promise.role == "primary":
-            return self._passed_on(asked, self._ask(asked), self._about_site())
+            return self._passed_on(asked, *self._at_once(asked))
         repository = self._site.promise.at_primary(asked.repository)
         if asked.kind != "manifest":
-            return self._passed_on(asked, self._ask(asked), self._about_site())
+            return self._passed_on(asked, *self._at_once(asked))
         return self._manifest(asked, repository)
 
     def _manifest(self, asked: Requested, repository: str) -> dict[str, Any]:
         if asked.is_tag:
             self._site.promise.check_selected(repository, Reference.tag(asked.reference))
         started_s = self._site.whereabouts.clock.monotonic_s()
-        pulled = ManifestPull(self._site, asked, repository).run()
+        pulled, about = (self._tag if asked.is_tag else self._digest)(asked, repository)
         waited_ms = round((self._site.whereabouts.clock.monotonic_s() - started_s) * 1000)
         self._note(asked, pulled, waited_ms)
-        now_ms = self._site.whereabouts.clock.now_ms()
-        about = pointed(pulled.point_ms, now_ms) if asked.is_tag else self._about_site()
         if pulled.outcome == "fell through":
             return refused(unknown_manifest("it is not here, or not known to be as new as this site promises"), about)
         return self._passed_on(asked, pulled.here, about)
+
+    def _tag(self, asked: Requested, repository: str) -> tuple[Pulled, dict[str, str]]:
+        pulled = ManifestPull(self._site, asked, repository).run()
+        return pulled, pointed(pulled.point_ms, self._site.whereabouts.clock.now_ms())
+
+    def _digest(self, asked: Requested, repository: str) -> tuple[Pulled, dict[str, str]]:
+        """Pull a digest. It is never old: where it is here, nobody asks what is known of it."""
+        here, about = self._at_once(asked)
+        if here.status == 200:
+            return Pulled(outcome="served", here=here), about
+        return ManifestPull(self._site, asked, repository).run(here), self._about_site()
 
     def _note(self, asked: Requested, pulled: Pulled, waited_ms: int) -> None:
         outcome = pulled.outcome
@@ -90,6 +99,11 @@ class Puller:
         if outcome in ("waited", "fell through", "stale"):
             keys = {"repository": asked.repository, "reference": asked.reference, "outcome": outcome}
             self._logger.info("pull_not_served_at_once", extra={**keys, "waited_ms": waited_ms})
+
+    def _at_once(self, asked: Requested) -> tuple[Answered, dict[str, str]]:
+        """Ask the site's registry, and read the site's recovery point meanwhile. Raises ReadRefusal."""
+        about, answer = self._site.beside(self._about_site, lambda: self._ask(asked))
+        return answer, about
 
     def _ask(self, asked: Requested) -> Answered:
         """Ask the site's registry in the client's name. Raises ReadRefusal."""

@@ -42,16 +42,19 @@ class Whereabouts:
         return self.deadline.clock
 
     def of(self, repository: str, reference: Reference) -> Known:
-        """Read all that is known of a reference of the primary's `repository`. Three requests at most, in this order.
+        """Read all that is known of a reference of the primary's `repository`. Two requests, or three, in this order.
 
         What is accounted was marked before, so it is read before what is owed. A digest that was deleted is paid once
-        its tags are marked, so it is read before its tag. An item that cannot be read counts as nothing known, by which
-        nothing is served. Raises what DynamoDB raises.
+        its tags are marked, so it is read before its tag; where the row says that nothing is owed, the digest is not,
+        and is not asked for. An item that cannot be read counts as nothing known, by which nothing is served. Raises
+        what DynamoDB raises.
         """
-        site, before = self.sync_registry.overview.accounting_with(self.primary, repository, reference)
+        beside = self.sync_registry.overview.accounting_beside(self.primary, repository, reference)
+        may_be_deleted = reference.kind == "tag" and not beside.is_synced
         try:
-            deleted = self._deleted(repository, before) if reference.kind == "tag" else None
-            return self._known(repository, reference, before, Known(accounted_ms=accounted_ms(site), deleted=deleted))
+            deleted = self._deleted(repository, beside.seen) if may_be_deleted else None
+            known = Known(accounted_ms=accounted_ms(beside.site), deleted=deleted)
+            return self._known(repository, reference, beside.seen, known)
         except CorruptItem:
             return Known(accounted_ms=None, is_left_alone=True)
 

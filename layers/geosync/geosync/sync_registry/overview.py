@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from geosync.errors import CorruptItem
-from geosync.sync_registry.items import Item, Reference, Seen
+from geosync.sync_registry.items import ROW, SYNCED, Item, Reference, Row, Seen
 from geosync.sync_registry.site import (
     breaker,
     catalogue,
@@ -84,6 +84,20 @@ class Accounting:
     lost: Lost | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountingBeside:
+    """The same, with what one read beside it found of a reference.
+
+    `seen` is what was last seen of it, None where that cannot be read. `is_synced`: its repository's row says that
+    nothing is owed there. An event that has only just been marked may not have come to the row yet; its message is
+    still in the queue then, so that it is not accounted.
+    """
+
+    site: Accounting
+    seen: Seen | None
+    is_synced: bool
+
+
 class Overview:
     """Reads the items that concern the whole site."""
 
@@ -117,16 +131,16 @@ class Overview:
         """Read what says up to when every push is marked, in one batch; `primary` as in `read`."""
         return _accounting(self._found(_ACCOUNTING, primary))
 
-    def accounting_with(
-        self, primary: str | None, repository: str, reference: Reference
-    ) -> tuple[Accounting, Seen | None]:
-        """Read the same, and what was seen of a reference, in one batch; None where that cannot be read."""
-        key = Key(repository, reference.seen_key)
-        found = self._found((*_ACCOUNTING, key), primary)
-        seen = None
+    def accounting_beside(self, primary: str | None, repository: str, reference: Reference) -> AccountingBeside:
+        """Read the same, and what was seen of a reference, in one batch."""
+        seen_key, row_key = Key(repository, reference.seen_key), Key(repository, ROW)
+        found = self._found((*_ACCOUNTING, seen_key, row_key), primary)
+        seen, is_synced = None, False
         with suppress(CorruptItem):
-            seen = Seen.under(primary, found.get(key))
-        return _accounting(found), seen
+            seen = Seen.under(primary, found.get(seen_key))
+        with suppress(CorruptItem):
+            is_synced = row_key in found and Row.from_item(found[row_key]).state == SYNCED
+        return AccountingBeside(site=_accounting(found), seen=seen, is_synced=is_synced)
 
     def _found(self, keys: Iterable[Key], primary: str | None) -> Mapping[Key, Item]:
         found = self._store.batch_get(keys)
