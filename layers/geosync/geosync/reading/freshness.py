@@ -10,7 +10,8 @@ here. It is served while that is not longer ago than the site's MaxStaleness. Th
 
 A deletion by digest is owed for the digest alone until it is proved, and then for its tags. So what is owed of the
 digest counts for a tag that was seen before that deletion was marked. A tag that a holder did not find at the primary
-(`seen.gone_since`) is not served, though it stays here.
+(`seen.gone_since`) is not served, though it stays here. One that a comparison missed there (`seen.missing_since`) has
+the moment of its last look alone: it may have gone long before, without an event that this site got.
 
 A digest that nobody has seen equal under this primary has no recovery point: somebody else put it here.
 """
@@ -71,11 +72,11 @@ def tag_point_ms(known: Known, digest: str | None) -> int | None:
     seen = known.seen
     if seen is None or digest is None or seen.digest != digest:
         return None
-    if seen.gone_since is not None:
+    if seen.gone_since is not None or seen.missing_since is not None:
         return seen.looked_at or None  # when it went is not known; 0: no holder saw it at the primary
     bounds = [known.accounted_ms or 0]
     bounds += [owed.pushed_at for owed in (known.owed, known.deleted) if owed is not None]
-    bounds += [since for since in (seen.missing_since, seen.outside_since) if since is not None]
+    bounds += [seen.outside_since] if seen.outside_since is not None else []
     return max(min(bounds), seen.looked_at)
 
 
