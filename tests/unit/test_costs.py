@@ -18,6 +18,7 @@ from geosync.operating.costs import lines as parts_of
 TEXT = PAGE.read_text()
 SUMS = {"primary": "an idle month of a primary", "secondary": "an idle month of a secondary"} | {
     "push": "1,000 pushes, one secondary",
+    "pull": "1,000,000 pulls by tag at a site",
     "GB": "a GB from region to region, one secondary",
 }
 
@@ -64,6 +65,7 @@ def test_each_line_is_its_quantity_times_its_price_and_the_sum_is_at_the_top(tab
         ("push", "DynamoDB, written", "sync of a push", "items written", "1,000 x {} x 4"),
         ("push", "DynamoDB, read", "intake of a push", "items read", "1,000 x 16 + 1,000 x {}"),
         ("push", "DynamoDB, written", "intake of a push", "items written", "1,000 x 13 x 4 + 1,000 x {} x 4"),
+        ("pull", "DynamoDB, read", "pull of a manifest by tag", "items read", "1,000,000 x {}"),
         ("push", "DynamoDB, the event log", "notification of a push", "items written", "1,000 x {} x 2"),
     ],
 )

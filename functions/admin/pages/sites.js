@@ -101,6 +101,7 @@ function SecondaryFacts({ status, isCurrent }) {
       ["Dead letters", html`<${DeadLetterCount} number=${s.dead_letters_count} own=${isCurrent} />`, s.dead_letters_count ? "bad" : ""],
       ["Last heartbeat", html`<${Age} at=${s.last_heartbeat_at} otherwise="none yet" />`],
       ["Proved by comparison", html`<${Age} at=${s.proved_at} otherwise="not yet" />`],
+      ["Last drill", html`<${LastDrill} drill=${s.last_drill} due=${s.drill_due_because} />`, s.last_drill?.verdict === "failed" || s.drill_due_because ? "bad wide" : "wide"],
       s.superseded_images === "skip" && ["Superseded images", "skipped: of a tag that was pushed again before it was copied, the recovery point speaks of the newest push", "wide"],
       s.reported_at !== null && ["Reported", html`<${Age} at=${s.reported_at} />`],
       s.notifications_lost_count > 0 && ["Notifications lost", count(s.notifications_lost_count), "bad"],
@@ -115,6 +116,17 @@ function lag(s) {
   if (s.lag_measured_count === null) return "not known";
   if (s.lag_median_seconds === null) return "nothing measured in the last hour";
   return `half within ${lagText(s.lag_median_seconds)}, 99 % within ${lagText(s.lag_p99_seconds)}`;
+}
+
+const VERDICTS = { passed: "Passed", incomplete: "Incomplete", failed: "Failed" };
+const measured = (seconds) => (seconds === null ? "not known" : duration(seconds));
+
+// The last rehearsal of the primary's loss: what became of it, what kept it from passing, what it measured.
+function LastDrill({ drill, due }) {
+  const dueText = due ? html` <span class="dim">Another is due: ${due}.</span>` : "";
+  if (!drill) return html`not known <span class="dim">No drill is known of: <code>geosync drill</code> rehearses the loss of the primary.</span>${dueText}`;
+  return html`${VERDICTS[drill.verdict]} <${Age} at=${drill.ended_at} />${drill.why ? `: ${drill.why}` : ""}
+    <span class="dim"> Measured: age of the recovery point ${measured(drill.recovery_point_age_seconds)}, recovery time ${measured(drill.recovery_time_seconds)}.</span>${dueText}`;
 }
 
 // What would be lost if the primary were gone now: by name, the oldest first.

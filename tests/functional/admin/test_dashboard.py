@@ -28,6 +28,7 @@ from geosync.errors import (
     RegistryUnavailable,
     Unauthorized,
 )
+from geosync.sync_registry.site.drills import LastDrill
 from geosync.sync_registry.site.history import HistoryItems, Observed, bin_name
 from geosync.sync_registry.site.sites import site_id
 from geosync.sync_registry.site.told import Told, ToldSite
@@ -130,6 +131,23 @@ def test_the_fleet_comes_first_then_the_chosen_site(
     assert dashboard.driver.switch_to.active_element.text == "oregon", "the focus stays where it is"
     dashboard.shows("Each site keeps its own history")
     dashboard.is_readable(f"fleet-oregon-{scheme}")
+
+
+@pytest.mark.parametrize(("size", "scheme"), SCREENS)
+def test_the_card_of_a_site_shows_its_last_drill(
+    site: Site, dashboard: Dashboard, size: tuple[int, int], scheme: str
+) -> None:
+    dashboard.open(size=size, scheme=scheme)
+    dashboard.sign_in()
+    dashboard.shows("Last drill", "not known No drill is known of")
+    at = SYSTEM_CLOCK.now_ms()
+    why = "promote would not have named group/app:v1"
+    site.sync_registry.drills.record(
+        LastDrill(id="d1", at=at, verdict="failed", why=why, recovery_point_age_ms=75_000, recovery_time_ms=None)
+    )
+    dashboard.open(size=size, scheme=scheme)
+    dashboard.shows("Failed just now", why, "age of the recovery point 1 min 15 s, recovery time not known")
+    dashboard.is_readable(f"sites-drill-{scheme}")
 
 
 @pytest.mark.parametrize(("size", "scheme"), SCREENS)

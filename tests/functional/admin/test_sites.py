@@ -9,9 +9,11 @@ from functions.admin import app
 from tests.functional.admin.parts import A, Ask, Calls, Site
 
 from geosync import __version__
+from geosync.clock import moment
 from geosync.messages.event_number import event_number
 from geosync.operating import sites
 from geosync.sync_registry.site import catalogue as catalogue_item
+from geosync.sync_registry.site.drills import LastDrill
 from geosync.sync_registry.site.sites import site_id
 from geosync.sync_registry.site.told import Told, ToldSite
 from geosync.sync_registry.table.changes import Key, Update
@@ -184,6 +186,54 @@ def test_a_site_s_own_status_has_gitlab_s_fields_and_the_recovery_point(site: Si
     assert status["events_waiting_count"] == 1
     assert status["last_event_id"] is None  # a newer one may wait
     assert status["cursor_last_event_id"] == event_number("e1", 1_700_000_000_000)
+
+
+def test_the_last_drill_is_in_the_status_and_none_is_not_known(
+    site: Site, ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DRILL_SCHEDULE", "weekly")
+    app.api.cache_clear()
+    status = ask("GET", f"{ALL}/{BERLIN_ID}/status").json
+    assert (status["last_drill"], status["drill_due_because"]) == (None, "no drill was carried out yet")
+    at = now() - 9 * 86_400_000
+    of_the_version_before = LastDrill(id="d1", at=at, verdict="failed", why="the canary did not arrive")
+    site.sync_registry.drills.record(of_the_version_before)
+    status = ask("GET", f"{ALL}/{BERLIN_ID}/status").json
+    assert status["last_drill"] == {
+        "id": "d1",
+        "verdict": "failed",
+        "ended_at": moment(at),
+        "why": "the canary did not arrive",
+        "recovery_point_age_seconds": None,
+        "recovery_time_seconds": None,
+    }
+    assert status["drill_due_because"] == "the last drill failed"
+    passed = LastDrill(id="d2", at=now(), verdict="passed", why="", recovery_point_age_ms=0, recovery_time_ms=95_400)
+    site.sync_registry.drills.record(passed)
+    status = ask("GET", f"{ALL}/{BERLIN_ID}/status").json
+    last = status["last_drill"]
+    assert (last["verdict"], last["recovery_point_age_seconds"], last["recovery_time_seconds"]) == ("passed", 0, 95.4)
+    assert status["drill_due_because"] is None
+    # What the drill before measured says nothing of one that could not tell.
+    site.sync_registry.drills.record(LastDrill(id="d3", at=now() + 1, verdict="incomplete", why="no update"))
+    assert ask("GET", f"{ALL}/{BERLIN_ID}/status").json["last_drill"]["recovery_time_seconds"] is None
+
+
+def test_a_drill_is_shown_at_the_primary_and_told_to_others_without_names(primary: Site, ask: Ask) -> None:
+    ask.act(ALL, OREGON)
+    ask.act(ALL, OREGON | {"name": "frankfurt", "report_key": sites.report_key("f" * 48)})
+    drilled = {"id": "d1", "verdict": "failed", "ended_at": "2026-11-24T05:00:00.000Z", "why": "group/secret:v1"}
+    report(
+        ask,
+        STATUS | {"last_drill": drilled, "drill_due_because": "the last drill failed"},
+        site="frankfurt",
+        token="f" * 48,
+    )
+    status = ask("GET", f"{ALL}/{FRANKFURT_ID}/status").json
+    assert (status["last_drill"]["verdict"], status["last_drill"]["why"]) == ("failed", "group/secret:v1")
+    frankfurt = report(ask, STATUS).json["sites"][1]
+    assert (frankfurt["name"], frankfurt["status"]["last_drill"]["verdict"]) == ("frankfurt", "failed")
+    assert "group/secret" not in json.dumps(frankfurt)
 
 
 def test_a_paused_site_says_so(site: Site, ask: Ask) -> None:

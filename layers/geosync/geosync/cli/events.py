@@ -1,4 +1,4 @@
-"""`geosync events`: the newest entries of a site's event log, or of its audit log."""
+"""`geosync events`: the newest entries of a site's event log, of its audit log, or its drills."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any, get_args
 import click
 
 from geosync.cli.arguments import check_repository, repository_names
+from geosync.cli.drill.entries import drill_entries
 from geosync.cli.following import POLL_SECONDS, FailedLook, look_once
 from geosync.cli.output import NOTHING_OWED, Answer, AnswerStream, Column, Format, Grid, age, output_option, plain, put
 from geosync.cli.site import Chosen, StackSite
@@ -57,6 +58,7 @@ class _Entries:
 )
 @click.option("--limit", type=click.IntRange(1, 10_000), default=20, show_default=True, help="Entries shown.")
 @click.option("--audit", is_flag=True, help="What operators did, by the command and at the admin API, instead.")
+@click.option("--drills", is_flag=True, help="Its drills instead, as far back as their reports are kept.")
 @click.option("--follow", is_flag=True, help="Go on with what comes, until Ctrl-C.")
 @output_option
 @click.pass_obj
@@ -68,6 +70,7 @@ def events(  # noqa: PLR0913 - click gives each option of the command as a param
     hours: int | None,
     limit: int,
     audit: bool,
+    drills: bool,
     follow: bool,
     output: Format,
 ) -> None:
@@ -80,6 +83,13 @@ def events(  # noqa: PLR0913 - click gives each option of the command as a param
     chosen = Filter(repository=repository or "", event_name=event_name or "")
     if audit and not chosen.is_anything:
         raise click.UsageError("--repository and --event-name are of events, not of --audit")
+    if drills:
+        if audit or follow or not chosen.is_anything:
+            raise click.UsageError("--drills goes with --hours and --limit alone")
+        site = choose().site()
+        oldest_ms = site.clock.now_ms() - hours * HOUR_MS if hours is not None else 0
+        put(drill_entries(site, limit=limit, oldest_ms=oldest_ms), output)
+        return
     if hours is None and not chosen.is_anything:
         hours = HOURS  # who filters reads everything: on a busy site a month of it takes minutes
     site = choose().site()

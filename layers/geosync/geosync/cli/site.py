@@ -128,24 +128,20 @@ class StackSite:
 
     @property
     def facts(self) -> SiteFacts:
-        """The site's name and role, from when on its recovery point is late, and its service level to be."""
+        """The site's name and role, from when on its recovery point is late, its service level to be, its drills."""
         late_s = int(self.parameters.get("RecoveryPointAlarmSeconds", RECOVERY_POINT_LATE_S))
         objective = Objective(
             lag_s=float(self.parameters.get("TargetLag", NO_OBJECTIVE_CHOSEN.lag_s)),
             share_percent=float(self.parameters.get("TargetShare", NO_OBJECTIVE_CHOSEN.share_percent)),
         )
         role: Role = "primary" if self.is_primary else "secondary"
-        return SiteFacts(name=self.name, role=role, late_s=late_s, objective=objective)
+        drills = cast(DrillSchedule, self.parameters.get("DrillSchedule", "off"))  # the template's values
+        return SiteFacts(name=self.name, role=role, late_s=late_s, objective=objective, drill_schedule=drills)
 
     @property
     def backfill_window(self) -> BackfillWindow:
         """When a backfill may run. Raises ConfigurationError."""
         return BackfillWindow.parse(self.parameters.get("BackfillWindow", ""))
-
-    @property
-    def drill_schedule(self) -> DrillSchedule:
-        """The time in which a drill is to be carried out."""
-        return cast(DrillSchedule, self.parameters.get("DrillSchedule", "off"))  # the template's values
 
     @property
     def event_log_shards(self) -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from geosync.operating.drill_schedule import DrillSchedule
 from geosync.operating.site_facts import FactSettings
 from geosync.sync_registry.site.breaker import Limits
 
@@ -41,8 +40,6 @@ class ReconcileSettings(FactSettings):
     breaker_seconds: float = 3600
     superseded_images: Literal["replicate", "skip"] = "replicate"
     """Of which images the recovery point speaks: the status says it."""
-    drill_schedule: DrillSchedule = "off"
-    """The time in which a drill is to be carried out; off: nobody asks."""
     arrivals_topic_arn: str | None = None
     """The topic that what arrives and fails is published to; None: nobody listens."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from geosync.operating.drill_schedule import DrillSchedule
 from geosync.settings import Role
 
 RECOVERY_POINT_LATE_S = 900
@@ -38,6 +39,7 @@ class SiteFacts:
     selective_sync: SelectiveSync = ""
     included: tuple[str, ...] = ()
     objective: Objective = NO_OBJECTIVE_CHOSEN
+    drill_schedule: DrillSchedule = "off"
 
     @property
     def is_primary(self) -> bool:
@@ -69,6 +71,8 @@ class FactSettings:
     include_repositories: str = ""
     target_lag: float = NO_OBJECTIVE_CHOSEN.lag_s
     target_share: float = NO_OBJECTIVE_CHOSEN.share_percent
+    drill_schedule: DrillSchedule = "off"
+    """The time in which a drill is to be carried out; off: nobody asks."""
 
     @property
     def facts(self) -> SiteFacts:
@@ -80,4 +84,5 @@ class FactSettings:
             selective_sync=self.selective_sync,
             included=tuple(self.include_repositories.replace(",", " ").split()),
             objective=Objective(lag_s=self.target_lag, share_percent=self.target_share),
+            drill_schedule=self.drill_schedule,
         )

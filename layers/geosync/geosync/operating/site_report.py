@@ -9,6 +9,7 @@ from geosync.clock import optional_moment
 from geosync.comparing.progress import Progress
 from geosync.messages.event_log import LastEvent
 from geosync.operating.comparison_report import comparison_report
+from geosync.operating.drill_schedule import last_drill_fields, why_due
 from geosync.operating.geo_site_status import geo_site_status
 from geosync.operating.health import health_of, signs_of
 from geosync.operating.recovery_point import why_not_known
@@ -109,6 +110,8 @@ def _of_secondary(status: Status, facts: SiteFacts, queued: QueuedMessages) -> d
         "deletes_suspended_since": optional_moment(status.deletes.suspended_at),
         "deletes_suspended_because": status.deletes.reason,
         "last_heartbeat_at": optional_moment(status.heartbeat.sent_at) if status.heartbeat is not None else None,
+        "last_drill": last_drill_fields(status.last_drill),
+        "drill_due_because": why_due(status.last_drill, facts.drill_schedule, now_ms=status.at),
     }
 
 

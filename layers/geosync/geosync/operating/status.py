@@ -19,6 +19,7 @@ from geosync.sync_registry.site import breaker
 from geosync.sync_registry.site.catalogue import Walk
 from geosync.sync_registry.site.counters import RowCounts
 from geosync.sync_registry.site.cursor import EventCursor
+from geosync.sync_registry.site.drills import LastDrill
 from geosync.sync_registry.site.heartbeat import LastHeartbeat, PostedHeartbeat
 from geosync.sync_registry.site.history import Kept
 from geosync.sync_registry.site.holds import Hold
@@ -77,6 +78,8 @@ class Status:
     """The last look into the DLQ; None: nobody has looked yet."""
     subscription: Subscription | None = None
     """The subscription that delivers the primary's geo events; None: none was ever seen."""
+    last_drill: LastDrill | None = None
+    """The last drill that ended here; None: there was none."""
     rows: RowCounts | None = None
     """The rows by their states; None: the rows of the previous version are not counted yet."""
     progress: Progress | None = None
@@ -250,6 +253,7 @@ def read(
         posted_heartbeat=site.posted_heartbeat,
         letters=site.letters,
         subscription=site.subscription,
+        last_drill=site.last_drill,
         rows=_rows(sums, found.moving),
         progress=counted.progress,
         lags=counted.lags,

@@ -12,6 +12,7 @@ from geosync.sync_registry.site import (
     breaker,
     catalogue,
     cursor,
+    drills,
     heartbeat,
     letters,
     minute,
@@ -23,6 +24,7 @@ from geosync.sync_registry.site import (
 from geosync.sync_registry.site.breaker import State
 from geosync.sync_registry.site.catalogue import Walk, walk_of
 from geosync.sync_registry.site.cursor import EventCursor
+from geosync.sync_registry.site.drills import LastDrill
 from geosync.sync_registry.site.heartbeat import LastHeartbeat, PostedHeartbeat
 from geosync.sync_registry.site.letters import LettersLook
 from geosync.sync_registry.site.pause import Pause
@@ -45,6 +47,7 @@ _ITEMS = (
     breaker.KEY,
     letters.KEY,
     subscription.KEY,
+    drills.LAST,
 )
 _ACCOUNTING = (catalogue.KEY, recovery.RECOVERY, recovery.LOST)
 _OF_ITS_PRIMARY = (catalogue.KEY, recovery.RECOVERY, recovery.LOST, subscription.KEY)
@@ -73,6 +76,8 @@ class SiteItems:
     """At a primary: the last heartbeat that its own endpoint took."""
     subscription: Subscription | None = None
     """The subscription that delivers the primary's geo events; None: none was ever seen."""
+    last_drill: LastDrill | None = None
+    """The last drill that ended here; None: there was none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +130,7 @@ class Overview:
             letters=LettersLook.from_item(found.get(letters.KEY)),
             posted_heartbeat=PostedHeartbeat.from_item(found.get(heartbeat.POSTED)),
             subscription=Subscription.from_item(found.get(subscription.KEY)),
+            last_drill=LastDrill.from_item(found.get(drills.LAST)),
         )
 
     def accounting(self, primary: str | None = None) -> Accounting:

@@ -61,8 +61,55 @@ def test_the_report_is_written_and_shown_for_people(drilled: Drilled, tmp_path: 
     assert page.startswith("<!doctype html>")
     assert text.startswith("# The drill of frankfurt passed.")
     assert json.loads(document)["verdict"] == "passed"
-    assert "passed" in drilled.site.run("status").output
-    assert json.loads(drilled.site.run("status", "--json").output)["last_drill"]["verdict"] == "passed"
+    shown = drilled.site.run("status").output
+    assert "passed" in shown
+    assert "measured: age of the recovery point" in shown
+    said = json.loads(drilled.site.run("status", "--json").output)["last_drill"]
+    assert said["verdict"] == "passed"
+    assert said["recovery_time_seconds"] == pytest.approx(
+        json.loads(document)["recovery_time"]["estimated_s"], abs=0.001
+    )
+
+
+def test_the_drills_of_a_site_are_entries_of_its_event_log(drilled: Drilled, clock: PlayedClock) -> None:
+    assert "not known: none was carried out yet (geosync drill)" in drilled.site.run("status").output
+    nothing = drilled.site.run("events", "--drills")
+    assert (nothing.exit_code, nothing.output) == (0, "frankfurt has had no drill (geosync drill).\n")
+    first = drilled.document(code=0)
+    clock.ahead_s += 40 * 86_400
+    drilled.lazy = True
+    second = drilled.document("--timeout=1s")
+    entries = json.loads(drilled.site.run("events", "--drills", "--json").output)
+    assert [one["report"] for one in entries] == [second, first]
+    assert [one["verdict"] for one in entries] == [second["verdict"], "passed"]
+    assert "the canary did not arrive" in entries[0]["why"]
+    assert entries[1]["recovery_time_seconds"] == first["recovery_time"]["estimated_s"]
+    shown = drilled.site.run("events", "--drills").output
+    assert "passed" in shown
+    assert "the canary did not arrive" in shown
+    assert [one["id"] for one in json.loads(drilled.site.run("events", "--drills", "--hours=48", "--json").output)] == [
+        second["id"]
+    ]
+    assert len(json.loads(drilled.site.run("events", "--drills", "--limit=1", "--json").output)) == 1
+
+
+def test_a_drill_whose_report_is_not_kept_is_an_entry_by_its_verdict(
+    drilled: Drilled, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def throttled(*_: Any, **__: Any) -> None:
+        raise denied("PutItem")
+
+    monkeypatch.setattr(DrillReports, "keep", throttled)
+    report = drilled.document(code=0)
+    (entry,) = json.loads(drilled.site.run("events", "--drills", "--json").output)
+    assert (entry["id"], entry["verdict"], entry["report"]) == (report["id"], "passed", None)
+
+
+@pytest.mark.parametrize("other", ["--audit", "--follow", "--repository=group/app"])
+def test_drills_are_no_events_of_another_kind(drilled: Drilled, other: str) -> None:
+    refused = drilled.site.run("events", "--drills", other)
+    assert refused.exit_code == 2
+    assert "--drills goes with --hours and --limit alone" in refused.output
 
 
 def test_a_report_that_cannot_be_kept_is_shown_and_written(

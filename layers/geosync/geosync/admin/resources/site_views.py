@@ -86,7 +86,8 @@ class SiteViews:
         """
         urls = {one.name: one.url for one in self._expected()}
         statuses = [self._own_briefly(), *(self._reported(name, self._reports().get(name)) for name in urls)]
-        left_out = {"links", "would_be_lost", "geo_node_id", "name", "primary"}
+        whole = dict.fromkeys(("links", "would_be_lost", "geo_node_id", "name", "primary"), True)
+        left_out: dict[str, Any] = {**whole, "last_drill": {"why"}}
         return [
             OtherSite(
                 name=one.name, url=urls.get(one.name), primary=one.primary, status=one.model_dump(exclude=left_out)

@@ -56,6 +56,28 @@ class ReportedComparison(Backfill):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
 
+class ReportedDrill(BaseModel):
+    """The last rehearsal of the primary's loss at a site (`geosync drill`)."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    id: str
+    verdict: Literal["passed", "incomplete", "failed"] = Field(
+        description="incomplete: nothing failed, and something is not known."
+    )
+    ended_at: str
+    why: str = Field(
+        default="",
+        description="What kept it from passing; empty: nothing did. A site that the primary told of says it itself.",
+    )
+    recovery_point_age_seconds: float | None = Field(
+        default=None, description="How old the recovery point was: pushes so new may have been missing; null: unknown."
+    )
+    recovery_time_seconds: float | None = Field(
+        default=None, description="From the command to a primary, as it was estimated; null: not known."
+    )
+
+
 class GeoSiteStatus(BaseModel):
     """A site's status: as it sees itself, or (`reported_at`) as it reported itself last; all of it of one moment.
 
@@ -159,6 +181,10 @@ class GeoSiteStatus(BaseModel):
     deletes_suspended_since: str | None = Field(default=None, description="Of deletes by comparison; null: they go on.")
     deletes_suspended_because: str | None = None
     last_heartbeat_at: str | None = None
+    last_drill: ReportedDrill | None = Field(default=None, description="The last drill; null: none is known of.")
+    drill_due_because: str | None = Field(
+        default=None, description="Why a drill is due by DrillSchedule; null: none is, or there is no schedule."
+    )
     version: str | None = None
     revision: str | None = Field(default=None, description="Sites with the same revision run the same code.")
     selective_sync_type: str | None = Field(

@@ -14,6 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from geosync.cli.arguments import check_repository, duration
 from geosync.cli.audit import audited, caller_of
 from geosync.cli.awaited import WhichSites
+from geosync.cli.drill.entries import reports_of
 from geosync.cli.drill.rehearsal import PARALLEL, DrillOptions, Rehearsal
 from geosync.cli.drill.ways import both_registries
 from geosync.cli.output import (
@@ -32,7 +33,6 @@ from geosync.cli.output import (
 )
 from geosync.cli.site import Chosen, StackSite
 from geosync.drilling import canary, pages
-from geosync.drilling.kept import DrillReports
 from geosync.drilling.report import Document, Drill, document_of
 from geosync.errors import DrillRefused, GeosyncError
 from geosync.oci.deadline import Deadline
@@ -167,7 +167,7 @@ def _last(site: StackSite) -> Document:
     found = site.sync_registry.drills.last()
     if found is None:
         raise DrillRefused(f"{site.name} has had no drill yet")
-    report = _reports(site).read(found.id)
+    report = reports_of(site).read(found.id)
     if report is None:
         raise DrillRefused(f"the report of the drill of {moment(found.at)} ({found.verdict}) is not kept")
     return report
@@ -193,11 +193,23 @@ def _carry_out(site: StackSite, options: DrillOptions) -> Document:
 def _keep(site: StackSite, report: Document) -> None:
     """Keep a report, and the verdict for status and the alarm."""
     with _only_said(f"{site.name} does not keep the report"):
-        _reports(site).keep(report)
+        before = site.sync_registry.drills.last()
+        reports_of(site).keep(report, before=before.id if before is not None else None)
     why = "; ".join((*report["failed"], *report["not_known"]))
-    ended = LastDrill(id=report["id"], at=report["ended_at"], verdict=report["verdict"], why=why[:1000])
+    ended = LastDrill(
+        id=report["id"],
+        at=report["ended_at"],
+        verdict=report["verdict"],
+        why=why[:1000],
+        recovery_point_age_ms=_ms(report["listed"]["recovery_point_age_s"]),
+        recovery_time_ms=_ms(report["recovery_time"]["estimated_s"]),
+    )
     with _only_said(f"status and DrillAlarm of {site.name} do not know of this drill"):
         site.sync_registry.drills.record(ended)
+
+
+def _ms(duration_s: float | None) -> int | None:
+    return round(duration_s * 1000) if duration_s is not None else None
 
 
 def _refuse_while_stopped(site: StackSite) -> None:
@@ -236,10 +248,6 @@ def _drill(site: StackSite, drill_id: str, who: str) -> Drill:
         late_s=site.facts.late_s,
         primary=beat.site if beat is not None else None,
     )
-
-
-def _reports(site: StackSite) -> DrillReports:
-    return DrillReports(site.client("dynamodb"), site.outputs["EventsTable"])
 
 
 def _json(report: Document) -> str:

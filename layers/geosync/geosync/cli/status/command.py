@@ -154,19 +154,15 @@ def document(seen: SiteLook, limit: int) -> dict[str, Any]:
             for one in found.references[:limit]
         ],
         "more_parked": found.more_parked,
-        "last_drill": _last_drill(seen),
         **seen.health.fields(),
     }
+    if found.last_drill is not None and not site.is_primary:
+        made["last_drill"] |= {"at": moment(found.last_drill.at), "at_ms": found.last_drill.at}
     former = _former(seen)
     if found.comparison is not None and isinstance(made.get("comparison"), dict):
         proved = {"proved_at": optional_moment(found.comparison.proved_at)}
         made["comparison"] = with_former({**made["comparison"], **proved}, former["comparison"])
     return with_former(made, former)
-
-
-def _last_drill(seen: SiteLook) -> dict[str, Any] | None:
-    last = seen.last_drill
-    return {**asdict(last), "at": moment(last.at), "at_ms": last.at} if last is not None else None
 
 
 def _former(seen: SiteLook) -> dict[str, Any]:

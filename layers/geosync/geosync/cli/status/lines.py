@@ -222,15 +222,26 @@ def _recovery_point(found: Status, stalled: str | None) -> Iterator[Line]:
 
 
 def _drill(seen: SiteLook) -> Iterator[Line]:
-    """The last drill, and why another is due."""
-    last, now_ms = seen.last_drill, seen.found.at
-    if last is not None:
-        style = {"passed": "green", "failed": "red"}.get(last.verdict, "yellow")
-        why = f": {last.why}" if last.why else ""
-        yield ("drill", plain(f"{last.verdict} {age(last.at, now_ms)} ago{why}", style))
-    due = why_due(last, seen.site.drill_schedule, now_ms=now_ms)
+    """The last drill, what it measured, and why another is due."""
+    last, now_ms = seen.found.last_drill, seen.found.at
+    due = why_due(last, seen.site.facts.drill_schedule, now_ms=now_ms)
+    if last is None:
+        yield (
+            "drill",
+            plain(f"not known: {due or 'none was carried out yet'} (geosync drill)", "yellow" if due else ""),
+        )
+        return
+    style = {"passed": "green", "failed": "red"}.get(last.verdict, "yellow")
+    why = f": {last.why}" if last.why else ""
+    yield ("drill", plain(f"{last.verdict} {age(last.at, now_ms)} ago{why}", style))
+    point, time = _duration(last.recovery_point_age_ms), _duration(last.recovery_time_ms)
+    yield ("", f"measured: age of the recovery point {point}, recovery time {time}")
     if due is not None:
-        yield ("" if last is not None else "drill", plain(f"{due} (geosync drill)", "yellow"))
+        yield ("", plain(f"{due} (geosync drill)", "yellow"))
+
+
+def _duration(duration_ms: int | None) -> str:
+    return age(0, duration_ms) if duration_ms is not None else "not known"
 
 
 def _reference_columns(now_ms: int) -> tuple[Column, ...]:

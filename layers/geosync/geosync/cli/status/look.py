@@ -15,7 +15,6 @@ from geosync.operating.health import Health, health_of, signs_of
 from geosync.operating.site_report import CountedCatalogue, QueuedMessages, site_report
 from geosync.operating.sites import silent_sites
 from geosync.operating.status import Status
-from geosync.sync_registry.site.drills import LastDrill
 from geosync.sync_registry.site.sites import KnownSite, SiteReport
 
 
@@ -36,7 +35,6 @@ class SiteLook:
     found: Status
     queued: QueuedMessages
     fleet: Fleet | None
-    last_drill: LastDrill | None
 
     @property
     def health(self) -> Health:
@@ -73,14 +71,12 @@ def look_at(site: StackSite) -> SiteLook:
     """Look at a site once. Raises botocore's errors."""
     sync_registry = site.sync_registry
     site.client("sqs")  # here: one session makes one client at a time
-    with sync_registry.threads.pool(3, name="look") as pool:
+    with sync_registry.threads.pool(2, name="look") as pool:
         letters, events = pool.submit(dead_letters, site), pool.submit(waiting, site, "EventsQueueUrl")
-        drill = pool.submit(sync_registry.drills.last) if not site.is_primary else None
         found = site_status.read(sync_registry, primary=site.primary_topic, clock=site.clock)
         queued = QueuedMessages(dead_letters=letters.result(), events_waiting=events.result())
-        last_drill = drill.result() if drill is not None else None
     fleet_now = _fleet(site, found.at) if site.is_primary else None
-    return SiteLook(site=site, found=found, queued=queued, fleet=fleet_now, last_drill=last_drill)
+    return SiteLook(site=site, found=found, queued=queued, fleet=fleet_now)
 
 
 def _fleet(site: StackSite, now_ms: int) -> Fleet:

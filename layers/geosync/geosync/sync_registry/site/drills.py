@@ -1,7 +1,8 @@
 """Drills of this site: who carries one out now, and how the last one ended.
 
     #site / drilling   owner, who, began_at, until (ms): nobody else begins a drill before then
-    #site / drill      id, at (ms), verdict, why: the last one, whose report is in the event log
+    #site / drill      id, at (ms), verdict, why, and what was measured (recovery_point_age_ms, recovery_time_ms):
+                       the last one, whose report is in the event log
 
 A drill that was killed lets go when its time is over: the next one takes over.
 """
@@ -20,7 +21,7 @@ from geosync.sync_registry.table.attributes import whole_number
 from geosync.sync_registry.table.changes import Delete, Key, Store, Update
 
 _DRILLING = Key(SITE, "drilling")
-_LAST = Key(SITE, "drill")
+LAST = Key(SITE, "drill")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,12 +42,34 @@ class DrillUnderWay:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LastDrill:
-    """The last drill that ended, at `at` (ms). `why` says what kept it from passing; empty where nothing did."""
+    """The last drill that ended, at `at` (ms). `why` says what kept it from passing; empty where nothing did.
+
+    `recovery_point_age_ms` and `recovery_time_ms` (from the command to a primary) were measured by it; None: it could
+    not tell, or is one of the version before.
+    """
 
     id: str
     at: int
     verdict: str
     why: str
+    recovery_point_age_ms: int | None = None
+    recovery_time_ms: int | None = None
+
+    @classmethod
+    def from_item(cls, item: Item | None) -> LastDrill | None:
+        """Read the item `drill`; None: there was no drill."""
+        if item is None:
+            return None
+        return cls(
+            id=str(item.get("id", "")),
+            at=whole_number(item, "at"),
+            verdict=str(item.get("verdict", "")),
+            why=str(item.get("why", "")),
+            **{name: whole_number(item, name) for name in _MEASURED if name in item},
+        )
+
+
+_MEASURED = ("recovery_point_age_ms", "recovery_time_ms")
 
 
 class Drills:
@@ -82,16 +105,10 @@ class Drills:
         """Record how a drill ended, unless a later one has ended."""
         with suppress(ConditionFailed):
             is_later = Attr("at").not_exists() | Attr("at").lt(drill.at)
-            self._store.write(Update(key=_LAST, set=asdict(drill), when=is_later))
+            known = {name: value for name, value in asdict(drill).items() if value is not None}
+            unknown = tuple(name for name in _MEASURED if name not in known)
+            self._store.write(Update(key=LAST, set=known, remove=unknown, when=is_later))
 
     def last(self) -> LastDrill | None:
         """The last drill that ended, None: there was none."""
-        item = self._store.batch_get([_LAST]).get(_LAST)
-        if item is None:
-            return None
-        return LastDrill(
-            id=str(item.get("id", "")),
-            at=whole_number(item, "at"),
-            verdict=str(item.get("verdict", "")),
-            why=str(item.get("why", "")),
-        )
+        return LastDrill.from_item(self._store.batch_get([LAST]).get(LAST))
