@@ -12,11 +12,14 @@ that logs nothing, and takes what comes late for the next one's.
 
 `as_aws` bridges what the emulator does otherwise than AWS where it takes a template, and asks for permissions.
 
+It does not read the same text again and again: policies and expressions are parsed once. This changes no answer.
+
 Run by the emulator's own interpreter, in place of `-m ministack`; so it uses nothing else of this project.
 """
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import json
 import os
@@ -32,6 +35,7 @@ import threading
 import zipfile
 from collections.abc import Callable
 from contextlib import suppress
+from functools import lru_cache, wraps
 from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
@@ -54,6 +58,10 @@ BATCHES = {
 """The permissions that the emulator asks for, and the one that AWS asks for in each one's place."""
 RULE_FUNCTIONS = ("Contains", "EachMemberEquals", "EachMemberIn", "RefAll", "ValueOf", "ValueOfAll")
 _ADDRESS = re.compile(r"https://([a-z0-9]+)\.execute-api\.[a-z0-9-]+\.amazonaws\.com/")
+REMEMBERED = 4096
+"""Texts whose parsed form is kept: a policy or an expression of the template's functions has a few hundred."""
+COLLECTED_AFTER = (50_000, 20, 50)
+"""How rarely Python looks for cycles, which few of the emulator's objects are in. It would each few requests."""
 _unpacking = threading.Lock()
 _unpacked: dict[str, Path] = {}
 _forking = threading.Lock()
@@ -221,6 +229,18 @@ def log_of(worker: Any) -> str:
     return "\n".join(lines).removesuffix(END_OF_LOG).removesuffix("\n")
 
 
+def _remember(module: Any, name: str) -> None:
+    """Have a pure function, whose results nobody changes, remember them; not for what cannot be a key."""
+    function = getattr(module, name)
+    remembered = lru_cache(maxsize=REMEMBERED)(function)
+
+    @wraps(function)
+    def answer(*arguments: Any) -> Any:
+        return remembered(*arguments) if all(isinstance(one, str) for one in arguments) else function(*arguments)
+
+    setattr(module, name, answer)
+
+
 def main() -> None:
     """Run the emulator."""
     app, lambda_runtime = import_module("ministack.app"), import_module("ministack.core.lambda_runtime")
@@ -229,6 +249,12 @@ def main() -> None:
     namespace.subprocess = SimpleNamespace(**vars(subprocess) | {"Popen": ForkedWorker})
     as_aws(os.environ["GATEWAY_PORT"])
     namespace.Worker._drain_stderr_bounded = log_of
+    dynamodb, iam = import_module("ministack.services.dynamodb"), import_module("ministack.core.iam_evaluator")
+    _remember(iam, "parse_policy_document")
+    _remember(dynamodb, "_tokenize")
+    _remember(dynamodb, "_condition_syntax_error")
+    gc.freeze()
+    gc.set_threshold(*COLLECTED_AFTER)
     app.main()
 
 
