@@ -1,7 +1,8 @@
 """The process that a function's workers are forked from: it has read the modules of the function's layers.
 
 A worker that reads them for itself takes half a second of processor time, some hundred times in a run of the
-end-to-end tests. Only modules are shared. The function's own code is read by each worker, in its own environment.
+end-to-end tests. Only modules are shared, and what botocore's own files say of the services that all functions use. The
+function's own code is read by each worker, in its own environment.
 
 Started by `emulator_process.py`, with a socket as standard input. Each message on it asks for one worker.
 """
@@ -24,8 +25,11 @@ from typing import Any, NoReturn, TextIO, cast
 
 MESSAGE_BYTES = 1 << 17
 """More than an environment of Lambda, which has 4 KB, and the emulator's own variables."""
+SERVICES = ("dynamodb", "secretsmanager", "sns", "sqs")
+"""Those whose descriptions are read for all workers: a tenth of a second for each that would read them for itself."""
 DESCRIPTORS = 4
 """Standard input, output and error of the worker, and what is open for as long as it lives."""
+_shared_loaders: list[Any] = []
 
 
 class Answers:
@@ -76,10 +80,25 @@ def _read_modules(worker: dict[str, Any]) -> None:
         for module in _named(Path(worker["cwd"])):
             with suppress(ImportError):
                 import_module(module)
+        _read_descriptions()
     finally:
         sys.path[:] = own
     gc.collect()
     gc.freeze()  # so that a collection in a worker does not copy what all of them share
+
+
+def _read_descriptions() -> None:
+    """Have all sessions of boto3 share one loader, which has read the descriptions; once, and where boto3 is read."""
+    boto3: Any = sys.modules.get("boto3")
+    session: Any = sys.modules.get("botocore.session")
+    if boto3 is None or session is None or _shared_loaders:
+        return
+    make = session.create_loader
+    _shared_loaders.append(make())
+    session.create_loader = lambda path=None: _shared_loaders[0] if path is None else make(path)
+    one = boto3.Session("none", "none", region_name="eu-west-1")
+    for service in SERVICES:
+        one.client(service)
 
 
 def _named(code: Path) -> Iterator[str]:

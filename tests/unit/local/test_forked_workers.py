@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from local import emulator_process
+from local.emulator import ROOT
 from local.emulator_process import ForkedWorker, log_of
 
 SHARED = """
@@ -93,6 +94,33 @@ def test_workers_of_the_same_layers_have_read_a_module_once_and_share_nothing_el
     assert Path(os.environ["READ"]).read_text() == "shared\n"
     assert first.pid != second.pid
     assert Path(f"/proc/{first.pid}/cwd").resolve() == layer.parent / "first" / "code"
+
+
+SESSIONS = """
+import boto3, botocore.session
+from local import worker_template
+if {shared}:
+    worker_template._read_descriptions()
+    worker_template._read_descriptions()
+one, other = (boto3.Session(region_name="eu-west-1")._session.get_component("data_loader") for _ in range(2))
+print(one is other, botocore.session.create_loader("/elsewhere") is one)
+print(boto3.client("sqs", region_name="eu-west-1").meta.endpoint_url)
+"""
+
+
+def test_sessions_of_a_worker_share_what_was_read_of_the_services_and_find_the_same() -> None:
+    alone, shared = (
+        subprocess.run(
+            [sys.executable, "-c", SESSIONS.format(shared=shared)],
+            capture_output=True,
+            text=True,
+            check=True,
+            cwd=ROOT,
+        ).stdout.splitlines()
+        for shared in (False, True)
+    )
+    assert (alone[0], shared[0]) == ("False False", "True False")
+    assert alone[1] == shared[1]
 
 
 def test_a_worker_ends_when_nobody_asks_any_more_or_when_it_is_told_to(worker: Worker) -> None:
