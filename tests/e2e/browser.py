@@ -82,6 +82,10 @@ class Dashboard:
         self.driver.get(self.url)
         self.find("#token")
 
+    def close(self) -> None:
+        """Leave the dashboard, which would ask the site again and again while other tests run."""
+        self.driver.get("about:blank")
+
     def sign_in(self, right: str = "act") -> None:
         """Sign in with the site's token of this right."""
         self.find("#token").send_keys(self.site.about[f"admin_{right}_token"] + Keys.ENTER)
@@ -208,8 +212,11 @@ def opened(driver: webdriver.Chrome, site: Site) -> Iterator[Dashboard]:
     """A site's dashboard, signed in by nobody; fails if the browser complained of anything by the end."""
     one = Dashboard(driver=driver, site=site)
     one.open()
-    yield one
-    assert one.complaints() == []
+    try:
+        yield one
+        assert one.complaints() == []
+    finally:
+        one.close()
 
 
 def _is_called(element: WebElement, text: str) -> bool:

@@ -42,6 +42,7 @@ def through(driver: webdriver.Chrome, secondary: Site, proxy: CountingProxy) -> 
     script = driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": PATIENT})
     one.open()
     yield one
+    one.close()
     driver.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", script)
 
 
