@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable
 
 BLOCK = 256 * 1024
+PAUSE_S = 0.25
+"""The longest pause of a connection that is slowed down: so soon it sees that it was cut."""
 
 # A client that tries TLS first is turned away at once, as a server without TLS does: skopeo would wait for 10 s.
 _TLS_HANDSHAKE = b"\x16\x03"
@@ -63,7 +65,8 @@ class Wire:
         started = time.monotonic()
         left = length if limit is None else min(limit, length)
         moved = 0
-        buffer = bytearray(min(BLOCK, max(left, 1)))
+        piece = BLOCK if rate == math.inf else max(1, int(rate * PAUSE_S))
+        buffer = bytearray(min(BLOCK, piece, max(left, 1)))
         view = memoryview(buffer)
         while left:
             if self._left:
