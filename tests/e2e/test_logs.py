@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 
 import pytest
+from tests.e2e.conftest import HALVES
 from tests.e2e.parts import Site, printed
 
 # A JSON web token, and the signature of a presigned URL (SigV4, SigV2).
@@ -18,9 +19,7 @@ PATTERNS = {
     "Basic credentials": re.compile(r"Basic [A-Za-z0-9+/]{12,}={0,2}"),
 }
 
-each_stack = pytest.mark.parametrize(
-    "half", [pytest.param(half, marks=pytest.mark.xdist_group(half)) for half in ("first", "second")]
-)
+each_stack = pytest.mark.parametrize("half", HALVES)
 """Once for the stack of each worker; twice for the only one where there are no workers."""
 
 
