@@ -52,6 +52,7 @@ def test_an_operator_keeps_and_adopts_tags_and_lets_deletes_go_on(
         )
         dashboard.is_readable("findings-of-a-repository")
 
+        _soon(site, lambda: _are_suspended(site), what="deletes to be suspended")
         dashboard.go("Geo sites")
         dashboard.shows("Deletes suspended since", f"3 of the 4 tags of {repository} are missing at the primary")
         dashboard.press("Missing tags", "main a")
@@ -121,6 +122,12 @@ def _wait_for(sites: list[Site], *images: Made) -> None:
                     return digest(there, one.repository, one.reference) == one.digest
 
                 eventually(is_there, what=f"{one.reference} at {site.name}")
+
+
+def _are_suspended(site: Site) -> bool:
+    """Whether the breaker is on. It doubts for a minute, in which an event may tell of what is missing: let it pass."""
+    site.let_time_pass("deletes", "doubted_at", seconds=60)
+    return "suspended_at" in (site.item("#site", "deletes") or {})
 
 
 def _resume_deletes(sites: list[Site]) -> None:
