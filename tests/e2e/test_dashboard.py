@@ -9,7 +9,6 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from local.stack import Places
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.select import Select
 from tests.e2e.browser import PHONE, WIDE, Dashboard
-from tests.e2e.parts import Site, envelope, eventually, push_event
+from tests.e2e.parts import Site, envelope, eventually, hurried, push_event
 from tests.e2e.registries import digest, maker
 
 PAGES = ("Geo sites", "Replication details", "Missing and extra", "Dead letters", "Geo events", "Audit log")
@@ -270,7 +269,7 @@ def _looking_again(dashboard: Dashboard) -> Any:
 def _a_minute_of(site: Site) -> Any:
     """What the schedule does every minute, hurried."""
 
-    return partial(site.invoke, "reconcile")
+    return hurried([site], bool)
 
 
 def _file(state: Path, site: Site, blob: str) -> Path:
