@@ -20,7 +20,7 @@ import json
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,11 +88,14 @@ class Places:
             yield
 
 
-def up(state: Path = STATE, say: Any = print, *, built: Path | None = None) -> Stack:
+def up(
+    state: Path = STATE, say: Any = print, *, built: Path | None = None, pace: Mapping[str, str] | None = None
+) -> Stack:
     """Bring the stack up, or see that it is up; what is half up or crashed is taken down first. Raises StartError.
 
     A stack that runs from older sources is deployed anew, on the registries and the data that it has. What is deployed
-    is in the folder `built`, which another stack may have filled; by default it is one of the stack's own.
+    is in the folder `built`, which another stack may have filled; by default it is one of the stack's own. `pace`: the
+    template's parameters of a new stack that differ from `wiring.PACE`.
     """
     places = Places(state)
     with places.locked():
@@ -105,7 +108,7 @@ def up(state: Path = STATE, say: Any = print, *, built: Path | None = None) -> S
         steps = _Steps(say)
         try:
             built = built or places.work
-            return _redeploy(places, running, built, steps) if running else _start(places, built, steps)
+            return _redeploy(places, running, built, steps) if running else _start(places, built, steps, pace or {})
         except BaseException:
             # The logs stay until the next up or down.
             places.inventory.stop_all()
@@ -144,7 +147,7 @@ def _down(places: Places) -> list[str]:
     return stopped
 
 
-def _start(places: Places, built: Path, steps: _Steps) -> Stack:
+def _start(places: Places, built: Path, steps: _Steps, pace: Mapping[str, str]) -> Stack:
     work, inventory = places.work, places.inventory
     work.mkdir(parents=True, exist_ok=True)
     digest = sources_digest()
@@ -165,6 +168,7 @@ def _start(places: Places, built: Path, steps: _Steps) -> Stack:
         ports = {site: free_port() for site in SITES}
         urls = {site: f"http://127.0.0.1:{port}" for site, port in ports.items()}
         parameters = wiring.parameters(emulator, urls, PRIMARY, accounts, token_service.realm)
+        parameters = {site: {**values, **pace} for site, values in parameters.items()}
         outputs = deploy(emulator, template, parameters)
         steps.done(f"sam package, {len(SITES)} stacks")
         outputs = wiring.connect(emulator, outputs)

@@ -22,10 +22,12 @@ from local.stack import Stack
 from local.wiring import STORES_ON_S3
 from selenium import webdriver
 from tests.e2e.browser import Dashboard, chromium, opened
-from tests.e2e.parts import Site, eventually
+from tests.e2e.parts import COMPARISON_S, Site, eventually, let_the_next_comparison_be_due
 from tests.e2e.registries import maker
+from tests.support import aws_data
 from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
+aws_data.share()
 _had: set[str] = set()
 HALVES = ("first", "second")
 FIRST_HALF = (
@@ -33,8 +35,10 @@ FIRST_HALF = (
     *("test_replication", "test_verification", "test_failover"),
 )
 """About half of the time of all tests."""
+PACE = {"ComparisonSeconds": str(COMPARISON_S)}
+"""A comparison costs some requests and a lease for each repository that any test has pushed: one a run is enough."""
 LAST = ("test_unannounced", "test_failover", "test_logs")
-"""What waits for long, then what changes who the primary is, then what reads what all of them caused."""
+"""What waits for the schedule, then what changes who the primary is, then what reads what all of them caused."""
 
 
 class Halves(LoadScopeScheduling):  # type: ignore[misc]
@@ -94,7 +98,7 @@ def built(state: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def stack(state: Path, built: Path) -> Iterator[Stack]:
     """The deployed stack."""
     try:
-        yield local_stack.up(state, built=built)
+        yield local_stack.up(state, built=built, pace=PACE)
     finally:
         if "GEOSYNC_E2E_STATE" not in os.environ:
             local_stack.down(state)
@@ -172,4 +176,7 @@ def unannounced(primary: Site, secondaries: list[Site]) -> Unannounced:
         make.image(repository, "v1", layers=1)
     folder = Path(primary.about["registry_folder"]) / "data" / "docker/registry/v2/repositories" / repository
     shutil.copytree(folder / "_manifests/tags/v1", folder / "_manifests/tags/v2")
-    return Unannounced(primary, repository, "v2", time.time())
+    made = Unannounced(primary, repository, "v2", time.time())
+    for site in secondaries:
+        let_the_next_comparison_be_due(site)
+    return made

@@ -1,6 +1,7 @@
-"""A loss that nobody announced is healed by the schedule alone: a comparison every two minutes on the local stack.
+"""A loss that nobody announced is healed by the schedule alone, once a comparison is due.
 
-The tag is written at the beginning of the run and looked at here, near its end. Alone, this test takes minutes.
+The tag is written at the beginning of the run, when the latest comparison is made to look old. It is looked at here,
+near the end. Alone, this test takes up to two minutes: the first asks for the comparison, the second works it off.
 """
 
 from __future__ import annotations
