@@ -18,7 +18,7 @@ from tests.e2e.parts import PATIENCE_S, Site
 from tests.support.preloaded import Preloaded, preloaded
 from tests.support.terminal import on_a_terminal
 
-from geosync.cli.checks.findings import CheckFinding
+from geosync.cli.checks.findings import CheckFinding, exit_code
 from geosync.cli.site import StackSite as DeployedSite
 from geosync.cli.site import local_site
 
@@ -83,7 +83,10 @@ class Geosync:
         """What check finds."""
         ended = self(site, "check", "--json")
         assert ended.output, ended.error
-        return [CheckFinding(**finding) for finding in json.loads(ended.output)["findings"]]
+        document = json.loads(ended.output)
+        found = [CheckFinding(**finding) for finding in document["findings"]]
+        assert document["ok"] is (exit_code(found) == 0)
+        return found
 
     def deployed(self, site: Site) -> DeployedSite:
         """The site as the command reads it, for one look of check's by itself."""

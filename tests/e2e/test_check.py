@@ -74,6 +74,8 @@ def test_check_is_content_with_every_site_as_it_is_deployed(
         assert {"clock", "endpoint_reachable", "token_accepted", "wrong_token_refused", "local_registry"} <= names
         if site == primary:
             assert {"arrives_at_frankfurt", "arrives_at_oregon"} <= names
+        else:
+            assert {"sync", "reconcile"} <= names
 
 
 # ── the endpoint ──
