@@ -13,7 +13,6 @@ from unittest.mock import patch
 
 import botocore.client
 import botocore.endpoint
-import botocore.endpoint_provider
 import botocore.hooks
 import botocore.useragent
 import moto.core.custom_responses_mock
@@ -27,18 +26,10 @@ _aliases = EventAliaser(HierarchicalEmitter())
 _alias: Any = vars(EventAliaser)["_alias_event_name"]
 _accepts_kwargs: Any = vars(botocore.hooks)["accepts_kwargs"]
 _sanitize: Any = vars(botocore.useragent)["sanitize_user_agent_string_component"]
-_Trie: Any = vars(botocore.hooks)["_PrefixTrie"]
-_Values: Any = vars(botocore.hooks)["NodeList"]
-_append_item: Any = _Trie.append_item
-_remove_item: Any = _Trie.remove_item
 _model: Any = vars(botocore.client.ClientCreator)["_load_service_model"]
-_class: Any = vars(botocore.client.ClientCreator)["_create_client_class"]
 _proxies: Any = vars(botocore.endpoint)["get_environ_proxies"]
-_Provider: Any = vars(botocore.endpoint_provider)["EndpointProvider"]
 _Response: Any = vars(moto.core.custom_responses_mock)["CallbackResponse"]
 _models: dict[tuple[str, str | None], ServiceModel] = {}
-_classes: dict[str, type] = {}
-_providers: dict[tuple[int, int, frozenset[str]], Any] = {}
 
 
 def share() -> None:
@@ -46,18 +37,12 @@ def share() -> None:
     for name, shared in {
         "botocore.session.create_loader": _shared,  # the description of AWS
         "botocore.client.ClientCreator._load_service_model": _service_model,
-        "botocore.client.ClientCreator._create_client_class": _client_class,
-        "botocore.regions.EndpointProvider": _endpoint_provider,
         "botocore.endpoint.get_environ_proxies": _environ_proxies,
         "botocore.hooks.EventAliaser._alias_event_name": _aliased,
-        "botocore.hooks._PrefixTrie.append_item": _append,
-        "botocore.hooks._PrefixTrie.remove_item": _remove,
-        "botocore.hooks._PrefixTrie.__copy__": _copied,
         "botocore.hooks.accepts_kwargs": _takes_any,
         "botocore.useragent.sanitize_user_agent_string_component": lru_cache(1000)(_sanitize),
         "moto.core.models.CallbackResponse": cache(_Response),  # over a thousand for each test
         "moto.core.responses.camelcase_to_underscores": cache(moto.core.utils.camelcase_to_underscores),
-        "moto.core.responses.method_names_from_class": cache(moto.core.utils.method_names_from_class),
         "moto.sqs.models.camelcase_to_underscores": cache(moto.core.utils.camelcase_to_underscores),
     }.items():
         patch(name, shared).start()
@@ -79,23 +64,6 @@ def _service_model(creator: Any, service_name: str, api_version: str | None = No
     return _models[key]
 
 
-def _client_class(creator: Any, service_name: str, service_model: ServiceModel) -> type:
-    if service_name == "s3":  # boto3's sessions add methods to it
-        made: type = _class(creator, service_name, service_model)
-        return made
-    if service_name not in _classes:
-        _classes[service_name] = _class(creator, service_name, service_model)
-    return _classes[service_name]
-
-
-def _endpoint_provider(ruleset_data: Any, partition_data: Any, excluded_params: frozenset[str] | None = None) -> Any:
-    """Keep one for each of the loader's documents, which live as long as the process."""
-    key = id(ruleset_data), id(partition_data), excluded_params or frozenset()
-    if key not in _providers:
-        _providers[key] = _Provider(ruleset_data, partition_data, excluded_params), ruleset_data, partition_data
-    return _providers[key][0]
-
-
 def _environ_proxies(url: str) -> dict[str, str]:
     """Look through the environment only where it names a proxy."""
     found: dict[str, str] = _proxies(url) if any(name.lower().endswith("_proxy") for name in os.environ) else {}
@@ -106,38 +74,6 @@ def _aliased(_: EventAliaser, event_name: str) -> str:
     """One aliaser keeps the names that all have asked for: all have the same aliases."""
     alias: str = _alias(_aliases, event_name)
     return alias
-
-
-def _copied(trie: Any) -> Any:
-    """Share the nodes, which nobody changes: `_append` and `_remove` replace those that they would."""
-    made = _Trie()
-    made._root = trie._root
-    trie.is_shared = made.is_shared = True
-    return made
-
-
-def _append(trie: Any, key: str, value: Any, section: int = 1) -> None:
-    if vars(trie).get("is_shared"):
-        trie._root = _with(trie._root, key.split("."), value, section)
-    else:
-        _append_item(trie, key, value, section)
-
-
-def _with(node: dict[str, Any], parts: list[str], value: Any, section: int) -> dict[str, Any]:
-    if not parts:
-        values = _Values(*map(list, node["values"] or ((), (), ())))
-        values[section].append(value)
-        return {**node, "values": values}
-    part, *rest = parts
-    child = node["children"].get(part) or {"chunk": part, "values": None, "children": {}}
-    return {**node, "children": {**node["children"], part: _with(child, rest, value, section)}}
-
-
-def _remove(trie: Any, key: str, value: Any) -> None:
-    if vars(trie).get("is_shared"):
-        trie._root = trie._recursive_copy(trie._root)
-        trie.is_shared = False
-    _remove_item(trie, key, value)
 
 
 def _takes_any(handler: Any) -> bool:

@@ -141,7 +141,7 @@ def test_a_question_costs_few_reads_and_writes_nothing(site: Site, ask: Ask, cal
     site.synced("group/app", v1=A)
     calls.made()
     ask("GET", PATH, query={"repository": "group/app", "reference": "v1", "digest": A})
-    assert calls.made() == {"BatchGetItem": 3}
+    assert calls.made() == {"BatchGetItem": 2}
 
 
 def test_it_ends_within_one_poll_of_the_look_that_saw_it(
