@@ -117,8 +117,8 @@ class Story:
                 raise Violation(text)
 
     def judge_metric(self, site: Site, measured: Measured) -> None:
-        """Judge what a function of a site measured, while it runs."""
-        if self.world.follows(site, self.primary):
+        """Judge what a function of a secondary measured, while it runs; one that began as the primary's is none."""
+        if self.world.follows(site, self.primary) and self.world.followed_s[site.name] < measured.began_s:
             scene = Scene(
                 now_s=self.world.scheduler.now_s,
                 site=site,
