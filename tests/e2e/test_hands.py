@@ -6,7 +6,7 @@ import re
 import threading
 import uuid
 
-from tests.e2e.parts import PATIENCE_S, Site, eventually
+from tests.e2e.parts import Site, eventually
 from tests.e2e.registries import assert_same, digest, maker, proxied
 from tests.support.proxy import Call, CountingProxy
 
@@ -14,42 +14,60 @@ LAYERS, LAYER_BYTES = 8, 1_200_000
 HELPERS = 3
 AT_ONCE = LAYERS // (HELPERS + 1)
 """The layers that a holder takes at a time until it sees that somebody helps."""
+HELD_BACK_S = 10.0
+"""Less than a holder waits for its helpers, and than a request waits for its answer."""
 
 
-def hold_back_until_somebody_helps(proxy: CountingProxy, repository: str) -> None:
-    """Keep a repository's layers back until more are asked for than a holder asks for: its share and the config."""
-    lock, helped = threading.Lock(), threading.Event()
-    asked = 0
+class Gate:
+    """Keeps a repository's layers back until more are asked for than a holder asks for: its share and the config."""
 
-    def wait() -> None:
-        nonlocal asked
-        with lock:
-            asked += 1
-            if asked > AT_ONCE + 1:
-                helped.set()
-        assert helped.wait(PATIENCE_S), "nobody came to help"
+    def __init__(self) -> None:
+        self.helped = threading.Event()
+        self._lock = threading.Lock()
+        self._asked = 0
+        self._was_too_long = False
 
-    proxy.add(Call(method="GET", kind="blob", target=re.compile(repository), times=1_000, before=wait))
+    def wait(self) -> None:
+        """Let a request wait. On a busy machine no helper may come in time: then it goes on, too."""
+        with self._lock:
+            self._asked += 1
+            if self._asked > AT_ONCE + 1 and not self._was_too_long:
+                self.helped.set()
+        if not self.helped.wait(HELD_BACK_S):
+            self._was_too_long = True
+
+    def hold_back(self, proxy: CountingProxy, repository: str) -> None:
+        """Have each layer of a repository wait here."""
+        reads = re.compile(repository)
+        proxy.add(Call(method="GET", kind="blob", target=reads, times=1_000, before=self.wait))
 
 
 def test_helpers_bring_layers_of_a_large_image_each_once(primary: Site, secondary: Site) -> None:
-    repository = f"e2e/hands/{uuid.uuid4().hex[:10]}"
     url = primary.about["registry"]
     with (
         proxied(secondary, "PRIMARY_REGISTRY_URL", url, SHARED_COPY_BYTES="5000000") as proxy,
         maker(primary) as make,
         maker(secondary) as there,
     ):
-        hold_back_until_somebody_helps(proxy, repository)
-        image = make.image(repository, "v1", layers=LAYERS, size=LAYER_BYTES)
-        eventually(lambda: digest(there, repository, "v1") == image.digest, what="the image")
-        read = [one.path for one in proxy.exchanges if one.kind == "blob" and repository in one.path]
-        assert len(read) == len(set(read)) == LAYERS + 1, "each blob once, whoever brought it"
-        assert_same(make, there, repository, "v1")
-        eventually(lambda: helped(secondary, repository) >= LAYER_BYTES, what="the log of a helper")
+
+        def is_helped() -> bool:
+            """Push an image; a holder that had to bring it alone brings it all the same, and shows nothing here."""
+            repository, gate = f"e2e/hands/{uuid.uuid4().hex[:10]}", Gate()
+            gate.hold_back(proxy, repository)
+            image = make.image(repository, "v1", layers=LAYERS, size=LAYER_BYTES)
+            eventually(lambda: digest(there, repository, "v1") == image.digest, what="the image")
+            assert_same(make, there, repository, "v1")
+            if not gate.helped.is_set():
+                return False
+            read = [one.path for one in proxy.exchanges if one.kind == "blob" and repository in one.path]
+            assert len(read) == len(set(read)) == LAYERS + 1, "each blob once, whoever brought it"
+            eventually(lambda: brought(secondary, repository) >= LAYER_BYTES, what="the log of a helper")
+            return True
+
+        eventually(is_helped, what="an image that helpers have a part in")
 
 
-def helped(site: Site, repository: str) -> int:
+def brought(site: Site, repository: str) -> int:
     """The bytes that helpers of a site say they brought to a repository."""
     lines = [line for line in site.log("sync") if line.get("message") == "helped"]
     return sum(line["bytes"] for line in lines if line["repository"] == repository)
