@@ -21,7 +21,7 @@ LIBRARY = ROOT / "layers" / "geosync" / "geosync"
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("*/README.md")])
 OTHERS = ("failover.md", "getting-started.md")
 MANUAL = [*sorted((ROOT / "docs" / "operations").glob("*.md")), *(ROOT / "docs" / name for name in OTHERS)]
-WITHOUT_A_SITE = ("init", "completion", "context")
+WITHOUT_A_SITE = ("init", "completion", "context", "smoke")
 """Commands that no site is chosen for."""
 NEEDS = {
     **{"aws": "aws", "sam": "aws", "az": "azure", "gcloud": "google", "docker": "docker", "kubectl": "kubernetes"},

@@ -23,7 +23,7 @@ from geosync.cli.smoke.steps import NotKnown, NotSeen
 from geosync.errors import RegistryUnavailable
 
 MINE = "--account-is-mine"
-PAGE = ROOT / "docs" / "getting-started" / "smoke.md"
+PAGE = ROOT / "docs" / "smoke.md"
 
 
 def report(smoke: Smoked, *arguments: str, code: int) -> Any:
