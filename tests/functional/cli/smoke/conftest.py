@@ -22,6 +22,7 @@ from click.testing import CliRunner, Result
 from local import short_forms
 from release import ROOT
 from release import template as templates
+from tests.functional.cli.conftest import PlayedClock
 from tests.support.event_log import create_event_log
 
 from geosync.cli.main import main
@@ -55,25 +56,21 @@ class Stacks:
     """Stacks that cannot be deleted."""
     updated: set[str] = field(default_factory=set)
     """Stacks whose update ends while somebody waits for it."""
+    stale_looks: int = 0
+    """So many looks after DeleteStack find the state of before."""
+    _deleted: dict[tuple[str, str], int] = field(default_factory=dict)
 
     def note(self, params: dict[str, Any], context: dict[str, Any], **_: Any) -> None:
         context["asked"] = params
 
     def answer(self, model: OperationModel, context: Mapping[str, Any], **_: Any) -> Any:
         asked, region = context["asked"], context["client_region"]
+        if "StackName" in asked:  # an id is as good
+            asked = {**asked, "StackName": asked["StackName"].split(":stack/")[-1].removesuffix("/1")}
         error, parsed = getattr(self, f"_{model.name}")(region, **asked)
-        about: dict[str, Any] = {
-            "HTTPStatusCode": 400 if error else 200,
-            "HTTPHeaders": {},
-            "RequestId": "r",
-            "RetryAttempts": 0,
-        }
         if error:
-            code, text = error
-            return SimpleNamespace(status_code=400, headers={}), {
-                "Error": {"Code": code, "Message": text, "Type": "Sender"},
-                "ResponseMetadata": about,
-            }
+            return refusal(*error)
+        about = {"HTTPStatusCode": 200, "HTTPHeaders": {}, "RequestId": "r", "RetryAttempts": 0}
         return SimpleNamespace(status_code=200, headers={}), {**parsed, "ResponseMetadata": about}
 
     def make(self, region: str, name: str, tags: list[dict[str, str]]) -> None:
@@ -120,6 +117,10 @@ class Stacks:
     def _DescribeStacks(self, region: str, StackName: str = "", **_: Any) -> Any:  # noqa: N802, N803
         if StackName and not self._is_there(region, StackName):
             return ("ValidationError", f"Stack with id {StackName} does not exist"), {}
+        for key in [key for key in self._deleted if key == (region, StackName)]:
+            self._deleted[key] -= 1
+            if self._deleted[key] < 0:
+                self._end(key)
         for name in self.updated & {StackName}:
             self.stacks[region, name]["StackStatus"] = "UPDATE_COMPLETE"  # by the time somebody asks for it
         found = [one for (where, name), one in self.stacks.items() if where == region and StackName in ("", name)]
@@ -137,12 +138,40 @@ class Stacks:
     def _DeleteStack(self, region: str, StackName: str) -> Any:  # noqa: N802, N803
         if self.stacks[region, StackName]["StackStatus"] == "UPDATE_IN_PROGRESS":
             return ("ValidationError", f"Stack:{StackName} is in UPDATE_IN_PROGRESS state and can not be deleted"), {}
-        state = "DELETE_FAILED" if StackName in self.stays else "DELETE_COMPLETE"
-        self.stacks[region, StackName]["StackStatus"] = state
+        self._deleted[region, StackName] = self.stale_looks
+        if not self.stale_looks:
+            self._end((region, StackName))
         return None, {}
+
+    def _end(self, key: tuple[str, str]) -> None:
+        """The removal of a stack ends."""
+        del self._deleted[key]
+        self.stacks[key]["StackStatus"] = "DELETE_FAILED" if key[1] in self.stays else "DELETE_COMPLETE"
 
     def _is_there(self, region: str, name: str) -> bool:
         return (region, name) in self.stacks and self.stacks[region, name]["StackStatus"] != "DELETE_COMPLETE"
+
+
+def refusal(code: str, text: str) -> Any:
+    """An error, as botocore has it from the wire."""
+    about = {"HTTPStatusCode": 400, "HTTPHeaders": {}, "RequestId": "r", "RetryAttempts": 0}
+    error = {"Code": code, "Message": text, "Type": "Sender"}
+    return SimpleNamespace(status_code=400, headers={}), {"Error": error, "ResponseMetadata": about}
+
+
+@dataclass
+class Refusals:
+    """The operations that AWS refuses, each with a code, and for how many calls."""
+
+    left: dict[str, tuple[str, int]] = field(default_factory=dict)
+
+    def answer(self, model: OperationModel, **_: Any) -> Any:
+        """None: this call goes on."""
+        code, times = self.left.get(model.name, ("", 0))
+        if times <= 0:
+            return None
+        self.left[model.name] = code, times - 1
+        return refusal(code, f"not now: {model.name}")
 
 
 @dataclass
@@ -152,6 +181,7 @@ class PlayedRegistries:
     images: set[str] = field(default_factory=set)
     keeps: bool = False
     words: str = "two registries"
+    looked_at: str = "two regions"
     are_one: bool = False
 
     def make(self) -> None:
@@ -167,8 +197,8 @@ class PlayedRegistries:
     def announce(self, site: StackSite, happening: Happening) -> None:
         pass
 
-    def images_left(self, place: SmokePlace) -> Iterator[tuple[str, str]]:
-        yield from (("a", one) for one in sorted(self.images))
+    def images_left(self, place: SmokePlace, side: str) -> Iterator[str]:
+        yield from sorted(self.images) if side == "a" else ()
 
     def remove_images(self, side: str, repository: str) -> None:
         if self.keeps:
@@ -183,6 +213,7 @@ class Smoked:
     stacks: Stacks
     registries: PlayedRegistries
     package: Path
+    refusals: Refusals
 
     def __call__(self, *arguments: str) -> Result:
         line = ["--region", A, "smoke", "--other-region", B, "--package", str(self.package), *arguments]
@@ -241,7 +272,7 @@ def smoke(
     request: pytest.FixtureRequest,
 ) -> Smoked:
     """The command, with looks that all see what is promised."""
-    stacks = Stacks(template)
+    stacks, refusals, clock = Stacks(template), Refusals(), PlayedClock()
 
     def note(model: OperationModel, **_: Any) -> None:
         calls.append((model.service_model.service_name, model.name))
@@ -249,13 +280,15 @@ def smoke(
     ours: list[Any] = [
         ("before-parameter-build.cloudformation", stacks.note),
         ("before-parameter-build", note),
-        ("before-call.cloudformation", stacks.answer),
+        ("before-call.cloudformation", lambda model, **more: refusals.answer(model) or stacks.answer(model, **more)),
+        ("before-call", refusals.answer),
     ]
     monkeypatch.setattr(handlers, "BUILTIN_HANDLERS", [*handlers.BUILTIN_HANDLERS, *ours])
     request.getfixturevalue("aws")  # the clients are made after the handlers are known
     registries = PlayedRegistries()
     monkeypatch.setattr(command, "_pair", lambda *_: registries)
     monkeypatch.setattr(SmokeNames, "new", classmethod(lambda cls: cls(ID)))
+    monkeypatch.setattr(SmokePlace, "clock", clock)  # no test waits
     for name in LOOKS:
         monkeypatch.setattr(Promises, name, lambda *_: "as promised")
-    return Smoked(stacks, registries, package)
+    return Smoked(stacks, registries, package, refusals)

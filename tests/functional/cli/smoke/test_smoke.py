@@ -12,17 +12,23 @@ from typing import Any
 import boto3
 import pytest
 from botocore.exceptions import ClientError
+from click.testing import CliRunner
 from release import ROOT
-from tests.functional.cli.smoke.conftest import ID, NAMES, A, B, Smoked
+from tests.functional.cli.smoke.conftest import ACCOUNT, ID, NAMES, A, B, Smoked
 from tests.support.aws_calls import counted
 
-from geosync.cli.smoke import leftovers
-from geosync.cli.smoke.names import TAG
+from geosync.cli.main import main
+from geosync.cli.smoke import command, leftovers
+from geosync.cli.smoke.names import TAG, SmokePlace
 from geosync.cli.smoke.promises import Promises
 from geosync.cli.smoke.steps import NotKnown, NotSeen
 from geosync.errors import RegistryUnavailable
 
 MINE = "--account-is-mine"
+ACTIONS = {"HeadBucket": "ListBucket", "ListObjectsV2": "ListBucket", "DeleteObjects": "DeleteObject"}
+"""The permissions of operations that have another name (service authorization reference, Amazon S3)."""
+pair = command._pair
+"""As it is: the fixture `smoke` has registries in the place of all."""
 PAGE = ROOT / "docs" / "smoke.md"
 
 
@@ -209,16 +215,106 @@ def test_what_cannot_be_looked_for_is_told_and_keeps_nothing_from_being_removed(
 ) -> None:
     report(smoke, MINE, "--keep", code=0)
 
-    def down(*_: object) -> Iterator[tuple[str, str]]:
-        raise RegistryUnavailable("a.example.com", "GET /v2/")
+    smoke.registries.images = {NAMES.repository}
+    images_left = smoke.registries.images_left
+
+    def down(place: SmokePlace, side: str) -> Iterator[str]:
+        if side == "b":
+            raise RegistryUnavailable("b.example.com", "GET /v2/")
+        return images_left(place, side)
 
     monkeypatch.setattr(smoke.registries, "images_left", down, raising=False)
     document = report(smoke, "--remove", ID, code=1)
     (left,) = document["left"]
-    assert left["why"] == "cannot be looked for: a.example.com: GET /v2/: no response"
-    assert smoke.left() == set()
+    assert left["what"] == "images that nobody could look for at the secondary's registry"
+    assert left["why"] == "cannot be looked for: b.example.com: GET /v2/: no response"
+    assert smoke.left() == smoke.registries.images == set()
     assert verdicts(report(smoke, MINE, code=1)) == {"begin": "not seen"}
     assert smoke.left() == set()
+
+
+def test_a_registry_that_is_down_hides_no_images_at_the_other(smoke: Smoked, monkeypatch: pytest.MonkeyPatch) -> None:
+    smoke.registries.images = {NAMES.repository}
+    images_left = smoke.registries.images_left
+
+    def down(place: SmokePlace, side: str) -> Iterator[str]:
+        if side == "a":
+            raise RegistryUnavailable("a.example.com", "GET /v2/")
+        return images_left(place, "a")  # the images are at the other side now
+
+    monkeypatch.setattr(smoke.registries, "images_left", down, raising=False)
+    (left,) = report(smoke, "--remove", ID, code=1)["left"]
+    assert "at the primary's registry" in left["what"]
+    assert smoke.registries.images == set()
+
+
+@pytest.mark.parametrize("operation", ["DescribeStacks", "ListTables", "HeadBucket", "DeleteStack", "DeleteTable"])
+def test_a_call_that_fails_in_passing_is_made_again(smoke: Smoked, operation: str) -> None:
+    report(smoke, MINE, "--keep", code=0)
+    smoke.refusals.left[operation] = "Throttling", 3
+    assert report(smoke, "--remove", ID, code=0)["left"] == []
+    assert smoke.left() == set()
+
+
+@pytest.mark.parametrize(("operation", "times"), [("DescribeStacks", 1_000), ("DeleteStack", 1_000)])
+def test_of_a_region_whose_stacks_may_run_nothing_else_is_removed(smoke: Smoked, operation: str, times: int) -> None:
+    report(smoke, MINE, "--keep", code=0)
+    before = smoke.left()
+    smoke.refusals.left[operation] = "Throttling", times
+    left = {one["what"]: one["why"] for one in report(smoke, "--remove", ID, code=1)["left"]}
+    assert smoke.left() == before
+    assert f"not now: {operation}" in " ".join(left.values())
+    assert "may use it" in left[f"bucket {NAMES.bucket(ACCOUNT, A)} in {A}"]
+    smoke.refusals.left.clear()
+    assert report(smoke, "--remove", ID, code=0)["left"] == []
+    assert smoke.left() == set()
+
+
+def test_a_bucket_that_nobody_may_look_for_is_not_said_to_be_gone(smoke: Smoked) -> None:
+    """S3 answers 403 to who lacks s3:ListBucket, as for another account's bucket."""
+    report(smoke, MINE, "--keep", code=0)
+    smoke.refusals.left["HeadBucket"] = "403", 1_000
+    left = report(smoke, "--remove", ID, code=1)["left"]
+    assert [one["what"] for one in left] == [f"bucket that nobody could look for in {region}" for region in (A, B)]
+    assert all(one["why"].startswith("cannot be looked for: ") for one in left)
+    assert smoke.left() == {NAMES.bucket(ACCOUNT, region) for region in (A, B)}
+
+
+@pytest.mark.parametrize(
+    ("operation", "code"),
+    [("GetBucketTagging", "NoSuchBucket"), ("ListTagsForResource", "RepositoryNotFoundException")],
+)
+def test_what_goes_between_two_calls_of_a_look_is_gone(smoke: Smoked, operation: str, code: str) -> None:
+    report(smoke, MINE, "--keep", code=0)
+    boto3.client("ecr", region_name=B).create_repository(repositoryName=NAMES.repository, tags=NAMES.tags)  # type: ignore[arg-type]
+    smoke.refusals.left[operation] = code, 1_000
+    assert report(smoke, "--remove", ID, code=0)["left"] == []
+
+
+def test_a_secret_is_asked_for_by_its_name_as_the_list_is_minutes_behind(smoke: Smoked) -> None:
+    secrets = boto3.client("secretsmanager", region_name=B)
+    secrets.create_secret(Name=NAMES.secret, SecretString="{}", Tags=NAMES.tags)  # type: ignore[arg-type]
+    smoke.refusals.left["ListSecrets"] = "AccessDeniedException", 1_000
+    assert report(smoke, "--remove", ID, code=0)["left"] == []
+    smoke.refusals.left.clear()
+    assert smoke.left() == set()
+
+
+def test_a_state_of_before_the_removal_ends_no_wait(smoke: Smoked) -> None:
+    report(smoke, MINE, "--keep", code=0)
+    smoke.stacks.stale_looks = 3
+    assert report(smoke, "--remove", ID, code=0)["left"] == []
+    assert smoke.left() == set()
+
+
+def test_a_removal_wants_both_regions_and_says_where_it_looked(smoke: Smoked, monkeypatch: pytest.MonkeyPatch) -> None:
+    with counted() as calls:
+        ended = CliRunner().invoke(main, ["--region", A, "smoke", "--remove", ID])
+    assert (ended.exit_code, dict(calls)) == (2, {})
+    assert "cannot know where the secondary was: name --other-region" in ended.output
+    monkeypatch.setattr(command, "_pair", pair)
+    (step,) = report(smoke, "--remove", ID, code=0)["steps"]
+    assert step["seen"].endswith(f"is left in {A} and {B}; no registry but Amazon ECR was looked at")
 
 
 def test_a_stack_that_is_updated_just_now_is_removed_after_that(smoke: Smoked) -> None:
@@ -286,15 +382,16 @@ def test_it_calls_what_the_page_says_and_nothing_else(smoke: Smoked, calls: list
     found: dict[str, set[str]] = {}
     for service, operation in calls:
         if operation not in arranged:
-            found.setdefault(service, set()).add(operation)
+            found.setdefault(service, set()).add(ACTIONS.get(operation, operation))
     rows = re.findall(r"^\| `([a-z0-9]+)` \| (`[A-Z].*`) \|$", PAGE.read_text(), re.MULTILINE)
     page = {service: set(re.findall(r"`(\w+)`", operations)) for service, operations in rows}
     for service in ("cloudformation", "s3", "dynamodb", "sts"):
         assert found[service] == page[service]
     assert {service for service, operations in found.items() if not operations <= page[service]} == set()
+    assert {"InitiateLayerUpload", "PutImage", "GetDownloadUrlForLayer", "TagResource"} <= page["ecr"]
 
 
 def test_the_page_has_every_step(smoke: Smoked) -> None:
-    steps = [step["name"] for step in report(smoke, MINE, code=0)["steps"]]
-    assert steps[0] == "begin"
-    assert re.findall(r"^\| `([a-z ]+)` \| [A-Za-z].* \|$", PAGE.read_text(), re.MULTILINE) == steps[1:]
+    steps = [(step["name"], step["promise"]) for step in report(smoke, MINE, code=0)["steps"]]
+    assert steps[0][0] == "begin"
+    assert re.findall(r"^\| `([a-z ]+)` \| ([A-Za-z].*) \|$", PAGE.read_text(), re.MULTILINE) == steps[1:]

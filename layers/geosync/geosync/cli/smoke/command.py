@@ -47,8 +47,8 @@ This makes, in your account, all with one random id in its name and in the tag {
   {registries}.
 
 It pushes five images of some hundred bytes, waits until they arrive, retags, deletes, promotes, reads metrics, and
-removes everything again. That takes about 20 minutes, most of them CloudFormation's, and costs some US cents: well
-below one dollar. Nothing is done without --account-is-mine."""
+removes everything again. By estimate that takes 20 minutes, most of them CloudFormation's, and costs some US cents,
+well below one dollar: nobody has measured either. Nothing is done without --account-is-mine."""
 
 
 @click.command(short_help="Prove a package in your own account, and remove all of it.")
@@ -79,7 +79,7 @@ below one dollar. Nothing is done without --account-is-mine."""
     "--metrics-timeout", callback=duration, default="4m", show_default=True, help="The longest wait for metrics."
 )
 @click.option("--keep", is_flag=True, help="Remove nothing.")
-@click.option("--remove", "remove_id", metavar="ID", help="Remove what the run ID has left, and do nothing else.")
+@click.option("--remove", "remove_id", metavar="ID", help="Remove what the run ID has left.")
 @output_option
 @click.pass_context
 def smoke(  # noqa: PLR0913 - one for each option
@@ -110,6 +110,10 @@ def smoke(  # noqa: PLR0913 - one for each option
     access, regions = _where(ctx, other_region)
     registries = _registries_given(primary_registry, secondary_registry, primary_secret, secondary_secret)
     if remove_id is not None:
+        if other_region is None:
+            raise click.UsageError(
+                "--remove cannot know where the secondary was: name --other-region, also if it is that of --region"
+            )
         _remove(access, regions, registries, remove_id, output)
     if not account_is_mine:
         what = "nothing at the two registries but images" if registries else "ECR repositories, and a secret for them"
@@ -229,7 +233,7 @@ def _remove(
     )
     run = _run(place, given, options)
     steps, began = Steps(place.clock, _say), moment(place.clock.now_ms())
-    steps.take("removal", "all that was made is removed", run.remove)
+    steps.take("removal", "what is there of the run is removed", run.remove)
     _end(place, steps.taken, run.left, output, began)
 
 

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from geosync.cli.failover.stack_update import POLL_SECONDS
+from geosync.cli.following import FailedLook, look_once
 from geosync.cli.smoke import stacks
-from geosync.cli.smoke.names import TAG, SmokePlace
+from geosync.cli.smoke.names import PRIMARY, SIDES, TAG, Side, SmokePlace
 from geosync.cli.smoke.registries import SmokeRegistries
 from geosync.cli.smoke.steps import NotSeen
+from geosync.clock import Clock
 from geosync.errors import GeosyncError
 
 STACK, TABLE, SECRET, REPOSITORY, BUCKET, IMAGES = "stack", "table", "secret", "ECR repository", "bucket", "images"
@@ -20,15 +23,22 @@ _DELETED_AT_ONCE = 1000
 """Objects that one DeleteObjects takes."""
 GONE_SECONDS = 120.0
 """The longest that a removed thing may still be listed: Secrets Manager removes in the background."""
+PASSING_SECONDS = 30.0
+"""The longest that a call which fails in passing is made again: AWS throttles it, or is not reached."""
 _GONE = frozenset({"ResourceNotFoundException", "RepositoryNotFoundException", "NoSuchBucket", "404"})
 
 
 _Key = tuple[str, str, str]
+_Found = TypeVar("_Found")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Leftover:
-    """A thing with the name of a run. `command` removes it by hand; `why` it is still there, "" while nobody tried."""
+    """A thing with the name of a run. `command` removes it by hand; `why` it is still there, "" while nobody tried.
+
+    `await_removal` ends when a removal that was begun has ended. While a thing `runs`, nothing else of its region is
+    removed: the functions of a site use it.
+    """
 
     kind: str
     name: str
@@ -36,6 +46,8 @@ class Leftover:
     is_tagged: bool
     command: str
     remove: Callable[[], object] = field(repr=False, compare=False)
+    await_removal: Callable[[], object] = field(default=lambda: None, repr=False, compare=False)
+    runs: bool = False
     why: str = ""
 
     @property
@@ -53,41 +65,79 @@ def find(place: SmokePlace, registries: SmokeRegistries) -> list[Leftover]:
         one
         for region in place.distinct_regions
         for kind, look in _KINDS.items()
-        for one in _looked(kind, region, partial(look, place, region))
+        for one in _looked(place.clock, kind, region, partial(look, place, region))
     ]
-    return [*found, *_looked(IMAGES, "", partial(_images, place, registries))]
+    for side in SIDES:
+        found += _looked(place.clock, IMAGES, "", partial(_images, place, registries, side), where=_REGISTRY[side])
+    return found
 
 
-def _looked(kind: str, region: str, look: Callable[[], Iterator[Leftover]]) -> Iterator[Leftover]:
+def _looked(
+    clock: Clock, kind: str, region: str, look: Callable[[], Iterator[Leftover]], *, where: str = ""
+) -> list[Leftover]:
     try:
-        yield from look()
-    except (BotoCoreError, ClientError, GeosyncError, OSError) as error:
-        yield Leftover(
+        return _again(clock, lambda: list(look()))
+    except (BotoCoreError, ClientError, GeosyncError, OSError, NotSeen) as error:
+        unknown = Leftover(
             kind=kind,
-            name="that nobody could look for",
+            name=f"that nobody could look for{where}",
             region=region,
             is_tagged=False,
             command="",
             remove=lambda: None,
+            runs=kind == STACK,
             why=f"cannot be looked for: {error}",
         )
+        return [unknown]
+
+
+def _again(clock: Clock, act: Callable[[], _Found]) -> _Found:
+    """Do it, and again where it fails in passing. Raises NotSeen when it did so for PASSING_SECONDS, and the others."""
+    end_s = clock.monotonic_s() + PASSING_SECONDS
+    while isinstance(found := look_once(act), FailedLook):
+        if clock.monotonic_s() >= end_s:
+            raise NotSeen(found.why)
+        clock.sleep(POLL_SECONDS)
+    return found
 
 
 def remove(place: SmokePlace, registries: SmokeRegistries, say: Callable[[str], None]) -> list[Leftover]:
-    """Remove all of it, the stacks first; returns what is left then, each with the reason. What fails stops nothing."""
+    """Remove all of it, the stacks first; returns what is left then, each with the reason.
+
+    What fails stops nothing, with one exception: in a region where a stack runs, or where nobody could look for the
+    stacks, everything else stays.
+    """
     why: dict[_Key, str] = {}
-    deployed = [one for one in find(place, registries) if one.kind == STACK and one.is_tagged]
-    for one in deployed:
+    found, gone = _remove_stacks(place, registries, say, why)
+    running = {one.region: one for one in found if one.runs and (one.is_tagged or one.why) and _key(one) not in gone}
+    for one in found:
+        if one.kind == STACK or not one.is_tagged:
+            continue
+        if one.region in running:
+            why[_key(one)] = f"it stays while the {running[one.region].words} may use it"
+            continue
         say(f"removing the {one.words} …")
-        _try(one, one.remove, why)
-    for one in deployed:
-        if _key(one) not in why:
-            _try(one, partial(_await_stack, place, one), why)
-    for one in find(place, registries):
-        if one.kind != STACK and one.is_tagged:
-            say(f"removing the {one.words} …")
-            _try(one, one.remove, why)
+        _try(place.clock, one, one.remove, why)
     return _await_gone(place, registries, why)
+
+
+def _remove_stacks(
+    place: SmokePlace, registries: SmokeRegistries, say: Callable[[str], None], why: dict[_Key, str]
+) -> tuple[list[Leftover], set[_Key]]:
+    """Remove the stacks until a look finds no other; returns what that look found, and the stacks that are gone."""
+    tried = set[_Key]()
+    while True:
+        found = find(place, registries)
+        deployed = [one for one in found if one.kind == STACK and one.is_tagged and _key(one) not in tried]
+        if not deployed:
+            return found, tried - why.keys()
+        for one in deployed:
+            say(f"removing the {one.words} …")
+            _try(place.clock, one, one.remove, why)
+        for one in deployed:
+            tried.add(_key(one))
+            if _key(one) not in why:
+                _try(place.clock, one, one.await_removal, why)
 
 
 def _await_gone(place: SmokePlace, registries: SmokeRegistries, why: dict[_Key, str]) -> list[Leftover]:
@@ -110,9 +160,9 @@ def _key(one: Leftover) -> _Key:
     return one.kind, one.name, one.region
 
 
-def _try(one: Leftover, act: Callable[[], object], why: dict[_Key, str]) -> None:
+def _try(clock: Clock, one: Leftover, act: Callable[[], object], why: dict[_Key, str]) -> None:
     try:
-        act()
+        _again(clock, act)
     except ClientError as error:
         if error.response["Error"]["Code"] not in _GONE:
             why[_key(one)] = str(error)
@@ -120,8 +170,8 @@ def _try(one: Leftover, act: Callable[[], object], why: dict[_Key, str]) -> None
         why[_key(one)] = str(error)
 
 
-def _await_stack(place: SmokePlace, one: Leftover) -> None:
-    state = stacks.await_deleted(place, one.region, one.name)
+def _await_stack(place: SmokePlace, region: str, stack_id: str) -> None:
+    state = stacks.await_deleted(place, region, stack_id)
     if state not in ("", "DELETE_COMPLETE"):
         raise NotSeen(f"its removal ended as {state}: its events say why")
 
@@ -129,8 +179,8 @@ def _await_stack(place: SmokePlace, one: Leftover) -> None:
 # ---------------------------------------------------------------------------------------------------- of each service
 
 
-def _images(place: SmokePlace, registries: SmokeRegistries) -> Iterator[Leftover]:
-    for side, repository in registries.images_left(place):
+def _images(place: SmokePlace, registries: SmokeRegistries, side: Side) -> Iterator[Leftover]:
+    for repository in registries.images_left(place, side):
         host = registries.parameters(side)["LocalRegistryUrl"].rstrip("/")
         yield Leftover(
             kind=IMAGES,
@@ -146,7 +196,7 @@ def _stacks(place: SmokePlace, region: str) -> Iterator[Leftover]:
     client = place.client("cloudformation", region)
     for page in client.get_paginator("describe_stacks").paginate():
         for stack in page["Stacks"]:
-            name, state = stack["StackName"], stack["StackStatus"]
+            name, stack_id, state = stack["StackName"], stack["StackId"], stack["StackStatus"]
             if place.names.holds(name) and state != "DELETE_COMPLETE":
                 tags = {one["Key"]: one["Value"] for one in stack.get("Tags", [])}
                 yield Leftover(
@@ -155,7 +205,9 @@ def _stacks(place: SmokePlace, region: str) -> Iterator[Leftover]:
                     region=region,
                     is_tagged=place.names.marks(tags),
                     command=f"aws cloudformation delete-stack --region {region} --stack-name {name}",
-                    remove=partial(stacks.delete, place, region, name, state),
+                    remove=partial(stacks.delete, place, region, stack_id, state),
+                    await_removal=partial(_await_stack, place, region, stack_id),
+                    runs=state != "DELETE_FAILED",
                 )
 
 
@@ -181,22 +233,21 @@ def _tables(place: SmokePlace, region: str) -> Iterator[Leftover]:
 
 
 def _secrets(place: SmokePlace, region: str) -> Iterator[Leftover]:
-    client = place.client("secretsmanager", region)
-    pages = client.get_paginator("list_secrets").paginate(Filters=[{"Key": "name", "Values": [place.names.prefix]}])
-    for page in pages:
-        for secret in page["SecretList"]:
-            name = secret["Name"]
-            if not place.names.holds(name):
-                continue
-            yield Leftover(
-                kind=SECRET,
-                name=name,
-                region=region,
-                is_tagged=place.names.marks({one["Key"]: one["Value"] for one in secret.get("Tags", [])}),
-                command=f"aws secretsmanager delete-secret --region {region} --secret-id {name} "
-                "--force-delete-without-recovery",
-                remove=partial(client.delete_secret, SecretId=name, ForceDeleteWithoutRecovery=True),
-            )
+    """The one secret of a run, asked for by its name: the list of all is minutes behind."""
+    client, name = place.client("secretsmanager", region), place.names.secret
+    try:
+        secret = client.describe_secret(SecretId=name)
+    except client.exceptions.ResourceNotFoundException:
+        return
+    yield Leftover(
+        kind=SECRET,
+        name=name,
+        region=region,
+        is_tagged=place.names.marks({one["Key"]: one["Value"] for one in secret.get("Tags", [])}),
+        command=f"aws secretsmanager delete-secret --region {region} --secret-id {name} "
+        "--force-delete-without-recovery",
+        remove=partial(client.delete_secret, SecretId=name, ForceDeleteWithoutRecovery=True),
+    )
 
 
 def _repositories(place: SmokePlace, region: str) -> Iterator[Leftover]:
@@ -206,7 +257,10 @@ def _repositories(place: SmokePlace, region: str) -> Iterator[Leftover]:
             name = one["repositoryName"]
             if not place.names.holds(name):
                 continue
-            tags = client.list_tags_for_resource(resourceArn=one["repositoryArn"])["tags"]
+            try:
+                tags = client.list_tags_for_resource(resourceArn=one["repositoryArn"])["tags"]
+            except client.exceptions.RepositoryNotFoundException:
+                continue
             yield Leftover(
                 kind=REPOSITORY,
                 name=name,
@@ -218,20 +272,18 @@ def _repositories(place: SmokePlace, region: str) -> Iterator[Leftover]:
 
 
 def _buckets(place: SmokePlace, region: str) -> Iterator[Leftover]:
-    """The one bucket of a region, unless it is another account's."""
+    """The one bucket of a region. It is not there where S3 says so: 403 is a permission that is missing as well."""
     client, bucket = place.client("s3", region), place.names.bucket(place.account, region)
     owned = {"Bucket": bucket, "ExpectedBucketOwner": place.account}
-    try:
-        client.head_bucket(**owned)
-    except ClientError as error:
-        if error.response["Error"]["Code"] in {"404", "403", "NoSuchBucket", "AccessDenied"}:
-            return
-        raise
     tags: dict[str, str] = {}
     try:
+        client.head_bucket(**owned)
         tags = {one["Key"]: one["Value"] for one in client.get_bucket_tagging(**owned)["TagSet"]}
     except ClientError as error:
-        if error.response["Error"]["Code"] != "NoSuchTagSet":
+        code = error.response["Error"]["Code"]
+        if code in _GONE:
+            return
+        if code != "NoSuchTagSet":
             raise
 
     def empty_and_delete() -> None:
@@ -253,3 +305,4 @@ def _buckets(place: SmokePlace, region: str) -> Iterator[Leftover]:
 
 _KINDS = {STACK: _stacks, TABLE: _tables, SECRET: _secrets, REPOSITORY: _repositories, BUCKET: _buckets}
 """In the order of removal."""
+_REGISTRY = {side: f" at the {'primary' if side == PRIMARY else 'secondary'}'s registry" for side in SIDES}

@@ -51,6 +51,10 @@ class SmokeRegistries(Protocol):
         """Both, for people."""
 
     @property
+    def looked_at(self) -> str:
+        """The places where things of the run are looked for, for people."""
+
+    @property
     def are_one(self) -> bool:
         """True where both sides are the same registry: the copies then have another name."""
 
@@ -66,8 +70,8 @@ class SmokeRegistries(Protocol):
     def announce(self, site: StackSite, happening: Happening) -> None:
         """Tell the site what happened at its registry, unless somebody does anyway."""
 
-    def images_left(self, place: SmokePlace) -> Iterator[tuple[Side, str]]:
-        """Yield the repositories of the run that have images at a registry which no service of AWS's removes."""
+    def images_left(self, place: SmokePlace, side: Side) -> Iterator[str]:
+        """Yield the repositories of the run that have images at the registry of a side, unless AWS removes them."""
 
     def remove_images(self, side: Side, repository: str) -> None:
         """Remove the images of such a repository."""
@@ -105,6 +109,11 @@ class EcrRegistries:
         return f"Amazon ECR in {' and '.join(self.place.distinct_regions)}"
 
     @property
+    def looked_at(self) -> str:
+        """The regions. Nobody can tell from them whether a run was given registries of its own."""
+        return f"{' and '.join(self.place.distinct_regions)}; no registry but Amazon ECR was looked at"
+
+    @property
     def are_one(self) -> bool:
         """True within one region."""
         return len(self.place.distinct_regions) == 1
@@ -135,7 +144,7 @@ class EcrRegistries:
     def announce(self, site: StackSite, happening: Happening) -> None:
         """EventBridge does."""
 
-    def images_left(self, place: SmokePlace) -> Iterator[tuple[Side, str]]:  # noqa: ARG002 - the protocol's
+    def images_left(self, place: SmokePlace, side: Side) -> Iterator[str]:  # noqa: ARG002 - the protocol's
         """Nothing: a repository goes with its images."""
         yield from ()
 
@@ -165,6 +174,11 @@ class GivenRegistries:
     def words(self) -> str:
         """Both, for people."""
         return " and ".join(self.given[side].url for side in SIDES)
+
+    @property
+    def looked_at(self) -> str:
+        """The regions and both registries."""
+        return f"{' and '.join(self.place.distinct_regions)}, and at {self.words}"
 
     @property
     def are_one(self) -> bool:
@@ -217,12 +231,14 @@ class GivenRegistries:
         if answer.status_code != 200:
             raise NotSeen(f"{url} answered the notification of the {happening.action} with {answer.status_code}")
 
-    def images_left(self, place: SmokePlace) -> Iterator[tuple[Side, str]]:
-        """Yield the run's repositories that have a tag."""
-        for side, repository in self._repositories(place):
-            with opened(self, side, repository) as there, suppress(NotFound):
-                if any(there.tags()):
-                    yield side, repository
+    def images_left(self, place: SmokePlace, side: Side) -> Iterator[str]:
+        """Yield the run's repository at a side, if it has a tag."""
+        names = place.names
+        copied = side == SECONDARY and self.are_one
+        repository = f"{names.copies}/{names.repository}" if copied else names.repository
+        with opened(self, side, repository) as there, suppress(NotFound):
+            if any(there.tags()):
+                yield repository
 
     def remove_images(self, side: Side, repository: str) -> None:
         """Delete each tag's digest. The repository's name and the bytes stay until the registry collects garbage."""
@@ -231,13 +247,6 @@ class GivenRegistries:
                 found = there.head_manifest(tag)
                 if found is not None:
                     there.delete_manifest(found.digest)
-
-    def _repositories(self, place: SmokePlace) -> Iterator[tuple[Side, str]]:
-        yield PRIMARY, place.names.repository
-        if self.are_one:
-            yield SECONDARY, f"{place.names.copies}/{place.names.repository}"
-        else:
-            yield SECONDARY, place.names.repository
 
 
 def _envelope(happening: Happening, site: StackSite) -> bytes:
