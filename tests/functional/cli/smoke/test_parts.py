@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import boto3
@@ -18,18 +19,21 @@ from tests.functional.cli.smoke.conftest import ACCOUNT, LOOKS, NAMES, A, B, Pla
 
 from geosync.cli.site import AwsAccess, StackSite
 from geosync.cli.smoke import leftovers
+from geosync.cli.smoke import promises as promises_module
 from geosync.cli.smoke.names import TAG, SmokePlace
 from geosync.cli.smoke.package import SmokePackage
 from geosync.cli.smoke.promises import METRICS, Promises
 from geosync.cli.smoke.registries import EcrRegistries, GivenRegistries, GivenRegistry, Happening
 from geosync.cli.smoke.run import OURS, SmokeOptions, SmokeRun
 from geosync.cli.smoke.steps import NotKnown, NotSeen, wait_for
+from geosync.clock import Clock
+from geosync.operating.owed_references import OwedReference
 from geosync.registries.registry import Registry
 from geosync.registries.secrets import RegistrySecret
 from geosync.registries.vendors.ecr import Ecr, EcrAccess
 
-MEASURES = Promises.measures
-"""As it is: the fixture `smoke` has looks in the place of all."""
+MEASURES, PROMOTES = Promises.measures, Promises.promotes
+"""As they are: the fixture `smoke` has looks in the place of all."""
 
 
 @pytest.fixture
@@ -131,6 +135,58 @@ def test_the_metrics_of_both_sites_are_read(place: SmokePlace) -> None:
 def test_a_metric_that_cloudwatch_has_no_value_of_is_not_known(place: SmokePlace) -> None:
     with pytest.raises(NotKnown, match=r"no value of EventsAccepted, .* after 60 s"):
         MEASURES(promises(place, PlayedRegistries()), 60.0)
+
+
+@pytest.mark.parametrize("code", ["AccessDenied", "Throttling"])
+def test_metrics_that_nobody_may_read_are_not_known(smoke: Smoked, place: SmokePlace, code: str) -> None:
+    smoke.refusals.left["GetMetricData"] = code, 1_000
+    with pytest.raises(NotKnown, match=f"{code}.*not now: GetMetricData"):
+        MEASURES(promises(place, PlayedRegistries()), 60.0)
+
+
+def test_a_read_of_metrics_that_fails_in_passing_is_made_again(smoke: Smoked, place: SmokePlace) -> None:
+    smoke.refusals.left["GetMetricData"] = "Throttling", 4
+    with pytest.raises(NotKnown, match=r"after 60 s$"):  # the last look was answered
+        MEASURES(promises(place, PlayedRegistries()), 60.0)
+
+
+# ------------------------------------------------------------------------------------------------------- a promotion
+
+
+@dataclass
+class Promoted:
+    """A site that becomes the primary."""
+
+    clock: Clock = field(default_factory=PlayedClock)
+    name: str = "b"
+    is_primary: bool = True
+
+
+def promoted(place: SmokePlace, monkeypatch: pytest.MonkeyPatch, *, lost: str = "", waiting: int = 0) -> str:
+    """Promote a site of which `lost` is owed, with messages in its queue."""
+    owed = OwedReference(
+        repository=lost, reference="pushed", owed_since=0, due=0, attempts=0, failure=None, parked=False
+    )
+    found = SimpleNamespace(
+        status=SimpleNamespace(would_be_lost=[owed] if lost else []),
+        unmarked={"events_waiting": waiting, "dead_letters": 0},
+    )
+    monkeypatch.setattr(promises_module, "read_losses", lambda _: found)
+    monkeypatch.setattr(promises_module, "make_primary", lambda *_, **__: None)
+    monkeypatch.setattr(promises_module, "find_again", lambda site: site)
+    looks = promises(place, PlayedRegistries())
+    looks._sites["b"] = Promoted()  # type: ignore[assignment]
+    return PROMOTES(looks)
+
+
+def test_pushes_of_others_that_wait_fail_no_promotion_and_are_told(
+    place: SmokePlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert promoted(place, monkeypatch).endswith("nothing known to be lost")
+    said = promoted(place, monkeypatch, waiting=3)
+    assert said.endswith("nothing known to be lost; of 3 messages in its queues nobody knows the repository")
+    with pytest.raises(NotSeen, match=f"would be lost: {NAMES.repository}:pushed"):
+        promoted(place, monkeypatch, lost=NAMES.repository, waiting=3)
 
 
 def test_every_look_is_one_of_the_promises() -> None:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
 
 from geosync.cli.awaited import StackAwaited
 from geosync.cli.failover.losses import read_losses
 from geosync.cli.failover.promote import make_primary
 from geosync.cli.failover.stack_update import find_again
+from geosync.cli.following import FailedLook, look_once
 from geosync.cli.output import moment
 from geosync.cli.site import StackSite
 from geosync.cli.smoke.names import PRIMARY, SECONDARY, Side, SmokePlace
@@ -118,21 +123,27 @@ class Promises:
         return f"{moment(point)}, after the last push at {moment(self._last_push_ms)}"
 
     def measures(self, timeout_s: float) -> str:
-        """Read counters of both sites from CloudWatch. Raises NotKnown where it has none of one in time."""
+        """Read counters of both sites from CloudWatch. Raises NotKnown where it tells none of one in time.
+
+        A read that fails in passing is made again.
+        """
         left, found, clock = list(METRICS), list[str](), self.place.clock
         end_s = clock.monotonic_s() + timeout_s
         while True:
-            for one in list(left):
-                total = self._sum(*one)
-                if total is not None:
-                    left.remove(one)
-                    found.append(f"{one[1]} {total:.0f}")
+            why = ""
+            for side, metric in list(left):
+                total = _known(partial(self._sum, side, metric))
+                if isinstance(total, FailedLook):
+                    why = f" ({total.why})"
+                elif total is not None:
+                    left.remove((side, metric))
+                    found.append(f"{metric} {total:.0f}")
             if not left:
                 return ", ".join(found)
             left_s = end_s - clock.monotonic_s()
             if left_s <= 0:
                 names = ", ".join(name for _, name in left)
-                raise NotKnown(f"CloudWatch has no value of {names} after {timeout_s:.0f} s")
+                raise NotKnown(f"CloudWatch has no value of {names} after {timeout_s:.0f} s{why}")
             clock.sleep(min(METRICS_EVERY_S, left_s))
 
     def _sum(self, side: Side, metric: str) -> float | None:
@@ -151,18 +162,24 @@ class Promises:
     # ------------------------------------------------------------------------------------------------ of a promotion
 
     def promotes(self) -> str:
-        """Make the secondary the primary, as `geosync promote` does."""
+        """Make the secondary the primary, as `geosync promote` does.
+
+        The run's own references are judged. Messages may be of any repository of the registry, so they are told.
+        """
         site = self._site(SECONDARY)
         losses = read_losses(site)
-        if losses.status.would_be_lost or any(losses.unmarked.values()):
-            names = ", ".join(f"{one.repository}:{one.reference}" for one in losses.status.would_be_lost)
-            raise NotSeen(f"promote lists what would be lost: {names or losses.unmarked}")
+        lost = [one for one in losses.status.would_be_lost if self.place.names.holds(one.repository)]
+        if lost:
+            names = ", ".join(f"{one.repository}:{one.reference}" for one in lost)
+            raise NotSeen(f"promote lists what would be lost: {names}")
+        waiting = sum(losses.unmarked.values())
+        others = f"; of {waiting} messages in its queues nobody knows the repository" if waiting else ""
         began_s = site.clock.monotonic_s()
         make_primary(site, say=True)
         self._sites[SECONDARY] = find_again(site)
         if not self._sites[SECONDARY].is_primary:
             raise NotSeen(f"{site.name} is {self._sites[SECONDARY].role}")
-        return f"the primary after {self._since(began_s)}, nothing known to be lost"
+        return f"the primary after {self._since(began_s)}, nothing known to be lost{others}"
 
     def publishes(self) -> str:
         """Push to the new primary's registry, and wait until the site has taken the event."""
@@ -268,3 +285,11 @@ class Promises:
 
     def _since(self, began_s: float) -> str:
         return f"{self.place.clock.monotonic_s() - began_s:.1f} s"
+
+
+def _known(look: Callable[[], float | None]) -> float | FailedLook | None:
+    """Look once. Raises NotKnown with the error that no further look mends, such as a missing permission."""
+    try:
+        return look_once(look)
+    except (BotoCoreError, ClientError) as error:
+        raise NotKnown(str(error)) from None
