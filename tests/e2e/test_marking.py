@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import time
 import uuid
@@ -10,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from tests.e2e.parts import Site, eventually
+from tests.e2e.parts import Site, eventually, let_a_minute_pass
 from tests.e2e.registries import digest, maker, proxied
 from tests.support.proxy import CountingProxy, Slow
 
@@ -70,7 +69,7 @@ def test_a_hundred_events_are_marked_while_every_slot_is_busy_with_a_long_copy(
     forget(secondary, bursts)
 
     def accounted() -> bool:
-        let_a_minute_pass(secondary)
+        let_a_minute_pass(secondary.client("dynamodb"), secondary.about["table"])
         secondary.invoke("reconcile")
         return int((secondary.item("#site", "recovery") or {}).get("sent_at", 0)) >= began
 
@@ -125,16 +124,3 @@ def forget(site: Site, repositories: list[str]) -> None:
         for item in owed(site, repository)["Items"]:
             key = {"repository": item["repository"], "item": item["item"]}
             client.delete_item(TableName=site.about["table"], Key=key)
-
-
-def let_a_minute_pass(site: Site) -> None:
-    """Make the heartbeats that wait to be accounted a minute older, so that the test need not wait for it."""
-    table, client = site.about["table"], site.client("dynamodb")
-    item = client.get_item(
-        TableName=table, Key={"repository": {"S": "#site"}, "item": {"S": "recovery"}}, ConsistentRead=True
-    ).get("Item")
-    if item is None or "heartbeats" not in item:
-        return
-    for pair in item["heartbeats"]["L"]:
-        pair["L"][1]["N"] = str(int(pair["L"][1]["N"]) - 60_000)
-    client.put_item(TableName=table, Item=json.loads(json.dumps(item)))
