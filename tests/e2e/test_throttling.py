@@ -45,6 +45,19 @@ def change(site: Site, function: str, variables: dict[str, str]) -> None:
         site.invoke(function, {"Records": []})
 
 
+@contextmanager
+def soon_again(site: Site) -> Iterator[None]:
+    """Have a message that functions/log_cursor gives back come again in seconds: it hides for three minutes else."""
+    client, queue = site.client("sqs"), {"QueueUrl": site.about["queue_url"]}
+    name = "VisibilityTimeout"
+    before = client.get_queue_attributes(**queue, AttributeNames=[name])["Attributes"][name]
+    client.set_queue_attributes(**queue, Attributes={name: "10"})
+    try:
+        yield
+    finally:
+        client.set_queue_attributes(**queue, Attributes={name: before})
+
+
 @pytest.fixture
 def published(stack: Stack, primary: Site) -> Iterator[ThrottlingProxy]:
     """Between the primary's functions/notifications and AWS."""
@@ -55,7 +68,11 @@ def published(stack: Stack, primary: Site) -> Iterator[ThrottlingProxy]:
 @pytest.fixture
 def taken(stack: Stack, secondary: Site) -> Iterator[ThrottlingProxy]:
     """Between the secondary's functions and AWS."""
-    with ThrottlingProxy(stack.emulator.url) as proxy, behind(proxy, secondary, "log_cursor", "sync"):
+    with (
+        ThrottlingProxy(stack.emulator.url) as proxy,
+        soon_again(secondary),
+        behind(proxy, secondary, "log_cursor", "sync"),
+    ):
         yield proxy
 
 
