@@ -102,6 +102,45 @@ def test_a_digest_that_is_owed_as_deleted_is_asked_for_where_the_row_says_that_s
     assert answer["statusCode"] == 404
 
 
+def test_a_digest_that_is_owed_as_deleted_is_asked_for_where_the_knock_failed(
+    site: Site, proxy: CountingProxy, repository: str
+) -> None:
+    """Its message is out of the queue, so that it is accounted, and the row says still that nothing is owed."""
+    made = site.synced(repository)
+    site.sync_registry.mark(repository, Reference.digest(made.digest), Mark(expects=ABSENT))
+    site.account(ago_s=0)
+    with held(proxy) as rounds:
+        answer = pull(repository, "v1", seconds=5.0)
+    assert answer["statusCode"] == 404
+    assert rounds.tables[:2] == ["BatchGetItem"] * 2
+
+
+def test_a_deletion_is_seen_that_was_marked_while_the_table_left_a_part_of_the_first_read_unread(
+    site: Site, repository: str
+) -> None:
+    """The row is of before the mark, what is accounted of after it."""
+    site.account()
+    made = site.synced(repository)
+    original = BaseClient._make_api_call  # type: ignore[attr-defined]
+    reads: list[Mapping[str, Any]] = []
+
+    def leave_unread(client: BaseClient, operation: str, parameters: Mapping[str, Any]) -> Any:
+        reads.append(parameters)
+        if len(reads) > 1:
+            return original(client, operation, parameters)
+        ((table, asked),) = parameters["RequestItems"].items()
+        first = [key for key in asked["Keys"] if key["repository"]["S"] == repository]
+        later = [key for key in asked["Keys"] if key not in first]
+        answer = original(client, operation, {"RequestItems": {table: asked | {"Keys": first}}})
+        site.sync_registry.mark(repository, Reference.digest(made.digest), Mark(expects=ABSENT))
+        site.account(ago_s=0)
+        return answer | {"UnprocessedKeys": {table: asked | {"Keys": later}}}
+
+    with patch.object(BaseClient, "_make_api_call", leave_unread):
+        answer = pull(repository, "v1", seconds=5.0)
+    assert answer["statusCode"] == 404
+
+
 @pytest.mark.parametrize("what", ["manifest", "blob", "list"])
 def test_what_is_never_old_takes_one_round(site: Site, proxy: CountingProxy, repository: str, what: str) -> None:
     site.account()

@@ -29,9 +29,8 @@ from geosync.sync_registry.overview import Accounting
 class Known:
     """The state of one reference in the sync registry.
 
-    `deleted` is what is owed of the digest that was seen, if an event said that it was deleted; None as well where
-    nothing was owed in the repository when what is accounted was read. `is_unclear`: the tag
-    was seen anew while it was read. `is_renamed_or_gone`: an event said that the whole repository was deleted or
+    `deleted` is what is owed of the digest that was seen, if an event said that it was deleted. `is_unclear`: the
+    tag was seen anew while it was read. `is_renamed_or_gone`: an event said that the whole repository was deleted or
     renamed. `is_left_alone`: the site is paused, or one of its registries is on hold, so that nothing is copied now.
     `is_unheard_of`: nobody but those who pull ever named the repository.
     """

@@ -45,24 +45,23 @@ class Whereabouts:
         """Read all that is known of a reference of the primary's `repository`. Two requests, or three, in this order.
 
         What is accounted was marked before, so it is read before what is owed. A digest that was deleted is paid once
-        its tags are marked, so it is read before its tag; where the row says that nothing is owed, the digest is not,
-        and is not asked for. An item that cannot be read counts as nothing known, by which nothing is served. Raises
-        what DynamoDB raises.
+        its tags are marked, so it is read before its tag. Where the row says that nothing is owed, no holder has begun
+        to pay it, and both are read in one request. An item that cannot be read counts as nothing known, by which
+        nothing is served. Raises what DynamoDB raises.
         """
         beside = self.sync_registry.overview.accounting_beside(self.primary, repository, reference)
-        may_be_deleted = reference.kind == "tag" and not beside.is_synced
+        known = Known(accounted_ms=accounted_ms(beside.site))
+        digest = Reference.digest(beside.seen.digest) if reference.kind == "tag" and beside.seen is not None else None
         try:
-            deleted = self._deleted(repository, beside.seen) if may_be_deleted else None
-            known = Known(accounted_ms=accounted_ms(beside.site), deleted=deleted)
-            return self._known(repository, reference, beside.seen, known)
+            if digest is not None and not beside.is_synced:
+                known = replace(known, deleted=self._deleted(repository, digest))
+                digest = None
+            return self._known(repository, reference, beside.seen, known, digest)
         except CorruptItem:
             return Known(accounted_ms=None, is_left_alone=True)
 
-    def _deleted(self, repository: str, seen: Seen | None) -> Owed | None:
+    def _deleted(self, repository: str, digest: Reference) -> Owed | None:
         """Read what is owed of the digest that was seen under a tag, if an event said that it was deleted."""
-        if seen is None:
-            return None
-        digest = Reference.digest(seen.digest)
         found = self.sync_registry.owed_named([(repository, digest)])
         for owed in found.values():
             if owed is None:
@@ -70,11 +69,22 @@ class Whereabouts:
             return owed if is_gone(owed) else None
         return None
 
-    def _known(self, repository: str, reference: Reference, before: Seen | None, known: Known) -> Known:
-        """Add to `known` what is owed of the reference, which was `before` when the rest was read."""
+    def _known(
+        self, repository: str, reference: Reference, before: Seen | None, known: Known, digest: Reference | None
+    ) -> Known:
+        """Add to `known` what is owed of the reference, which was `before` when the rest was read.
+
+        `digest` is the one that was seen under it, if what is owed of that is still to be read.
+        """
         whole = Reference.whole()
-        glances = self.sync_registry.look_at([(repository, reference), (repository, whole)], holds=self.registry_names)
+        glances = self.sync_registry.look_at(
+            [(repository, reference), (repository, whole)],
+            holds=self.registry_names,
+            owed=[(repository, digest)] if digest is not None else (),
+        )
         glance, above = glances.of(repository, reference), glances.of(repository, whole)
+        if digest is not None and is_gone(deleted := glances.of(repository, digest).owed):
+            known = replace(known, deleted=deleted)
         seen = glance.seen
         return replace(
             known,

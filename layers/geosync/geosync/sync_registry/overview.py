@@ -94,8 +94,8 @@ class AccountingBeside:
     """The same, with what one read beside it found of a reference.
 
     `seen` is what was last seen of it, None where that cannot be read. `is_synced`: its repository's row says that
-    nothing is owed there. An event that has only just been marked may not have come to the row yet; its message is
-    still in the queue then, so that it is not accounted.
+    nothing is owed there, so that no holder works on anything that is. What was marked may be owed all the same: where
+    the knock failed, the row learns of it only from the sweep.
     """
 
     site: Accounting

@@ -79,12 +79,22 @@ class Readings(TableAccess):
         """
         return self.look_at([(repository, reference)], holds=holds).of(repository, reference)
 
-    def look_at(self, references: Sequence[tuple[str, Reference]], *, holds: Iterable[str] = ()) -> Glances:
-        """The same for several references (each with its repository), in one request for up to thirty of them."""
+    def look_at(
+        self,
+        references: Sequence[tuple[str, Reference]],
+        *,
+        holds: Iterable[str] = (),
+        owed: Iterable[tuple[str, Reference]] = (),
+    ) -> Glances:
+        """The same for several references (each with its repository), in one request for up to thirty of them.
+
+        Of those in `owed` nothing is read but what is owed.
+        """
         hold_keys = tuple(hold_key(registry) for registry in holds)
         keys = [pause.KEY, *hold_keys]
         for repository, reference in references:
             keys += [Key(repository, name) for name in (reference.owed_key, reference.seen_key, ROW)]
+        keys += [Key(repository, reference.owed_key) for repository, reference in owed]
         return Glances(items=self._store.batch_get(keys), hold_keys=hold_keys, primary=self._primary)
 
     def is_already_seen(self, glance: Glance, digest: str | None, received_at: int) -> bool:
