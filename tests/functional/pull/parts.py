@@ -37,6 +37,7 @@ ENVIRONMENT = {
     "AWS_SECRET_ACCESS_KEY": "test",
 }
 BASIC = f"Basic {base64.b64encode(f'{USERNAME}:{PASSWORD}'.encode()).decode()}"
+WRONG = "Basic Z2VvOm9mLWFub3RoZXItcmVnaXN0cnk="
 
 
 def invoke(event: dict[str, Any], *, seconds: float = 29.0) -> dict[str, Any]:

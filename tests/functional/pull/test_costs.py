@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.functional.pull.parts import Site, invoke, pull, sample
+from tests.functional.pull.parts import WRONG, Site, invoke, pull, sample
 from tests.support.aws_calls import counted, on_the_page
 
 
@@ -22,6 +22,16 @@ def test_what_is_never_old_makes_the_calls_that_the_page_says(site: Site, reposi
     paths = {"digest": f"manifests/{made.digest}", "blob": f"blobs/{made.blobs[0]}", "list": "tags/list"}
     with counted() as calls:
         invoke(sample("pull-manifest.json", path=f"/v2/{repository}/{paths[what]}"))
+    assert dict(+calls) == on_the_page("pull of a digest, a blob, or a list")
+
+
+def test_a_digest_that_the_registry_refuses_costs_what_one_that_is_here_costs(site: Site, repository: str) -> None:
+    site.account()
+    made = site.synced(repository)
+    with counted() as calls:
+        answer = pull(repository, made.digest, WRONG)
+    assert answer["statusCode"] == 401
+    assert answer["headers"]["X-Geosync-Recovery-Point"] != "not known"
     assert dict(+calls) == on_the_page("pull of a digest, a blob, or a list")
 
 

@@ -8,13 +8,12 @@ from typing import Any
 
 import pytest
 from functions.pull import app
-from tests.functional.pull.parts import BASIC, PASSWORD, TABLE, Site, invoke, pull, sample
+from tests.functional.pull.parts import BASIC, PASSWORD, TABLE, WRONG, Site, invoke, pull, sample
 
 from geosync.sync_registry.items import Reference
 from geosync.sync_registry.transitions.marks import Mark
 
 Lines = Callable[[], list[dict[str, Any]]]
-WRONG = "Basic Z2VvOm9mLWFub3RoZXItcmVnaXN0cnk="
 
 
 @pytest.mark.parametrize(("authorization", "effect"), [(BASIC, "Allow"), (WRONG, "Deny"), (None, "Deny")])

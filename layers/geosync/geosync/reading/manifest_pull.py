@@ -88,7 +88,7 @@ class ManifestPull:
 
     def _is_over(self, view: _View) -> bool:
         """Tell whether there is nothing to wait for: it is as it should be, or the registry lets nobody in."""
-        return self._is_good(view) or not _lets_in(view.here)
+        return self._is_good(view) or not lets_in(view.here)
 
     def _is_good(self, view: _View) -> bool:
         if view.here.status != 200:
@@ -128,7 +128,7 @@ class ManifestPull:
     def _ended(self, view: _View, outcome: Outcome) -> Pulled:
         here = view.here
         point_ms = tag_point_ms(view.known, _digest(here)) if self._asked.is_tag else None
-        if not _lets_in(here):
+        if not lets_in(here):
             return Pulled(outcome="passed on", here=here, point_ms=point_ms)
         if self._is_good(view):
             return Pulled(outcome=outcome, here=here, point_ms=point_ms)
@@ -137,7 +137,7 @@ class ManifestPull:
         return Pulled(outcome="fell through", here=here, point_ms=point_ms)
 
 
-def _lets_in(here: Answered) -> bool:
+def lets_in(here: Answered) -> bool:
     """Tell whether the registry answered a client whom it lets in: it is there, or, in its own words, it is not."""
     return here.status == 200 or (here.status == 404 and here.is_registrys)
 

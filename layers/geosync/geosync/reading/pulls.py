@@ -15,7 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from geosync.errors import SyncRegistryError
 from geosync.oci import media_types
 from geosync.reading.answering import passed_on, pointed, redirected, refused
-from geosync.reading.manifest_pull import ManifestPull, Pulled
+from geosync.reading.manifest_pull import ManifestPull, Pulled, lets_in
 from geosync.reading.own_registry import Answered
 from geosync.reading.refusals import ReadRefusal, unavailable, unknown_manifest
 from geosync.reading.requested import Requested, read_request
@@ -80,10 +80,15 @@ class Puller:
         return pulled, pointed(pulled.point_ms, self._site.whereabouts.clock.now_ms())
 
     def _digest(self, asked: Requested, repository: str) -> tuple[Pulled, dict[str, str]]:
-        """Pull a digest. It is never old: where it is here, nobody asks what is known of it."""
+        """Pull a digest. It is never old: where it is here, nobody asks what is known of it.
+
+        Nor is that asked for a client whom the registry does not let in: refused pulls cost what served ones do.
+        """
         here, about = self._at_once(asked)
         if here.status == 200:
             return Pulled(outcome="served", here=here), about
+        if not lets_in(here):
+            return Pulled(outcome="passed on", here=here), about
         return ManifestPull(self._site, asked, repository).run(here), self._about_site()
 
     def _note(self, asked: Requested, pulled: Pulled, waited_ms: int) -> None:
