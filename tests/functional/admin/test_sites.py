@@ -13,6 +13,7 @@ from geosync.clock import moment
 from geosync.messages.event_number import event_number
 from geosync.operating import sites
 from geosync.sync_registry.site import catalogue as catalogue_item
+from geosync.sync_registry.site import drills
 from geosync.sync_registry.site.drills import LastDrill
 from geosync.sync_registry.site.sites import site_id
 from geosync.sync_registry.site.told import Told, ToldSite
@@ -217,6 +218,17 @@ def test_the_last_drill_is_in_the_status_and_none_is_not_known(
     # What the drill before measured says nothing of one that could not tell.
     site.sync_registry.drills.record(LastDrill(id="d3", at=now() + 1, verdict="incomplete", why="no update"))
     assert ask("GET", f"{ALL}/{BERLIN_ID}/status").json["last_drill"]["recovery_time_seconds"] is None
+
+
+@pytest.mark.parametrize("verdict", ["aborted", None])
+def test_a_drill_whose_verdict_is_not_known_here_is_left_out_of_the_status(
+    site: Site, ask: Ask, verdict: str | None
+) -> None:
+    site.sync_registry.drills.record(LastDrill(id="d1", at=now(), verdict=verdict or "", why="of a later version"))
+    if verdict is None:
+        site.store.write(Update(key=drills.LAST, remove=("verdict",)))
+    answer = ask("GET", f"{ALL}/{BERLIN_ID}/status")
+    assert (answer.status, answer.json["last_drill"]) == (200, None)
 
 
 def test_a_drill_is_shown_at_the_primary_and_told_to_others_without_names(primary: Site, ask: Ask) -> None:

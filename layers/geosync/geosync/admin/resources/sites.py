@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
@@ -56,15 +56,16 @@ class ReportedComparison(Backfill):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
 
+Verdict = Literal["passed", "incomplete", "failed"]
+
+
 class ReportedDrill(BaseModel):
     """The last rehearsal of the primary's loss at a site (`geosync drill`)."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
     id: str
-    verdict: Literal["passed", "incomplete", "failed"] = Field(
-        description="incomplete: nothing failed, and something is not known."
-    )
+    verdict: Verdict = Field(description="incomplete: nothing failed, and something is not known.")
     ended_at: str
     why: str = Field(
         default="",
@@ -200,6 +201,12 @@ class GeoSiteStatus(BaseModel):
     def _read_event_id(cls, value: object) -> object:
         """Read a number; the texts that a site of the version before reports say nothing to whoever reckons."""
         return None if isinstance(value, str) and not value.isdecimal() else value
+
+    @field_validator("last_drill", mode="before")
+    @classmethod
+    def _read_last_drill(cls, value: object) -> object:
+        """Read a drill; one without a verdict that is known here is left out, and the rest of the status is shown."""
+        return None if isinstance(value, dict) and value.get("verdict") not in get_args(Verdict) else value
 
     @model_validator(mode="before")
     @classmethod
