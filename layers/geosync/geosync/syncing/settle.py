@@ -10,6 +10,7 @@ the same, of this repository alone  one failed attempt
 any other error of ours             one failed attempt, parked where no later one changes it
 an error that nobody foresaw        one failed attempt
 the table                           the holder stops, and its caller gets the error
+AWS throttles the table             the same; the first such reference is postponed, no attempt counted
 the last holder vanished            one failed attempt at what it worked on, parked after eight
 ```
 """
@@ -21,7 +22,7 @@ from contextlib import suppress
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from geosync.aws.errors import reason, throttled_call
+from geosync.aws.errors import reason, tells_of_throttling
 from geosync.copying.outcome import Outcome
 from geosync.errors import (
     GeosyncError,
@@ -64,6 +65,8 @@ class Settler:
         self._reporter = invocation.reporter
         self._backlog = backlog
         self._halt = halt
+        self._deadline = invocation.deadline
+        self._has_told_of_throttling = False
 
     def settle(self, owed: Owed, future: Future[Outcome]) -> None:
         """Write down how an attempt ended. Raises what the table raises while it is written."""
@@ -110,17 +113,23 @@ class Settler:
             self._fail_all(held, error)
 
     def _stop(self, owed: Owed, error: Exception) -> None:
-        """Stop the holder for an error that is no reference's. What AWS throttled is said of the reference."""
+        """Stop the holder for an error that is no reference's. What AWS throttled is said of one reference.
+
+        Each such write waits at the table that is throttled, and the lease is to be released before the time is over:
+        else the next holder counts a death.
+        """
         if isinstance(error, LeaseLost):
             self._halt.end(Ending.LOST)
         elif isinstance(error, OutOfTime):
             self._halt.end(Ending.OUT_OF_TIME)
         else:
             self._halt.fail(error)
-            if throttled_call(error) is not None:
+            text = reason(error)
+            if tells_of_throttling(text) and not self._has_told_of_throttling and self._deadline.left() > 0:
+                self._has_told_of_throttling = True
                 later_ms = self._clock.now_ms() + THROTTLED_MS
                 with suppress(*TABLE_ERRORS):  # most likely it is the same table
-                    self._sync_registry.postpone(owed, later_ms, failure=reason(error))
+                    self._sync_registry.postpone(owed, later_ms, failure=text)
 
     def _settle_refused(self, owed: Owed, error: RegistryUnavailable | Unauthorized) -> None:
         """Hold the registry if it serves nobody; what fails on a registry that serves others is one failed attempt."""
