@@ -17,6 +17,7 @@ from geosync.admin.pages import Pages
 from geosync.admin.rights import Rights, Tokens
 from geosync.admin.settings import AdminSettings
 from geosync.admin.site import AdminSite
+from geosync.aws.errors import reason
 from geosync.messages.event_log import EventLog
 from geosync.operating.audit import Audit
 from geosync.operating.dead_letters import DeadLetters
@@ -59,7 +60,7 @@ def _api() -> AdminApi:
         settings.site_name,
         tokens,
         sync_registry.admin_access,
-        on_failure=lambda error: logger.warning("admin_tokens_unreadable", extra={"reason": str(error)}),
+        on_failure=lambda error: logger.warning("admin_tokens_unreadable", extra={"reason": reason(error)}),
     )
     days = settings.event_retention_days
     site = AdminSite(

@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 from functions.admin import app
 from tests.functional.admin.parts import ACT, READ, Answer, Ask, Site
+from tests.support.throttled import throttled
 
 from geosync.admin.api import HEADERS
 from geosync.admin.gate import CSRF_HEADER
 from geosync.admin.rights import Tokens
+from geosync.aws.errors import WAY_OUT
 
 LOOK, PAUSE = "/api/v4/geo/backfill", "/api/v4/geo/pause"
 OPEN = {("post", "/sign-in"), ("post", "/api/v4/geo/status")}
@@ -242,6 +244,16 @@ def test_a_fault_of_ours_says_nothing_but_that_it_is_ours(
     assert "inner workings" not in answer.text
     (line,) = [line for line in log() if line["message"] == "admin_failed"]
     assert "inner workings" in str(line)
+
+
+def test_the_log_names_the_call_that_was_throttled(
+    site: Site, ask: Ask, log: Callable[[], list[dict[str, Any]]]
+) -> None:
+    ask("GET", LOOK)
+    with throttled("dynamodb"):
+        assert ask("GET", LOOK).status == 503
+    (line,) = [line for line in log() if line["message"] == "admin_failed"]
+    assert f"AWS throttles DynamoDB GetItem; {WAY_OUT} [" in line["reason"]
 
 
 def test_aws_that_does_not_answer_is_503(site: Site, ask: Ask) -> None:

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
+import pytest
 from tests.functional.log_cursor.parts import DONE, Site, again, handle, push
 from tests.support.throttled import throttled
 
+from geosync.aws.errors import WAY_OUT
+
+Log = Callable[[], list[dict[str, Any]]]
 NAMES = [f"group/app-{number}" for number in range(10)]
 
 
@@ -15,6 +22,24 @@ def test_what_dynamodb_does_not_take_comes_again(site: Site) -> None:
     assert site.dead_letters() == []
     assert handle(*map(push, NAMES)) == DONE
     assert [site.owed(name) for name in NAMES] == [["tag#v1"]] * 10
+
+
+@pytest.mark.parametrize(
+    ("service", "operation", "message"),
+    [
+        ("DynamoDB", "BatchGetItem", "event_not_marked"),
+        ("DynamoDB", "UpdateItem", "event_not_marked"),
+        ("SQS", "SendMessageBatch", "wakes_not_sent"),
+    ],
+)
+def test_the_log_names_the_call_that_was_throttled(
+    site: Site, log: Log, service: str, operation: str, message: str
+) -> None:
+    handle(push("group/app"))
+    with throttled(service.lower(), operations=(operation,)):
+        handle(push("group/app", "v2"))
+    (line,) = [line for line in log() if line["message"] == message]
+    assert f"AWS throttles {service} {operation}; {WAY_OUT} [" in line["reason"]
 
 
 def test_what_is_read_in_part_is_read_to_its_end(site: Site) -> None:

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 from functions.pull import app
 from tests.functional.pull.parts import BASIC, PASSWORD, TABLE, WRONG, Site, invoke, pull, sample
+from tests.support.throttled import throttled
 
+from geosync.aws.errors import WAY_OUT
 from geosync.sync_registry.items import Reference
 from geosync.sync_registry.transitions.marks import Mark
 
@@ -120,6 +122,15 @@ def test_a_table_that_does_not_answer_serves_nothing(site: Site, repository: str
     assert (answer["statusCode"], json.loads(answer["body"])["errors"][0]["code"]) == (503, "UNAVAILABLE")
     assert answer["headers"]["X-Geosync-Recovery-Point"] == "not known"
     assert [one["message"] for one in log()] == ["pull_failed"]
+
+
+def test_the_log_names_the_call_that_was_throttled(site: Site, repository: str, log: Lines) -> None:
+    site.make.image(repository, "v1")
+    with throttled("dynamodb"):
+        assert pull(repository, "v1")["statusCode"] == 503
+    (line,) = log()
+    assert line["message"] == "pull_failed"
+    assert f"AWS throttles DynamoDB BatchGetItem; {WAY_OUT} [ProvisionedThroughput" in line["reason"]
 
 
 def test_the_site_s_prefix_is_part_of_the_name_here(

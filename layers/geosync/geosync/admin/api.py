@@ -30,6 +30,7 @@ from geosync.admin.pages import Pages
 from geosync.admin.rights import Caller
 from geosync.admin.routes import FAULT_TEXT, OPENAPI, register
 from geosync.admin.site import AdminSite
+from geosync.aws.errors import reason
 from geosync.errors import GeosyncError
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ class AdminApi:
         except HttpRefusal as refusal:
             found = answer(refusal.status, str(refusal))
         except (BotoCoreError, ClientError) as error:
-            self._logger.error("admin_failed", extra={"action": action, "reason": str(error)})
+            self._logger.error("admin_failed", extra={"action": action, "reason": reason(error)})
             found = answer(503, "AWS did not answer, or refused: nothing is half done, ask again")
         except Exception:
             self._logger.exception("admin_failed", extra={"action": action})

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from geosync.aws.errors import reason
 from geosync.clock import SYSTEM_CLOCK, Clock
 from geosync.errors import CorruptItem, GeosyncError, MessageError, SyncRegistryError
 from geosync.intake.marking import IntakeContext, Marking, reference_of
@@ -107,7 +108,7 @@ class Intake:
         try:
             self._context.sync_registry.subscription.note_selection(self._context.selection.fingerprint)
         except (BotoCoreError, ClientError, SyncRegistryError) as error:
-            self._logger.error("selection_not_noted", extra={"error": type(error).__name__, "reason": str(error)})
+            self._logger.error("selection_not_noted", extra={"error": type(error).__name__, "reason": reason(error)})
             batch.again |= set(batch.messages)
             return False
         self._is_selection_noted = True
@@ -129,7 +130,7 @@ class Intake:
         try:
             return self._context.sync_registry.look_at(references, holds=self._context.registry_names)
         except (BotoCoreError, ClientError, SyncRegistryError) as error:
-            self._logger.error("event_not_marked", extra={"error": type(error).__name__, "reason": str(error)})
+            self._logger.error("event_not_marked", extra={"error": type(error).__name__, "reason": reason(error)})
             batch.again |= set(events)
             return None
 
@@ -184,14 +185,14 @@ class Intake:
             self._refuse(batch, position, error)
             return
         # Also a fault of ours: it costs this message, which comes again and ends in the DLQ, and none of the others.
-        self._logger.error("event_not_marked", extra={"error": type(error).__name__, "reason": str(error)})
+        self._logger.error("event_not_marked", extra={"error": type(error).__name__, "reason": reason(error)})
         batch.again.add(position)
 
     def _refuse(self, batch: _Batch, position: int, error: GeosyncError) -> None:
         try:
             self._refusals.refuse(batch.bodies[position], error)
         except (BotoCoreError, ClientError, SyncRegistryError) as lost:
-            self._logger.error("message_not_refused", extra={"reason": str(lost)})
+            self._logger.error("message_not_refused", extra={"reason": reason(lost)})
             batch.again.add(position)
 
     def _knock(self, batch: _Batch, pool: Executor) -> list[str]:
@@ -214,10 +215,10 @@ class Intake:
                 for position in batch.marked[repository]:
                     self._refuse(batch, position, error)
             else:
-                self._logger.error("not_knocked", extra={"repository": repository, "reason": str(error)})
+                self._logger.error("not_knocked", extra={"repository": repository, "reason": reason(error)})
         for write in cursor:
             if (error := write.exception()) is not None:
-                self._logger.error("cursor_not_kept", extra={"reason": str(error)})
+                self._logger.error("cursor_not_kept", extra={"reason": reason(error)})
         return free
 
     def _keep_cursor(self, done: Iterable[GeoEvent], pool: Executor) -> list[Future[None]]:

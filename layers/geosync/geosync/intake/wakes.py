@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from geosync.aws.errors import reason as reason_of
 from geosync.errors import NotSent
 from geosync.messages.queues import Queue
 from geosync.messages.work import Reason, WorkMessage
@@ -23,4 +24,4 @@ def send_wakes(queue: Queue, repositories: Iterable[str], logger: Logger, *, rea
     try:
         queue.send_all(WorkMessage(repository=repository, reason=reason) for repository in repositories)
     except (NotSent, BotoCoreError, ClientError) as error:
-        logger.warning("wakes_not_sent", extra={"reason": str(error)})
+        logger.warning("wakes_not_sent", extra={"reason": reason_of(error)})

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from geosync.aws.errors import reason
 from geosync.errors import SyncRegistryError
 from geosync.oci import media_types
 from geosync.reading.answering import passed_on, pointed, redirected, refused
@@ -53,7 +54,7 @@ class Puller:
         except ReadRefusal as refusal:
             return refused(refusal, self._about_site())
         except (BotoCoreError, ClientError, SyncRegistryError) as error:
-            self._logger.error("pull_failed", extra={"error": type(error).__name__, "reason": str(error)})
+            self._logger.error("pull_failed", extra={"error": type(error).__name__, "reason": reason(error)})
             return refused(unavailable("this site cannot say how old what it has is"), pointed(None, 0))
 
     def _answer(self, asked: Requested) -> dict[str, Any]:
