@@ -58,7 +58,7 @@ class _Entries:
 )
 @click.option("--limit", type=click.IntRange(1, 10_000), default=20, show_default=True, help="Entries shown.")
 @click.option("--audit", is_flag=True, help="What operators did, by the command and at the admin API, instead.")
-@click.option("--drills", is_flag=True, help="Its drills instead, as far back as their reports are kept.")
+@click.option("--drills", is_flag=True, help="Its drills instead, up to a report that is missing.")
 @click.option("--follow", is_flag=True, help="Go on with what comes, until Ctrl-C.")
 @output_option
 @click.pass_obj

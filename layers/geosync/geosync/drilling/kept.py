@@ -31,7 +31,10 @@ class DrillReports:
         self._table = events_table
 
     def keep(self, report: Document, *, before: str | None) -> None:
-        """Keep a report; `before` is the id of the drill before, None: there was none. Raises botocore's errors."""
+        """Keep a report; `before` is the id of the one before. None: there was none, or it is not known.
+
+        Raises botocore's errors.
+        """
         at = int(report["ended_at"])
         follows: dict[str, AttributeValueTypeDef] = {"before": {"S": before}} if before is not None else {}
         self._dynamodb.put_item(
@@ -52,7 +55,7 @@ class DrillReports:
         return next(self.back_from(drill_id), None)
 
     def back_from(self, drill_id: str) -> Iterator[Document]:
-        """Yield the report of a drill, then of those before, the newest first; ends at one that is kept no more.
+        """Yield the report of a drill, then of those before, the newest first; ends at one that is missing.
 
         Each takes a read. Raises botocore's errors.
         """

@@ -105,6 +105,29 @@ def test_a_drill_whose_report_is_not_kept_is_an_entry_by_its_verdict(
     assert (entry["id"], entry["verdict"], entry["report"]) == (report["id"], "passed", None)
 
 
+@pytest.mark.parametrize("fails", ["keep", "last"])
+def test_a_drill_after_which_a_call_fails_does_not_end_the_list(
+    drilled: Drilled, clock: PlayedClock, monkeypatch: pytest.MonkeyPatch, fails: str
+) -> None:
+    def drills() -> list[tuple[str, bool]]:
+        entries = json.loads(drilled.site.run("events", "--drills", "--json").output)
+        return [(one["id"], one["report"] is not None) for one in entries]
+
+    def throttled(*_: Any, **__: Any) -> None:
+        raise denied("PutItem")
+
+    ids = []
+    for number in range(4):
+        with monkeypatch.context() as failing:
+            if number == 1:
+                failing.setattr(DrillReports if fails == "keep" else Drills, fails, throttled)
+            ids.append(drilled.document()["id"])
+        clock.ahead_s += 1
+        if number == 1:
+            assert drills() == [(ids[1], fails == "last"), (ids[0], True)]
+    assert drills() == [(ids[3], True), (ids[2], True), (ids[0], True)]
+
+
 @pytest.mark.parametrize("other", ["--audit", "--follow", "--repository=group/app"])
 def test_drills_are_no_events_of_another_kind(drilled: Drilled, other: str) -> None:
     refused = drilled.site.run("events", "--drills", other)

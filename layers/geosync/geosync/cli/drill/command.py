@@ -191,10 +191,20 @@ def _carry_out(site: StackSite, options: DrillOptions) -> Document:
 
 
 def _keep(site: StackSite, report: Document) -> None:
-    """Keep a report, and the verdict for status and the alarm."""
+    """Keep a report, and the verdict for status and the alarm.
+
+    The next report names the newest that is kept and names the one before. So one that is not kept, or does not know
+    which was before, is left out of the list, and those before it are not.
+    """
+    before, newest = None, None
+    is_known = False
+    with _only_said(f"the report of {site.name} does not name the one before"):
+        last = site.sync_registry.drills.last()
+        before = newest = last.report_id if last is not None else None
+        is_known = True
     with _only_said(f"{site.name} does not keep the report"):
-        before = site.sync_registry.drills.last()
-        reports_of(site).keep(report, before=before.id if before is not None else None)
+        reports_of(site).keep(report, before=before)
+        newest = report["id"] if is_known else None
     why = "; ".join((*report["failed"], *report["not_known"]))
     ended = LastDrill(
         id=report["id"],
@@ -203,6 +213,7 @@ def _keep(site: StackSite, report: Document) -> None:
         why=why[:1000],
         recovery_point_age_ms=_ms(report["listed"]["recovery_point_age_s"]),
         recovery_time_ms=_ms(report["recovery_time"]["estimated_s"]),
+        report_id=newest,
     )
     with _only_said(f"status and DrillAlarm of {site.name} do not know of this drill"):
         site.sync_registry.drills.record(ended)

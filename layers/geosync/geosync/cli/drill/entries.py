@@ -38,11 +38,14 @@ def _entries(site: StackSite) -> Iterator[dict[str, Any]]:
     last = site.sync_registry.drills.last()
     if last is None:
         return
-    reports = reports_of(site).back_from(last.id)
-    newest = next(reports, None)
+    reports = reports_of(site)
+    following = reports.back_from(last.id)
+    newest = next(following, None)
     # Its report may not be kept: the verdict is.
     yield _of_report(newest) if newest is not None else _of_last(last)
-    yield from map(_of_report, reports)
+    if last.report_id is not None and last.report_id != last.id:
+        following = reports.back_from(last.report_id)
+    yield from map(_of_report, following)
 
 
 def _of_last(last: LastDrill) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
     #site / drilling   owner, who, began_at, until (ms): nobody else begins a drill before then
     #site / drill      id, at (ms), verdict, why, and what was measured (recovery_point_age_ms, recovery_time_ms):
-                       the last one, whose report is in the event log
+                       the last one, whose report is in the event log; report_id, the newest report that is kept
 
 A drill that was killed lets go when its time is over: the next one takes over.
 """
@@ -46,6 +46,9 @@ class LastDrill:
 
     `recovery_point_age_ms` and `recovery_time_ms` (from the command to a primary) were measured by it; None: it could
     not tell, or is one of the version before.
+
+    `report_id` is the id of the newest report that is kept, and names the one before: this drill's, as a rule. None:
+    whatever the item has.
     """
 
     id: str
@@ -54,6 +57,7 @@ class LastDrill:
     why: str
     recovery_point_age_ms: int | None = None
     recovery_time_ms: int | None = None
+    report_id: str | None = None
 
     @classmethod
     def from_item(cls, item: Item | None) -> LastDrill | None:
@@ -65,6 +69,7 @@ class LastDrill:
             at=whole_number(item, "at"),
             verdict=str(item.get("verdict", "")),
             why=str(item.get("why", "")),
+            report_id=str(item.get("report_id", item.get("id", ""))),
             **{name: whole_number(item, name) for name in _MEASURED if name in item},
         )
 
