@@ -35,6 +35,17 @@ def test_a_digest_that_the_registry_refuses_costs_what_one_that_is_here_costs(si
     assert dict(+calls) == on_the_page("pull of a digest, a blob, or a list")
 
 
+def test_a_digest_that_is_not_here_is_looked_for_twice_beside_the_site_s_recovery_point(
+    site: Site, repository: str
+) -> None:
+    site.account()
+    site.synced(repository)
+    site.sync_registry.pause("nothing is copied, so that nobody waits")
+    with counted() as calls:
+        assert pull(repository, f"sha256:{'e' * 64}")["statusCode"] == 404
+    assert calls["dynamodb:BatchGetItem"] == 1 + 2 * 2
+
+
 def test_to_be_let_in_makes_no_call(site: Site) -> None:
     invoke(sample("pull-admission.json"))
     with counted() as calls:

@@ -85,12 +85,14 @@ class Puller:
 
         Nor is that asked for a client whom the registry does not let in: refused pulls cost what served ones do.
         """
-        here, about = self._at_once(asked)
+        point_ms, here = self._site.beside(self._point_ms, lambda: self._ask(asked))
         if here.status == 200:
-            return Pulled(outcome="served", here=here), about
-        if not lets_in(here):
-            return Pulled(outcome="passed on", here=here), about
-        return ManifestPull(self._site, asked, repository).run(here), self._about_site()
+            pulled = Pulled(outcome="served", here=here)
+        elif not lets_in(here):
+            pulled = Pulled(outcome="passed on", here=here)
+        else:
+            pulled = ManifestPull(self._site, asked, repository).run(here)
+        return pulled, pointed(point_ms, self._site.whereabouts.clock.now_ms())
 
     def _note(self, asked: Requested, pulled: Pulled, waited_ms: int) -> None:
         outcome = pulled.outcome
@@ -132,11 +134,17 @@ class Puller:
         return passed_on(asked.method, answer, own_url, about)
 
     def _about_site(self) -> dict[str, str]:
-        """Return the headers with the site's recovery point, as the last minute knew it; a primary is never behind."""
-        now_ms = self._site.whereabouts.clock.now_ms()
+        """Return the headers with the site's recovery point."""
+        return pointed(self._point_ms(), self._site.whereabouts.clock.now_ms())
+
+    def _point_ms(self) -> int | None:
+        """Read the site's recovery point (ms), as the last minute knew it, None: not known. A primary is never behind.
+
+        What is read before a wait is true after it: the point moves on, so that it says too little at most.
+        """
         if self._site.promise.role == "primary":
-            return pointed(now_ms, now_ms)
+            return self._site.whereabouts.clock.now_ms()
         try:
-            return pointed(self._site.whereabouts.point_ms(), now_ms)
+            return self._site.whereabouts.point_ms()
         except (BotoCoreError, ClientError):
-            return pointed(None, now_ms)
+            return None
