@@ -31,6 +31,28 @@ def test_what_a_promotion_changes_is_left_to_the_stack(
     assert overrides(tmp_path, "oregon")["LocalRegistryUrl"] == "https://registry.oregon.example.com"
 
 
+def test_the_notifications_of_a_promoted_site_stay_as_they_are(init: Init, deploy: Deploy, tmp_path: Path) -> None:
+    (oregon,) = ANSWERS["secondaries"]
+    on_google = {**oregon, "registry": "https://us-west1-docker.pkg.dev", "kind": "gar", "prefix": "project/copies"}
+    credentials = {"type": "basic", "username": "_json_key", "password": "{}"}
+    given = tmp_path / "given.json"
+    given.write_text(json.dumps({**ANSWERS, "secondaries": [{**on_google, "local": credentials}]}))
+    init("--answers", str(given))
+    deploy("oregon", "primary")
+    init()
+    assert {name for name in overrides(tmp_path, "oregon") if name.startswith("Notification")} == set()
+    file = tmp_path / "samconfig.toml"
+    theirs = {
+        "NotificationAudience": "geosync-oregon",
+        "NotificationSender": "push@ours.iam.gserviceaccount.com",
+        "NotificationSource": "gar",
+    }
+    written = " ".join(f"{name}={value}" for name, value in theirs.items())
+    file.write_text(file.read_text().replace("SiteName=oregon", f"{written} SiteName=oregon"))
+    init()
+    assert theirs.items() <= overrides(tmp_path, "oregon").items()
+
+
 def test_a_site_that_is_added_after_a_failover_follows_the_primary_as_it_is_now(
     init: Init, deploy: Deploy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

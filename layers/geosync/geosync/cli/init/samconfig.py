@@ -33,7 +33,8 @@ def written(
 
     `known` has, by site, the parameters that AWS decides: ARNs and addresses. A setting or a parameter that somebody
     added to an environment stays. Of a site whose stack is `created` those of its role go: the stack has them, and
-    after a promotion others than the answers say. None: not known, so an environment that is there stays as it is.
+    after a promotion others than the answers say. Those of its notifications stay as they are in the file: who never
+    was a primary was not asked for them. None: not known, so an environment that is there stays as it is.
     Raises ConfigurationError for a file that is no TOML, and for parameters in a form that is not understood.
     """
     try:
@@ -45,8 +46,14 @@ def written(
         there = _settings(found, site)
         if created is None and there:
             continue
-        overrides = {**_overrides(site, there), **parameters(site, primary), **known.get(site.name, {})}
-        if site.name in (created or ()):
+        is_created = site.name in (created or ())
+        answered = {
+            name: value
+            for name, value in parameters(site, primary).items()
+            if not (is_created and name.startswith("Notification"))
+        }
+        overrides = {**_overrides(site, there), **answered, **known.get(site.name, {})}
+        if is_created:
             overrides = {name: value for name, value in overrides.items() if not of_its_role(name)}
         try:
             text = toml_table.changed(text, (site.name, *_TABLE), _environment(site, overrides, there))
