@@ -180,6 +180,42 @@ def test_reports_are_expected_where_the_primary_is_now(
     assert "sites add" not in init().output
 
 
+def test_a_former_primary_that_is_gone_is_deployed_once_the_secrets_are_there_that_a_secondary_needs(
+    init: Init, deploy: Deploy, answers: str, tmp_path: Path
+) -> None:
+    init("--answers", answers)
+    put_secrets(tmp_path)
+    deploy("oregon", "primary")
+    told = init().output
+    assert "done     1. geosync-oregon is deployed" in told
+    for which, other in (("primary", "oregon"), ("local", "dublin")):
+        file = f"dublin-{which}-registry.json"
+        assert f"write the credentials of dublin for https://registry.{other}.example.com into {file}" in told
+        assert f"--region eu-west-1 --name geosync/dublin/{which}-registry --secret-string file://{file}" in told
+    assert "deploy dublin (there is no stack" in told
+    assert "sam deploy" not in told
+    client = boto3.client("secretsmanager", region_name="eu-west-1")
+    for which in ("primary", "local"):
+        client.create_secret(Name=f"geosync/dublin/{which}-registry", SecretString="{}")
+    told = init().output
+    assert "sam deploy --config-env dublin" in told
+    assert "write the credentials" not in told
+    found = overrides(tmp_path, "dublin")
+    assert "geosync/dublin/primary-registry" in found["PrimaryRegistrySecretArn"]
+    assert "geosync/dublin/local-registry" in found["LocalRegistrySecretArn"]
+
+
+@pytest.mark.parametrize("state", ["CREATE_COMPLETE", "UPDATE_IN_PROGRESS"])
+def test_a_former_primary_that_is_there_needs_no_secrets(
+    init: Init, deploy: Deploy, answers: str, tmp_path: Path, state: str
+) -> None:
+    init("--answers", answers)
+    put_secrets(tmp_path)
+    deploy("oregon", "primary")
+    deploy("dublin", "secondary", state=state)
+    assert "Secrets Manager" not in init().output
+
+
 @pytest.mark.parametrize("is_deployed", [True, False])
 def test_a_primary_with_a_private_admin_api_is_not_to_expect_reports(
     init: Init, deploy: Deploy, found: dict[str, StackSite], answers: str, is_deployed: bool

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -55,12 +55,16 @@ class Found:
         primaries = [one for one in answers.sites if one.name in self.stacks and self.stacks[one.name].is_primary]
         return primaries[0] if len(primaries) == 1 else answers.primary
 
+    def followers(self, answers: Answers) -> list[SiteAnswers]:
+        """All sites but the leader: a former primary that is gone comes back as one of them."""
+        leader = self.leader(answers)
+        return [one for one in answers.sites if one is not leader]
+
     def known(self, answers: Answers) -> dict[str, dict[str, str]]:
         """The parameters that AWS decides, by site."""
         found: dict[str, dict[str, str]] = {site.name: {} for site in answers.sites}
-        leader = self.leader(answers)
-        primary = self.stacks.get(leader.name)
-        for site in (one for one in answers.sites if one is not leader):
+        primary = self.stacks.get(self.leader(answers).name)
+        for site in self.followers(answers):
             if primary is not None:
                 found[site.name]["PrimaryTopicArn"] = primary.outputs["TopicArn"]
                 if primary.takes_reports:
@@ -76,23 +80,24 @@ def look(answers: Answers, access: AwsAccess) -> Found:
     stacks, created, reasons = {}, set(), {}
     for site in answers.sites:
         try:
-            found = StackSite.find(access, StackName(name=site.stack, region=site.region))
+            stack = StackSite.find(access, StackName(name=site.stack, region=site.region))
         except ConfigurationError as error:
             reasons[site.name] = str(error)
             continue
-        if not found.state.startswith(_NEVER_CREATED):
+        if not stack.state.startswith(_NEVER_CREATED):
             created.add(site.name)
-        if found.state.endswith("_COMPLETE") and "ROLLBACK" not in found.state.replace("UPDATE_ROLLBACK", ""):
-            stacks[site.name] = found
+        if stack.state.endswith("_COMPLETE") and "ROLLBACK" not in stack.state.replace("UPDATE_ROLLBACK", ""):
+            stacks[site.name] = stack
         else:
-            reasons[site.name] = f"the stack {site.stack} is {found.state}"
+            reasons[site.name] = f"the stack {site.stack} is {stack.state}"
+    found = Found(stacks=stacks, created=frozenset(created), reasons=reasons)
     secrets = {
         (site.name, which): arn
-        for site in answers.secondaries
+        for site in found.followers(answers)
         for which, _ in _SECRETS
         if (arn := _arn(access, site, which)) is not None
     }
-    return Found(stacks=stacks, created=frozenset(created), secrets=secrets, reasons=reasons)
+    return replace(found, secrets=secrets)
 
 
 def _arn(access: AwsAccess, site: SiteAnswers, which: Which) -> str | None:
@@ -146,21 +151,32 @@ def steps(answers: Answers, seen: Found, place: CommandPlace) -> list[InitStep]:
 
 
 def _steps(answers: Answers, seen: Found, place: CommandPlace) -> Iterator[InitStep]:
-    primary = answers.primary
-    yield _deployed(primary, seen, place, is_ready=True)
-    if primary.kind != "ecr":
+    leader = seen.leader(answers)
+    yield _deployed(leader, seen, place, is_ready=True)
+    if answers.primary.kind != "ecr":
         yield _told(answers, seen, place)
-    for site in answers.secondaries:
-        wanted = _wanted(site)
-        yield from (_secret(site, which, seen, place) for which in wanted)
+    for site in seen.followers(answers):
+        wanted = _wanted(site, leader, answers, seen)
+        registries: dict[Which, str] = {"primary": leader.registry, "local": site.registry}
+        yield from (_secret(site, which, seen, place, registries[which]) for which in wanted)
         has_secrets = all((site.name, which) in seen.secrets for which in wanted)
-        yield _deployed(site, seen, place, is_ready=has_secrets and seen.leader(answers).name in seen.stacks)
+        yield _deployed(site, seen, place, is_ready=has_secrets and leader.name in seen.stacks)
     for site in answers.sites:
-        yield from _expected(seen.leader(answers), site, seen, place)
+        yield from _expected(leader, site, seen, place)
 
 
-def _wanted(site: SiteAnswers) -> list[Which]:
-    has: dict[Which, bool] = {"primary": site.has_primary_secret, "local": site.has_local_secret}
+def _wanted(site: SiteAnswers, leader: SiteAnswers, answers: Answers, seen: Found) -> list[Which]:
+    """The secrets that a site is deployed with.
+
+    The answers have none for a primary, so one that comes back as a secondary wants both. Amazon ECR is read and
+    written by the functions' own role.
+    """
+    if site is not answers.primary:
+        has: dict[Which, bool] = {"primary": site.has_primary_secret, "local": site.has_local_secret}
+    elif site.name in (seen.created or ()):
+        has = {}  # its stack has what it was given
+    else:
+        has = {"primary": leader.kind != "ecr", "local": site.kind != "ecr"}
     return [which for which, is_there in has.items() if is_there]
 
 
@@ -184,17 +200,26 @@ def _deployed(site: SiteAnswers, seen: Found, place: CommandPlace, *, is_ready: 
     return InitStep(state="later", text=f"deploy {site.name} ({reason})", command=command)
 
 
-def _secret(site: SiteAnswers, which: Which, seen: Found, place: CommandPlace) -> InitStep:
-    """Done once the secret is there and its file is not: a file that is there again has other credentials."""
+def _secret(site: SiteAnswers, which: Which, seen: Found, place: CommandPlace, registry: str) -> InitStep:
+    """Done once the secret is there and its file is not: a file that is there again has other credentials.
+
+    Where neither is there, the credentials for the `registry` (its URL) were never asked for, or the file is lost.
+    """
     name, file = secret_name(site, which), secret_file(site, which)
     is_there = (site.name, which) in seen.secrets
     if is_there and not place.has(file):
         return InitStep(state="done", text=f"the secret {name} is in {site.region}")
     action, option = ("put-secret-value", "--secret-id") if is_there else ("create-secret", "--name")
+    text = f"put the credentials in {file} into Secrets Manager, and delete it"
+    if not place.has(file):
+        text = (
+            f"write the credentials of {site.name} for {registry} into {file}, put them into Secrets Manager, and "
+            f"delete it; if that registry asks for none, deploy {site.name} without"
+        )
     words = ("--region", site.region, option, name, "--secret-string", f"file://{file}", "--query", "ARN")
     return InitStep(
         state="later",
-        text=f"put the credentials in {file} into Secrets Manager, and delete it",
+        text=text,
         command=f"{place.command('aws', 'secretsmanager', action, *words)} && rm {file}",
     )
 
