@@ -36,6 +36,10 @@ def of_tags(include: str = "", exclude: str = "") -> Selection:
         ("team-[a-m]*", ["team-a", "team-max"], ["team-z", "team-", "team-a/b"]),
         ("team-[!a-m]*", ["team-z"], ["team-a"]),
         ("team-[^a-m]", ["team-z"], ["team-a"]),
+        ("a[.-9]b", ["a.b", "a0b", "a9b"], ["a/b"]),
+        ("a[^.-9]b", ["aab", "a-b"], ["a/b", "a0b"]),
+        ("*a[.-9]*b", ["a.b", "xa1yb"], ["a/b", "xa/yb"]),
+        ("**/a[.-9]b/**", ["a.b", "x/a.b/y"], ["a/b", "x/a/b/y"]),
         ("a, b\tc\nd ,", ["a", "b", "c", "d"], ["e"]),
     ],
 )

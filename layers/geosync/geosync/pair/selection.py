@@ -5,7 +5,7 @@ is out, whatever includes it. The patterns are the globs of the field (Harbor's 
 
     *       any characters but a slash         library/*     library/redis
     ?       one character but a slash          v?            v1
-    [a-z]   one of these, [^a-z] none of them  v[0-9]*       v1.2
+    [a-z]   one of these, [^a-z] none of them  v[0-9]*       v1.2; neither matches a slash
     **      any path components, or none       group/**      group, group/app, group/sub/app
 
 So `group/**` is a namespace with its descendants. Everything that asks (events, comparison, deletes, verification,
@@ -186,7 +186,8 @@ def _without_stars(text: str) -> str:
             made += "[^/]"
         elif part.startswith("["):
             negated = part[1] in "!^"
-            made += f"[{'^/' if negated else ''}{part[2 if negated else 1 : -1]}]"
+            body = part[2 if negated else 1 : -1]
+            made += f"[^/{body}]" if negated else f"(?!/)[{body}]"  # the range `.-9` spans the slash
         else:
             made += re.escape(part)
     return made
