@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import boto3
 import pytest
@@ -84,6 +85,8 @@ def test_extra_tags_are_listed_and_adopted(secondary: Site, store: DynamoStore) 
     assert answer.exit_code == 1
     assert "group/app" in answer.output
     assert "old, [red]er …" in answer.output
+    titles, row = (line.split("\t") for line in answer.output.splitlines())
+    assert dict(zip(titles, row, strict=True)).items() >= {("extra", "70"), ("missing", "0"), ("outside", "0")}
     assert "group/missing" not in answer.output
     assert secondary.run("extras", "list", "group/missing").exit_code == 0
     assert json.loads(secondary.run("extras", "list", "group/app", "--json").output)[0]["extra_count"] == 70
@@ -119,7 +122,9 @@ def test_what_was_found_is_dismissed_with_a_reason_and_listed_again(secondary: S
     assert (nothing.exit_code, "nothing to dismiss" in nothing.stderr) == (1, True)
     note(store, Finding(repository="group/app", found_at=1, missing=1, missing_names=("v1",)))
 
-    assert "is listed no more" in secondary.run(*dismiss).output
+    dismissed = secondary.run(*dismiss).output
+    assert "is listed no more" in dismissed
+    assert "1 missing (v1)." in dismissed
     found = secondary.sync_registry.findings.get("group/app")
     assert found is not None
     assert found.dismissed is not None
@@ -135,6 +140,27 @@ def test_what_was_found_is_dismissed_with_a_reason_and_listed_again(secondary: S
     ends = [(one["action"].removeprefix("geosync extras "), one["outcome"]) for one in secondary.audit()]
     assert sorted(ends) == [("dismiss", "done"), ("dismiss", "failed"), ("undismiss", "done"), ("undismiss", "failed")]
     assert any("'pushed by [hand]'" in one["detail"] for one in secondary.audit())
+
+
+def test_a_finding_is_dismissed_as_it_was_seen_and_no_later_one(secondary: Site, store: DynamoStore) -> None:
+    found = Finding(repository="group/app", found_at=1, extra=70, extra_names=("[a]", "b"), missing=1, gone=True)
+    note(store, found)
+    (document,) = json.loads(secondary.run("extras", "list", "-o", "json").stdout)
+    assert document["found_at"] in secondary.run("extras", "list", "-o", "wide").output
+    later = replace(found, found_at=2, outside=1, outside_names=("c",))
+    note_finding(store, later, found)
+    dismiss = ("extras", "dismiss", "group/app", "--reason", "ours", "--found-at")
+
+    refused = secondary.run(*dismiss, document["found_at"])
+    assert (refused.exit_code, "found something else meanwhile" in refused.stderr) == (1, True)
+    assert secondary.run("extras", "list").exit_code == 1
+    assert secondary.run(*dismiss, "yesterday").exit_code == 2
+    told = secondary.run(*dismiss, "1970-01-01T01:00:00.002+01:00")
+    assert told.exit_code == 0
+    what = "70 extra ([a], b …), 1 missing, 1 outside the selection (c), the primary does not know the repository."
+    assert what in told.output
+    assert secondary.run("extras", "list").exit_code == 0
+    assert any("--found-at 1970-01-01T00:00:00.001Z" in one["detail"] for one in secondary.audit())
 
 
 def test_resync_can_keep_what_the_primary_has_no_more(secondary: Site) -> None:

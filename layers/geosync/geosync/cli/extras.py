@@ -27,6 +27,7 @@ from geosync.cli.output import (
     tell,
 )
 from geosync.cli.site import Chosen, StackSite
+from geosync.clock import moment, parsed_moment
 from geosync.operating import deletions
 from geosync.operating.documents import finding_fields
 from geosync.sync_registry.site.findings import Dismissal, Finding
@@ -89,24 +90,33 @@ def extras_adopt(choose: Callable[[], Chosen], *, repository: str, tags: tuple[s
 @extras.command(name="dismiss", short_help="List what was found in a repository no more.")
 @repository_argument
 @click.option("--reason", required=True, metavar="TEXT", help="Why nobody has to see to it; shown with it.")
+@click.option("--found-at", metavar="MOMENT", help="The found_at of the finding that you saw; no other is dismissed.")
 @output_option
 @click.pass_obj
-def extras_dismiss(choose: Callable[[], Chosen], *, repository: str, reason: str, output: Format) -> None:
-    """List what was found in REPOSITORY, extra and missing, no more, until a comparison finds something else.
+def extras_dismiss(
+    choose: Callable[[], Chosen], *, repository: str, reason: str, found_at: str | None, output: Format
+) -> None:
+    """List what was found in REPOSITORY no more, until a comparison finds something else, and print what it was.
 
-    Nothing becomes of the tags by it: those that are to be removed are removed all the same. Exit code 1 if nothing
-    was found there.
+    That is all of it: extra tags, missing ones, and those outside the selection. Nothing becomes of the tags by it:
+    those that are to be removed are removed all the same. Exit code 1 if nothing was found there, or something else
+    than at --found-at.
     """
     check_repository(repository)
+    if found_at is not None and not parsed_moment(found_at):
+        raise click.BadParameter("give the found_at of `extras list -o json`", param_hint="--found-at")
     if not reason.strip() or len(reason) > MOST_REASON:
         raise click.BadParameter(f"say why, in at most {MOST_REASON} characters", param_hint="--reason")
     site = choose().site()
     site.must_be_secondary("extras")
-    with audited(site, "extras dismiss", repository, "--reason", reason) as who:
+    wanted = ("--found-at", found_at) if found_at is not None else ()
+    with audited(site, "extras dismiss", repository, "--reason", reason, *wanted) as who:
         dismissal = Dismissal(at=site.clock.now_ms(), by=who, reason=reason)
-        _must_be_done(deletions.dismiss(site.sync_registry, repository, dismissal))
+        seen = deletions.of(site.sync_registry, repository) or Finding(repository=repository, found_at=0)
+        found = moment(parsed_moment(found_at) if found_at is not None else seen.found_at)
+        _must_be_done(deletions.dismiss(site.sync_registry, repository, dismissal, found_at=found))
     said = "is listed no more until a comparison finds something else; geosync extras undismiss lists it again"
-    tell(f"What was found in {repository} {said}.", output, name=repository)
+    tell(f"What was found in {repository} {said}: {_told(seen)}.", output, name=repository)
 
 
 @extras.command(name="undismiss", short_help="List what was dismissed again.")
@@ -130,6 +140,25 @@ def _must_be_done(refusal: str | None) -> None:
         raise SystemExit(SOMETHING_WRONG)
 
 
+def _told(found: Finding) -> str:
+    """All that a finding tells, in words."""
+    kinds = (
+        (found.extra, "extra", found.extra_names),
+        (found.missing, "missing", found.missing_names),
+        (found.outside, "outside the selection", found.outside_names),
+    )
+    told = [
+        f"{number} {what} ({_names(names, number)})" if names else f"{number} {what}"
+        for number, what, names in kinds
+        if number
+    ]
+    return ", ".join([*told, *(["the primary does not know the repository"] if found.gone else [])])
+
+
+def _names(names: Sequence[str], number: int) -> str:
+    return ", ".join(names) + (" …" if number > len(names) else "")
+
+
 def finding_documents(site: StackSite, found: Sequence[Finding]) -> list[dict[str, Any]]:
     """Findings for programs."""
     ids = site.sync_registry.listing.ids(one.repository for one in found)
@@ -143,23 +172,18 @@ def _former(found: Finding) -> dict[str, Any]:
 
 
 def _columns(now_ms: int, *, dismissed: bool) -> tuple[Column, ...]:
-    def names(found: Finding) -> str:
-        return ", ".join(found.extra_names) + (" …" if found.extra > len(found.extra_names) else "")
-
     return (
         Column("repository", lambda found: found.repository),
         Column("extra", lambda found: found.extra),
-        *(_OF_OTHER_KINDS if dismissed else ()),
+        Column("missing", lambda found: found.missing),
+        Column("outside", lambda found: found.outside),
         Column("found", lambda found: f"{age(found.found_at, now_ms)} ago"),
-        Column("tags", names),
+        Column("found at", lambda found: moment(found.found_at), wide=True),
+        Column("tags", lambda found: _names(found.extra_names, found.extra)),
         *(_OF_A_DISMISSAL if dismissed else ()),
     )
 
 
-_OF_OTHER_KINDS = (
-    Column("missing", lambda found: found.missing),
-    Column("outside", lambda found: found.outside),
-)
 _OF_A_DISMISSAL = (
     Column("dismissed by", lambda found: found.dismissed.by),
     Column("because", lambda found: found.dismissed.reason),
