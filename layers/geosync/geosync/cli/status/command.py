@@ -145,6 +145,7 @@ def document(seen: SiteLook, limit: int) -> dict[str, Any]:
         "role": site.role,
         "stack": site.stack,
         "region": site.region,
+        "last_drill": None,  # a primary's: only a secondary's report has it
         **seen.report(),
         "worked_on": found.worked_on,
         "last_sweep_at": optional_moment(found.last_sweep.at) if found.last_sweep is not None else None,
