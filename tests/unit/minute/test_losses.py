@@ -169,6 +169,17 @@ def test_a_find_that_was_marked_again_before_it_was_discharged_is_not_lost(
     assert secondary.status().recovery.why is None, "no suspicion stays for ever"
 
 
+@pytest.mark.parametrize(("named", "is_lost"), [("sha256:a", False), ("sha256:b", True)])
+def test_an_event_that_is_marked_announces_what_it_names_and_no_other_push(
+    secondary: Secondary, named: str, is_lost: bool
+) -> None:
+    find(secondary)
+    secondary.sync_registry.mark("team/app", V1, Mark(expects=named, pushed_at=START))
+    for _ in range(3):
+        secondary.minute()
+    assert (secondary.status().lost is not None) is is_lost
+
+
 def test_a_later_look_of_a_comparison_announces_nothing(secondary: Secondary) -> None:
     """What the minute has not decided yet is kept when the tag is compared again."""
     find(secondary)

@@ -88,8 +88,6 @@ class TagComparison:
 
 
 def _as_announced(found: Compared | None, before: Seen) -> Compared | None:
-    """Keep what is known of the announcement of a digest that was seen `before`: a look announces nothing."""
-    if found is None or found.seen is None or found.seen.digest != before.digest:
+    if found is None or found.seen is None:
         return found
-    seen = replace(found.seen, unannounced=before.unannounced, suspected=before.suspected)
-    return replace(found, seen=seen)
+    return replace(found, seen=found.seen.as_announced(before))

@@ -12,7 +12,7 @@ from geosync.oci.references import is_repository
 from geosync.pair.selection import EVERYTHING, Selection
 from geosync.pair.settings import SelectionSettings
 from geosync.settings import Role
-from geosync.sync_registry.items import ABSENT, Reference
+from geosync.sync_registry.items import ABSENT, Reference, Seen
 from geosync.sync_registry.readings import Glance
 from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.transitions.marks import Mark
@@ -68,10 +68,9 @@ class Marking:
         if self._is_outside(event, event.repository, reference):
             return ()
         sync_registry = self._context.sync_registry
-        is_unmeasured = False
-        if glance.seen is not None and glance.seen.unannounced and event.pushed_at <= glance.seen.looked_at:
-            is_unmeasured = sync_registry.suspected.take_back(event.repository, reference)
         digest = event.digest if event.event_name != "deleted" else None
+        announces = _may_announce(event, glance.seen)
+        is_unmeasured = announces and sync_registry.suspected.take_back(event.repository, reference)
         if not is_unmeasured and sync_registry.is_already_seen(glance, digest, event.received_at):
             keys = {"repository": event.repository, "reference": reference.seen_key, "event": event.id}
             self._logger.info("event_seen_already", extra={**keys, "correlation_id": event.correlation_id})
@@ -130,6 +129,16 @@ class Marking:
         keys = {"repository": repository, "reference": str(reference), "event": event.id}
         self._logger.info("outside_the_selection", extra={**keys, "correlation_id": event.correlation_id})
         return True
+
+
+def _may_announce(event: GeoEvent, seen: Seen | None) -> bool:
+    """Tell whether the event may be that of a push that a comparison brought before it came.
+
+    One of another push leaves that to its own event. A push that names no digest may be that one.
+    """
+    if seen is None or not seen.unannounced or event.event_name == "deleted" or event.pushed_at > seen.looked_at:
+        return False
+    return event.digest in (seen.digest, None)
 
 
 def reference_of(event: GeoEvent) -> Reference:

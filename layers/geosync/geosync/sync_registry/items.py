@@ -19,7 +19,7 @@ of older and newer versions can be read; an attribute that is there and not what
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias
 
 from geosync.sync_registry.table.attributes import AttributeReader, texts
@@ -142,6 +142,12 @@ class Seen:
             gone_since=read.optional_number("gone_since"),
             size_bytes=read.optional_number("size_bytes") if item.get("sized") == item.get("digest") else None,
         )
+
+    def as_announced(self, before: Seen | None) -> Seen:
+        """Keep what is known of the announcement of a digest that was seen `before`: a look announces nothing."""
+        if before is None or before.digest != self.digest:
+            return self
+        return replace(self, unannounced=before.unannounced, suspected=before.suspected)
 
     @classmethod
     def under(cls, primary: str | None, item: Item | None) -> Seen | None:

@@ -20,7 +20,7 @@ from geosync.oci.repository import Repository
 from geosync.pair.deletes import TagRemover
 from geosync.sync_registry import decisions
 from geosync.sync_registry.decisions import Look
-from geosync.sync_registry.items import ABSENT, MISSING, OUTSIDE, Owed, Reference, Seen
+from geosync.sync_registry.items import ABSENT, MISSING, OUTSIDE, UNNAMED, Owed, Reference, Seen
 from geosync.sync_registry.transitions.marks import Mark
 from geosync.syncing.attempt import Attempt
 from geosync.syncing.context import HolderContext
@@ -139,6 +139,8 @@ class ReferenceSync:
         if attempt.was_never_announced:
             self._sync_registry.suspected.record(owed)  # first: the minute looks whether it was discharged so
             seen = replace(seen, unannounced=True, suspected=True) if seen is not None else None
+        elif seen is not None and not owed.expects & {seen.digest, UNNAMED}:
+            seen = seen.as_announced(owed.seen)
         if seen is None and owed.reference.kind == "digest" and ABSENT in owed.expects:
             self._mark_tags_of(owed)
         if seen is not None:

@@ -7,9 +7,10 @@ An item for each reference in the partition `#suspected`, written before the ref
 
 The reference's own item says `unannounced` and, until it is decided, `suspected`. The minute decides, once the events
 queue was seen empty after the find: what is unannounced still was lost, and is counted in the item `lost`, in one
-transaction with the end of the suspicion. An event that comes takes the suspicion back, and nothing was ever counted.
-One that comes later is taken out of the item `lost`. The history (history.py) has it as lost in the month in which it
-was found: the reference's item says `counted_lost`, so that its lag is not measured besides.
+transaction with the end of the suspicion. The event of that push takes the suspicion back, and nothing was ever
+counted; one of another push, older or newer, says nothing of it. An event that comes later is taken out of the item
+`lost`. The history (history.py) has it as lost in the month in which it was found: the reference's item says
+`counted_lost`, so that its lag is not measured besides.
 What may have been pushed while nothing was delivered here (subscription.py) is not called lost: whether anybody
 announced it cannot be known.
 """
@@ -25,9 +26,9 @@ from boto3.dynamodb.conditions import Attr
 
 from geosync.clock import Clock
 from geosync.errors import Contended
-from geosync.sync_registry.items import Item, Owed, Reference
+from geosync.sync_registry.items import UNNAMED, Item, Owed, Reference
 from geosync.sync_registry.site.recovery import LOST
-from geosync.sync_registry.table.attributes import whole_number
+from geosync.sync_registry.table.attributes import texts, whole_number
 from geosync.sync_registry.table.changes import ConditionFailed, Delete, Key, Store, TransactionFailed, Update
 
 PARTITION, PREFIX = "#suspected", "found#"
@@ -146,10 +147,11 @@ def _readable(items: Sequence[Item]) -> Iterator[Suspected]:
 def _verdict(one: Suspected, found: Mapping[Key, Item], now_ms: int) -> LossVerdict:
     owed = found.get(Key(one.repository, one.reference.owed_key), {})
     seen = found.get(Key(one.repository, one.reference.seen_key), {})
-    if owed.get("expects"):
-        return LossVerdict.CAME
-    if seen.get("suspected"):
+    expects = texts(owed, "expects")
+    if seen.get("suspected") and not expects & {seen.get("digest"), UNNAMED}:
         return LossVerdict.LOST
+    if expects:
+        return LossVerdict.CAME
     # Where it was marked again before it was discharged, the next attempt suspects it again if it has to.
     return LossVerdict.OPEN if owed and now_ms - one.at < INVOCATION_MS else LossVerdict.CAME
 
