@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from tests.unit.copying.sites import Site, layers
 
+from geosync.copying.kinds import Kinds, Parts
 from geosync.copying.sizes import Sizes
 from geosync.oci import media_types
 from geosync.oci.manifests import Manifest
@@ -55,6 +56,37 @@ def test_an_index_with_a_child_that_was_only_found_there_has_no_known_size() -> 
         copier.copy(image, "v1")
         copier.copy(index, "v2")
         assert copier.sizes.of(index.digest, index) == own_bytes(image), "its child was read by an earlier copy"
+
+
+class Parsed(Kinds):
+    """Refuses to go through a manifest: its copy has done that."""
+
+    def parts(self, manifest: Manifest) -> Parts:
+        raise AssertionError(manifest.digest)
+
+
+@pytest.mark.parametrize("is_read", [True, False])
+def test_what_was_copied_is_not_parsed_again_for_its_size(is_read: bool) -> None:
+    site = Site(checks_blobs=False, checks_children=False)
+    images = [site.source.add_image(*layers(1, start=n)) for n in range(2)]
+    index = site.source.add_index(*images)
+    if not is_read:
+        with site.copier() as copier:
+            copier.copy(images[0], "v1")
+    with site.copier() as copier:
+        copier.sizes = Sizes(Parsed(site.pair.primary))
+        copier.copy(index, "v2")
+        found = copier.sizes.of(index.digest, index)
+    assert found == (sum(map(own_bytes, images)) if is_read else None)
+
+
+def test_an_entry_that_is_no_manifest_has_its_own_size_whatever_its_media_type_says(site: Site) -> None:
+    (layer,) = layers(1)
+    entry = {**site.source.add_blob(layer), "mediaType": media_types.OCI_MANIFEST}
+    index = site.source.add({"mediaType": media_types.OCI_INDEX, "manifests": [entry]})
+    with site.copier() as copier:
+        copier.copy(index, "v1")
+        assert copier.sizes.of(index.digest, index) == len(layer)
 
 
 def test_an_image_that_nobody_copied_has_a_size_if_its_manifest_was_read(site: Site) -> None:

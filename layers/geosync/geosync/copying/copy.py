@@ -220,7 +220,7 @@ class Copier:
                 return
         below = self._kinds.parts(manifest)
         self._graph.admit(part, len(below.manifests) + len(below.all_blobs))
-        self.sizes.note(manifest.digest, below)
+        self.sizes.begin(manifest, below)
         children, blobs = ((), below.blobs_at_urls) if asks else (below.manifests, below.all_blobs)
         if not self._wait_for(part, children, blobs, look_first=part.taken):
             self._go_on(part, manifest)
@@ -362,8 +362,7 @@ class Copier:
         self._put(part, manifest)
 
     def _end(self, part: Part, manifest: Manifest) -> None:
-        if manifest.is_index:
-            self.sizes.note(manifest.digest, self._kinds.parts(manifest))  # its children were read meanwhile
+        self.sizes.end(manifest.digest)
         if part.is_subject and manifest.subject is not None and not self._lists(part, manifest.subject.digest):
             self._keep_fallback_tag(manifest)
         self._finish(part, len(manifest.content) if part.puts else None)

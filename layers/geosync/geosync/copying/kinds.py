@@ -50,7 +50,14 @@ class Kinds:
         """Return what `manifest` refers to, as far as it is known. Raises MalformedManifest."""
         if not manifest.is_index:
             return _parts((), manifest.all_blobs)
-        entries = [(self.is_manifest(entry), entry) for entry in manifest.entries]
+        return self._of_index(manifest.entries)
+
+    def sorted(self, below: Parts) -> Parts:
+        """Return the parts of an index as `parts` would now: what was asked since may have turned some."""
+        return self._of_index((*below.manifests, *below.all_blobs))
+
+    def _of_index(self, found: Iterable[Descriptor]) -> Parts:
+        entries = [(self.is_manifest(entry), entry) for entry in found]
         return _parts(
             (entry for is_manifest, entry in entries if is_manifest),
             [entry for is_manifest, entry in entries if not is_manifest],

@@ -21,19 +21,26 @@ class Sizes:
 
     def __init__(self, kinds: Kinds) -> None:
         self._kinds = kinds
-        self._known: dict[str, int] = {}
+        self._known: dict[str, int | None] = {}  # None: the copy has ended, and it is not known
+        self._under_way: dict[str, Parts] = {}
 
-    def note(self, digest: str, below: Parts) -> None:
-        """Note the size of a manifest by what is `below` it, if that is known of all."""
-        size = self._sum(below)
-        if size is not None:
-            self._known[digest] = size
+    def begin(self, manifest: Manifest, below: Parts) -> None:
+        """Note a manifest that is copied by what is `below` it; the size of an index is known once that has ended."""
+        if manifest.is_index:
+            self._under_way[manifest.digest] = below
+        else:
+            self._known[manifest.digest] = self._sum(below)
+
+    def end(self, digest: str) -> None:
+        """Note the size of an index whose children are there: they were read meanwhile, or never will be."""
+        below = self._under_way.pop(digest, None)
+        if below is not None:
+            self._known[digest] = self._sum(self._kinds.sorted(below))
 
     def of(self, digest: str, manifest: Manifest | None) -> int | None:
         """The size of the image `digest`, whose `manifest` was read or not; None: not known."""
-        size = self._known.get(digest)
-        if size is not None or manifest is None or manifest.digest != digest:
-            return size
+        if digest in self._known or manifest is None or manifest.digest != digest:
+            return self._known.get(digest)
         try:
             return self._sum(self._kinds.parts(manifest))
         except MalformedManifest:
