@@ -178,6 +178,8 @@ def test_tags_stand_side_by_side_with_what_each_side_has(site: Site, ask: Ask, c
     site.store.write(Update(key=Key("group/app", "tag#same"), set={"size_bytes": 12, "sized": A}))
     sized = {tag["name"]: tag["total_size"] for tag in ask("GET", path).json["nodes"]}
     assert sized == {"gone": 12, "new": None, "old": 12, "same": 12}, "of what is here, by its digest"
+    (first,) = ask("GET", path, query={"per_page": "1"}).json["nodes"]
+    assert (first["name"], first["total_size"]) == ("gone", None), "the answer does not have the tag that lends it"
     assert tags["same"]["looked_at"] == "2023-11-14T22:13:20.000Z"
     assert (tags["same"]["missing_since"], tags["gone"]["missing_since"]) == (None, "2023-11-14T22:13:20.002Z")
     pages, cursor = [], None

@@ -247,7 +247,8 @@ def tags(
 ) -> tuple[tuple[TagState, ...], str | None]:
     """The next at most `limit` tags after the tag `after`, by name, and after which there may be more (None: the end).
 
-    A size that is known of one of them is known of those with the same digest. Raises CorruptItem.
+    A size that is known of one of them is known of those with the same digest: of the same tag another page may have
+    none. Raises CorruptItem.
     """
     found, last = sync_registry.browsing.tags(repository, limit=limit, after=after)
     seen = [tag.seen for tag in found if tag.seen is not None]

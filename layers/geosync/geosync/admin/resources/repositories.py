@@ -112,6 +112,7 @@ class TagModel(AnswerModel):
         description=(
             "Bytes of the image seen here, config and layers as its manifest says them; of an index the sum over its"
             " children. null: not known, because no copy by this version has read all of it."
+            " What is known of one tag counts for those with the same digest that are in the same answer."
         )
     )
     looked_at: str | None = Field(description="When the primary was last asked for it.")
