@@ -64,11 +64,11 @@ def test_what_aws_throttles_is_named_by_its_call_with_what_to_do(secondary: Site
     secret, table = (f"AWS throttles {call} (X: Rate exceeded)" for call in ("Secrets Manager GetSecretValue", "SQS X"))
     sync_registry.hold("registry.example.com:443", reason=f"its secret cannot be read: {secret}")
     beat(secondary, SYSTEM_CLOCK.now_ms())
-    assert "throttled" not in problems(sync.look_at_the_site(found(secondary)))
+    assert "references_throttled" not in problems(sync.look_at_the_site(found(secondary)))
     owed = sync_registry.mark("group/app", Reference.tag("v1"))
     assert sync_registry.postpone(owed, SYSTEM_CLOCK.now_ms() + AN_HOUR, failure=table)
     at_the_site = list(sync.look_at_the_site(found(secondary)))
-    held, said = problem(at_the_site, "registries_answer"), problem(at_the_site, "throttled")
+    held, said = problem(at_the_site, "registries_answer"), problem(at_the_site, "references_throttled")
     assert secret in held.text
     assert said.text == f"1 reference met it, such as group/app v1: {table}"
     for one in (held, said):

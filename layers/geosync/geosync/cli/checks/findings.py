@@ -36,6 +36,7 @@ Name = Literal[
     "arrives_at",
     "not_paused",
     "registries_answer",
+    "references_throttled",
     "heartbeat",
     "pushes_announced",
     "comparison",

@@ -55,7 +55,7 @@ def _throttled(found: Status) -> Iterator[CheckFinding]:
     if said:
         first = said[0]
         text = f"{count(len(said), found.more_owed, 'reference')} met it, such as {first.repository} {first.reference}"
-        yield problem("throttled", f"{text}: {first.failure}", QUOTA)
+        yield problem("references_throttled", f"{text}: {first.failure}", QUOTA)
 
 
 def _heartbeat(found: Status) -> CheckFinding:
