@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from tests.support.clock import FakeClock
 from tests.unit.copying.fakes import FakeRegistry
 
 from geosync.comparing.missing import Removals
+from geosync.errors import RegistryUnavailable
 from geosync.oci.deadline import Deadline
 from geosync.pair.capabilities import Capabilities
 from geosync.pair.deletes import TagRemover
@@ -250,6 +252,22 @@ def test_without_a_death_nothing_more_is_written_than_before(site: Site, monkeyp
 
     monkeypatch.setattr(site.sync_registry, "renew", renew)
     assert site.hold() is Ending.FINISHED
+
+
+def test_a_death_counts_too_where_no_attempt_can_be_begun(site: Site) -> None:
+    site.push("poison")
+    site.vanish(POISON)
+    invocation = site.invocation()
+
+    def asked(_: object) -> Capabilities:
+        raise RegistryUnavailable("secondary:5000", "POST /v2/", status=429)
+
+    registries = replace(invocation.registries, capabilities=asked)
+    assert Holder(replace(invocation, registries=registries), site.acquire()).run() is Ending.HELD
+    assert site.reports.counts["HoldersVanished"] == 1
+    owed = site.owed(POISON)
+    assert owed is not None
+    assert (owed.attempts, owed.deaths) == (1, 1)
 
 
 @pytest.mark.parametrize("ending", ["finish", "release"])

@@ -70,7 +70,7 @@ class Holder:
             pair = registries.pair(self._repository)
             capabilities = registries.capabilities(pair.secondary)
         except GeosyncError as error:
-            self._settler.settle_unbegun(self._held, error)
+            self._end_unbegun(error)
             ending = self._let_go()
             self._announce(all_of_it=True)
             return ending
@@ -224,6 +224,14 @@ class Holder:
         return attempt
 
     # ------------------------------------------------------------------------------------------------ the main thread
+
+    def _end_unbegun(self, error: GeosyncError) -> None:
+        """Settle what was found here; whoever lets the repository go leaves no word of who vanished before."""
+        try:
+            self._settler.settle_deaths(self._held)
+            self._settler.settle_unbegun(self._held, error)
+        except LeaseLost:
+            self._halt.end(Ending.LOST)
 
     def _work(self, pool: Executor, attempt: Attempt) -> None:
         deadline = self._invocation.deadline
