@@ -10,7 +10,7 @@ from geosync.comparing.missing import Removals
 from geosync.comparing.rows import Rows
 from geosync.pair.selection import Selection
 from geosync.sync_registry import forgetting
-from geosync.sync_registry.items import Reference, Seen
+from geosync.sync_registry.items import Lease, Reference, Seen
 from geosync.sync_registry.site.breaker import Breaker, Limits
 from geosync.sync_registry.site.catalogue import Walk
 from geosync.sync_registry.site.counters import Counters, RowCounts
@@ -153,10 +153,17 @@ def test_a_repository_is_forgotten_whole_and_no_other(
         note_finding(store, finding(name, 1), None)
     selection = Selection.parse(exclude_repositories="group/app")
 
-    walked = Rows(sync_registry, selection, Removals(breaker=sync_registry.breaker), check=lambda: None).walk(
-        Walk(started_at=0, touched_at=0)
+    died: list[Lease] = []
+    rows = Rows(
+        sync_registry,
+        selection,
+        Removals(breaker=sync_registry.breaker),
+        check=lambda: None,
+        on_death=died.append,
     )
+    walked = rows.walk(Walk(started_at=0, touched_at=0))
 
+    assert not died
     assert walked.forgotten == 1
     assert Listing(store).names(limit=9) == ["group/app2"]
     assert sync_registry.row("group/app") is None

@@ -20,7 +20,7 @@ from geosync.comparing.missing import Removals
 from geosync.errors import CorruptItem
 from geosync.pair.selection import Selection
 from geosync.sync_registry.held_lease import HeldLease
-from geosync.sync_registry.items import Reference
+from geosync.sync_registry.items import Lease, Reference, Row
 from geosync.sync_registry.site.catalogue import Walk
 from geosync.sync_registry.sync_registry import SyncRegistry
 
@@ -41,15 +41,25 @@ class WalkedRows:
 
 
 class Rows:
-    """Goes through a site's rows. `check` is called between pages, and may raise OutOfTime."""
+    """Goes through a site's rows. `check` is called between pages, and may raise OutOfTime.
+
+    `on_death` is told of each lease that was taken over from a holder that vanished.
+    """
 
     def __init__(
-        self, sync_registry: SyncRegistry, selection: Selection, removals: Removals, *, check: Callable[[], None]
+        self,
+        sync_registry: SyncRegistry,
+        selection: Selection,
+        removals: Removals,
+        *,
+        check: Callable[[], None],
+        on_death: Callable[[Lease], None],
     ) -> None:
         self._sync_registry = sync_registry
         self._selection = selection
         self._removals = removals
         self._check = check
+        self._on_death = on_death
 
     def walk(self, walk: Walk) -> WalkedRows:
         """Go on behind the cursor to the last row, for this walk through the catalogue.
@@ -93,7 +103,7 @@ class Rows:
             row = self._sync_registry.row(repository)
             if row is None and not self._sync_registry.owed(repository, limit=1):
                 return False
-            lease = self._sync_registry.acquire(repository, believed=row)
+            lease = self._take(repository, row)
         except CorruptItem:
             return False
         if lease is None or not HeldLease(self._sync_registry, lease).forget(check=self._check):
@@ -112,7 +122,7 @@ class Rows:
 
     def _drop(self, repository: str) -> bool:
         """Delete the row of a repository of which nothing is left; False: something came in, or somebody holds it."""
-        lease = self._sync_registry.acquire(repository, believed=self._sync_registry.row(repository))
+        lease = self._take(repository, self._sync_registry.row(repository))
         if lease is None:
             return False
         held = HeldLease(self._sync_registry, lease)
@@ -120,6 +130,13 @@ class Rows:
             return True
         held.release()
         return False
+
+    def _take(self, repository: str, row: Row | None) -> Lease | None:
+        """Take a repository to forget it; None: not now. `row` as it was read."""
+        lease = self._sync_registry.acquire_settled(repository, believed=row)
+        if lease is not None and lease.deaths:
+            self._on_death(lease)
+        return lease
 
     def _unlisted(self, names: Sequence[str], started_at_ms: int) -> Iterator[str]:
         """Those of `names` that the catalogue did not list: neither owed as a whole nor worked on since it began."""

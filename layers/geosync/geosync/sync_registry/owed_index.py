@@ -21,6 +21,7 @@ from geosync.sync_registry.site import counters
 from geosync.sync_registry.table.changes import Key, Store
 from geosync.sync_registry.table.shards import FAILED_SHARDS, OWED_SHARDS, SHARDS
 from geosync.sync_registry.table.tables import DUE_INDEX as DUE_INDEX  # noqa: PLC0414 - its name, for whoever measures it
+from geosync.sync_registry.transitions.leases import writes_land_until
 from geosync.threads import Threads
 
 AT_ONCE = 28
@@ -275,10 +276,8 @@ def _is_leased(item: Item, now_ms: int) -> bool:
 
 
 def _may_land_until(item: Item, suspect_ms: int) -> int:
-    """The moment from which no tag write of the row's last holder can land; 0 for a row that cannot be read."""
+    """As leases.writes_land_until; 0 for a row that cannot be read."""
     try:
-        row = Row.from_item(item)
+        return writes_land_until(Row.from_item(item), suspect_ms)
     except CorruptItem:
         return 0
-    expired = row.lease_expires + suspect_ms if row.lease_expires is not None else 0
-    return max(row.suspect_until, expired)

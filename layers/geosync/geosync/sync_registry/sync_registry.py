@@ -149,6 +149,16 @@ class SyncRegistry(ItemAccess, Readings, Switches, Marks, Attempts, Deaths):
             lambda row, now_ms, token: leases.acquire(row, repository, now_ms=now_ms, token=token, timing=self.timing),
         )
 
+    def acquire_settled(self, repository: str, *, believed: Row | None = None) -> Lease | None:
+        """Take the repository to forget it; None: somebody holds it, or a tag write at its secondary may still land."""
+        return self._enter(
+            repository,
+            believed,
+            lambda row, now_ms, token: leases.acquire_settled(
+                row, repository, now_ms=now_ms, token=token, timing=self.timing
+            ),
+        )
+
     def _enter(
         self, repository: str, believed: Row | None, build: Callable[[Row | None, int, str], Update | None]
     ) -> Lease | None:

@@ -59,4 +59,10 @@ class ComparisonWork:
 
     def _rows(self, registries: Registries) -> Rows:
         place = self._place
-        return Rows(place.sync_registry, registries.selection, self._removals, check=place.deadline.check)
+        return Rows(
+            place.sync_registry,
+            registries.selection,
+            self._removals,
+            check=place.deadline.check,
+            on_death=place.reporter.report_death,
+        )

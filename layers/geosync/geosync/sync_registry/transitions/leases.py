@@ -79,6 +79,25 @@ def acquire(believed: Row | None, repository: str, *, now_ms: int, token: str, t
     return _take(believed, repository, now_ms=now_ms, token=token, timing=timing)
 
 
+def acquire_settled(believed: Row | None, repository: str, *, now_ms: int, token: str, timing: Timing) -> Update | None:
+    """Take the repository to forget it; None: as for `acquire`, or a tag write of its last holder may still land.
+
+    Whoever took it then could only let it go, and with it what the row says of a holder that vanished.
+    """
+    if believed is not None and writes_land_until(believed, ms(timing.suspect_s)) > now_ms:
+        return None
+    return acquire(believed, repository, now_ms=now_ms, token=token, timing=timing)
+
+
+def writes_land_until(row: Row, suspect_ms: int) -> int:
+    """The moment (ms) from which no tag write of the row's last holder can land; of a live lease, should it run out.
+
+    `suspect_ms` is how long after its lease ran out a write of a holder may land.
+    """
+    expired = row.lease_expires + suspect_ms if row.lease_expires is not None else 0
+    return max(row.suspect_until, expired)
+
+
 def _take(believed: Row | None, repository: str, *, now_ms: int, token: str, timing: Timing) -> Update:
     """Acquire a lease that nobody holds, or take over one that ran out.
 
@@ -108,8 +127,7 @@ def _taken_over(believed: Row | None, timing: Timing) -> dict[str, Any]:
     """
     if believed is None or believed.lease_expires is None:
         return {}
-    suspect_until = max(believed.suspect_until, believed.lease_expires + ms(timing.suspect_s))
-    return {"suspect_until": suspect_until, "deaths": believed.deaths + 1}
+    return {"suspect_until": writes_land_until(believed, ms(timing.suspect_s)), "deaths": believed.deaths + 1}
 
 
 def _not_taken_since(believed: Row | None) -> ConditionBase:

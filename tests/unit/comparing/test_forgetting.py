@@ -1,0 +1,100 @@
+"""Repositories outside the selection whose holder vanished: nobody forgets one unsaid, or while a write may land."""
+
+from __future__ import annotations
+
+import pytest
+from tests.support.clock import FakeClock
+from tests.support.noted import note_finding
+
+from geosync.comparing.missing import Removals
+from geosync.comparing.rows import Rows
+from geosync.pair.selection import Selection
+from geosync.sync_registry.held_lease import HeldLease
+from geosync.sync_registry.items import Lease, Reference
+from geosync.sync_registry.site.catalogue import Walk
+from geosync.sync_registry.site.findings import Finding
+from geosync.sync_registry.sync_registry import SyncRegistry
+from geosync.sync_registry.table.memory import MemoryStore
+
+REPOSITORY = "team/app"
+
+
+class Site:
+    """A site that does not replicate `team/app` any more, whose last holder vanished over a tag of it."""
+
+    def __init__(self) -> None:
+        self.clock, self.store = FakeClock(), MemoryStore()
+        self.sync_registry = SyncRegistry(self.store, clock=self.clock)
+        self.vanished: list[Lease] = []
+        self.rows = self.walker(Selection.parse(exclude_repositories=REPOSITORY))
+
+    def walker(self, selection: Selection) -> Rows:
+        removals = Removals(breaker=self.sync_registry.breaker)
+        return Rows(self.sync_registry, selection, removals, check=lambda: None, on_death=self.vanished.append)
+
+    def vanish(self) -> Lease:
+        """A holder takes the repository, names a tag, and is never heard of again until its lease ran out."""
+        lease = self.acquire()
+        named = frozenset({Reference.tag("v1").seen_key})
+        HeldLease(self.sync_registry, lease).work_on(named, at_once=True)
+        self.clock.pass_(self.sync_registry.timing.lease_s + 1)
+        return lease
+
+    def acquire(self) -> Lease:
+        lease = self.sync_registry.acquire(REPOSITORY)
+        assert lease is not None
+        return lease
+
+
+@pytest.fixture
+def site() -> Site:
+    return Site()
+
+
+def test_while_a_write_may_land_the_row_says_on_who_vanished_over_what(site: Site) -> None:
+    site.sync_registry.mark(REPOSITORY, Reference.tag("v1"))
+    site.vanish()
+    assert not site.rows.forget(REPOSITORY)
+    lease = site.acquire()
+    assert (lease.deaths, lease.working_on) == (1, frozenset({"tag#v1"})), "whoever works on it counts the death"
+    assert [one.reference.value for one in site.sync_registry.left_behind(lease)] == ["v1"]
+    assert not site.vanished
+
+
+def test_whoever_forgets_a_repository_says_that_its_holder_vanished(site: Site) -> None:
+    site.sync_registry.mark(REPOSITORY, Reference.tag("v1"))
+    site.vanish()
+    site.clock.pass_(site.sync_registry.timing.suspect_s)
+    assert site.rows.forget(REPOSITORY)
+    assert site.sync_registry.row(REPOSITORY) is None
+    assert [(one.repository, one.deaths, one.working_on) for one in site.vanished] == [
+        (REPOSITORY, 1, frozenset({"tag#v1"}))
+    ]
+
+
+def test_a_repository_that_was_let_go_is_forgotten_and_nobody_vanished(site: Site) -> None:
+    site.sync_registry.mark(REPOSITORY, Reference.tag("v1"))
+    site.sync_registry.release(site.acquire())
+    assert site.rows.forget(REPOSITORY)
+    assert not site.vanished
+
+
+def test_a_row_of_nothing_is_kept_while_a_write_may_land_and_dropped_later(site: Site) -> None:
+    site.vanish()
+    gone = Finding(repository=REPOSITORY, found_at=1, of=0, missing=0, gone=True)
+    note_finding(site.store, gone, None)
+    rows = site.walker(Selection())
+
+    def walk() -> int:
+        site.clock.pass_(1)
+        return rows.walk(Walk(started_at=site.clock.now, touched_at=0)).forgotten
+
+    assert walk() == 0
+    row = site.sync_registry.row(REPOSITORY)
+    assert row is not None
+    assert row.working_on == {"tag#v1"}
+    assert not site.vanished
+    site.clock.pass_(site.sync_registry.timing.suspect_s)
+    assert walk() == 1
+    assert site.sync_registry.row(REPOSITORY) is None
+    assert [one.deaths for one in site.vanished] == [1]
