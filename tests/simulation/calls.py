@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from random import Random
 from typing import TypeVar
@@ -134,6 +135,21 @@ class Calls:
         place = self._scheduler.current.place
         if isinstance(place, Caller):
             place.tally.is_troubled = True
+
+    def note(self, what: str) -> None:
+        """Count one thing that whoever has the baton did."""
+        place = self._scheduler.current.place
+        if isinstance(place, Caller):
+            place.tally.did[what] += 1
+
+    @contextmanager
+    def noting(self, what: str) -> Iterator[None]:
+        """Count it where what is within ends with an error."""
+        try:
+            yield
+        except Exception:
+            self.note(what)
+            raise
 
     def _pass(self, weather: Weather) -> None:
         random = self._random

@@ -140,6 +140,11 @@ def _ended(task: str, *, done: bool) -> Rule:
     return lambda run: _is(task in run.answer and (run.answer[task] == "done") == done)
 
 
+def _arrivals_failed(run: Run) -> Bounds:
+    """The bus, the topic or the outbox failed; nothing else in a minute asks one of them. It ends the task."""
+    return _is(run.tally.did["not told"] > 0)
+
+
 # ------------------------------------------------------------------------------------------------------------ pull
 
 
@@ -170,6 +175,7 @@ RULES: dict[str, dict[str, Rule]] = {
         "RepositoriesVerified": _did("verified"),
         "RepositoriesDiffering": _did("found different"),
         "MessagesRefused": _refused,
+        "ReplicationEventsTold": _did("told"),
     },
     "reconcile": {
         "ReconcileRuns": _ended("minute", done=True),
@@ -178,6 +184,8 @@ RULES: dict[str, dict[str, Rule]] = {
         "HeartbeatsPosted": _did("heartbeat posted"),
         "ReportsPosted": _did("report posted"),
         "NotificationsLost": _did("lost"),
+        "ReplicationEventsTold": _did("told"),
+        "ArrivalsFailed": _arrivals_failed,
         **{
             f"{task.capitalize()}Failed": _ended(task, done=False)
             for task in (

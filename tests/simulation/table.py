@@ -7,6 +7,7 @@ what a table far away does: it refuses, it answers late or not at all, and its i
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from random import Random
 from typing import TypeVar
 
@@ -16,6 +17,7 @@ from tests.simulation.scheduler import Scheduler
 
 from geosync.errors import Contended
 from geosync.sync_registry.items import Item
+from geosync.sync_registry.site.outbox import SPREAD
 from geosync.sync_registry.table.changes import Change, Delete, Key, Update
 from geosync.sync_registry.table.memory import MemoryStore, part_of
 
@@ -151,12 +153,17 @@ class RemoteStore:
         self, repository: str, prefix: str, *, limit: int, after: str = "", only: Collection[str] = ()
     ) -> list[Item]:
         """Items of one partition."""
-        return self._calls.make(
-            lambda: self._table.items(repository, prefix, limit=limit, after=after, only=only),
-            self._weather,
-            refused=_throttled,
-            lost=_silent,
-        )
+        with self._noting(repository):
+            return self._calls.make(
+                lambda: self._table.items(repository, prefix, limit=limit, after=after, only=only),
+                self._weather,
+                refused=_throttled,
+                lost=_silent,
+            )
+
+    def _noting(self, *partitions: str) -> AbstractContextManager[None]:
+        """Note an error where the outbox is read, or forgets what was told."""
+        return self._calls.noting("not told") if {*partitions} & {*SPREAD} else nullcontext()
 
     def due(self, repository: str, at: int, limit: int, *, untried: bool = False) -> list[Item]:
         """Items of one repository that are due."""
@@ -210,8 +217,10 @@ class RemoteStore:
 
     def batch_delete(self, keys: Iterable[Key]) -> None:
         """Delete items; one that is deleted twice is gone."""
-        for part in self._parts(list(keys)):
-            self._make_late(lambda part=part: self._table.batch_delete(part))  # type: ignore[misc]
+        wanted = list(keys)
+        with self._noting(*(key.repository for key in wanted)):
+            for part in self._parts(wanted):
+                self._make_late(lambda part=part: self._table.batch_delete(part))  # type: ignore[misc]
 
     def transact(self, changes: Sequence[Change]) -> None:
         """Carry out all or none; a second sending carries the token of the first, and changes nothing."""

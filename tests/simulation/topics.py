@@ -79,7 +79,8 @@ class SnsClient:
                     taken.append({"Id": entry["Id"]})
             return {"Successful": taken, "Failed": failed}
 
-        return self._calls.make(publish, self._weather, refused=_refused, lost=_silent, late_s=0.5)
+        with self._calls.noting("not told"):
+            return self._calls.make(publish, self._weather, refused=_refused, lost=_silent, late_s=0.5)
 
     def subscribe(self, *, TopicArn: str, Protocol: str, Endpoint: str, **_: Any) -> dict[str, str]:
         """Subscribe a queue."""
