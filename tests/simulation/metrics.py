@@ -121,7 +121,10 @@ def _burn(_: Scene, measured: Measured) -> Iterator[str]:
 
 
 def _lost(scene: Scene, measured: Measured) -> Iterator[str]:
-    """A notification is lost that the primary's endpoint never took: the registry made a move, or lost its disk."""
+    """A notification is lost that the primary's endpoint never took: the registry made a move, or lost its disk.
+
+    A tag's is the one that names it: the same digest may have been announced under another tag.
+    """
     repository, reference = measured.said["repository"], str(measured.said["reference"]).partition("#")[2]
     view = scene.view()
     moves = [
@@ -129,8 +132,12 @@ def _lost(scene: Scene, measured: Measured) -> Iterator[str]:
         for move in view.primary.server.storage.moves
         if move.repository == repository and reference in (move.tag, move.digest) and move.digest is not None
     ]
-    taken = [one for one in view.events.taken.values() if one.event["target"]["repository"] == repository]
-    announced = {one.event["target"].get("digest") for one in taken}
+    targets = [one.event["target"] for one in view.events.taken.values()]
+    announced = {
+        one.get("digest")
+        for one in targets
+        if one["repository"] == repository and reference in (one.get("tag"), one.get("digest"))
+    }
     if moves and all(move.why == "client" for move in moves) and {move.digest for move in moves} <= announced:
         yield f"of {repository} {reference}, and each of its pushes was announced"
 
