@@ -51,7 +51,7 @@ class Queue:
         self._scheduler = scheduler
         self._random = random
         self._numbers = count(1)
-        self._history: deque[tuple[float, int, int]] = deque()
+        self._history: deque[tuple[float, int, int]] = deque([(0.0, 0, 0)])
 
     def send(self, body: str, attributes: Mapping[str, Any] | None = None) -> str:
         """Take one message in."""

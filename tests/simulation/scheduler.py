@@ -8,6 +8,7 @@ clock. Threads are kept from one task to the next, as to start one costs more th
 from __future__ import annotations
 
 import heapq
+import math
 import threading
 from collections.abc import Callable
 from random import Random
@@ -112,7 +113,7 @@ class Scheduler:
     def sleep(self, seconds: float) -> None:
         """Wait so long, and let others run. Raises Killed."""
         task = self.check()
-        self._push(task, self.now_s + seconds)
+        self._push(task, self._in(seconds))
         self._switch(task)
 
     def park(self, timeout_s: float | None = None) -> bool:
@@ -121,7 +122,7 @@ class Scheduler:
         task.is_woken = False
         task.ticket += 1
         if timeout_s is not None:
-            self._push(task, self.now_s + max(timeout_s, 0.0))
+            self._push(task, self._in(max(timeout_s, 0.0)))
         self._switch(task)
         return task.is_woken
 
@@ -158,6 +159,11 @@ class Scheduler:
         return task
 
     # ------------------------------------------------------------------------------------------------------- within
+
+    def _in(self, seconds: float) -> float:
+        """The moment in so many seconds; however few they are, a later one than now: else who waits again never ends."""
+        at_s = self.now_s + seconds
+        return max(at_s, math.nextafter(self.now_s, math.inf)) if seconds > 0 else at_s
 
     def _push(self, task: Task, at_s: float) -> None:
         task.ticket += 1
