@@ -16,6 +16,7 @@ from geosync.clock import Clock
 from geosync.operating import status as site_status
 from geosync.operating.status import Status
 from geosync.sync_registry.sync_registry import SyncRegistry
+from geosync.sync_registry.table.changes import Key
 
 EVENT_OF_MS = 15_000
 """A notification is of the move of a tag that comes within that after it: the same digest may be pushed again later."""
@@ -101,6 +102,8 @@ def recovery_point(view: View) -> Iterator[str]:
             continue
         here = view.site.server.storage.repositories.get(tag[0])
         digest = here.tags.get(tag[1]) if here is not None else None
+        if any(_was_overwritten(view, *tag, str(move.digest)) for move in later):
+            continue
         if digest not in {move.digest for move in later}:
             pushed = f"{tag[0]}:{tag[1]} was pushed at {needed.at_s:.3f}"
             yield f"{pushed}, and the tag is {digest} instead of {needed.digest}"
@@ -137,6 +140,20 @@ def _was_compared_since(view: View, at_s: float) -> bool:
     return proved is not None and proved > EPOCH_MS + int(at_s * 1000) + view.clocks_ms
 
 
+def _was_overwritten(view: View, repository: str, tag: str, digest: str) -> bool:
+    """Somebody else moved the tag after Geosync had put it here and seen it: that is not known before the next look.
+
+    Nobody who looks at a tag, and then writes down what it was, keeps a client of the secondary's registry from it.
+    """
+    moves = [one for one in view.site.server.storage.moves if (one.repository, one.tag) == (repository, tag)]
+    seen = view.site.table.table.get(Key(repository, f"tag#{tag}"), {})
+    if len(moves) < 2 or seen.get("digest") != digest or moves[-1].why != "client":
+        return False
+    ours, last = moves[-2:]
+    seen_s = (seen["seen_at"] - EPOCH_MS - view.site.skew_ms) / 1000
+    return ours.why.startswith("sync@") and ours.digest == digest and seen_s <= last.at_s
+
+
 def _moves_by_tag(site: Site) -> dict[tuple[str, str], list[TagMove]]:
     found: dict[tuple[str, str], list[TagMove]] = {}
     for move in site.server.storage.moves:
@@ -169,7 +186,7 @@ def would_be_lost(view: View) -> Iterator[str]:
         marked = [view.ledger.marked[one] for one in events if one in view.ledger.marked]
         # What went away since it was seen is not known before the next comparison, and not when it is announced again.
         lost = any(not _was_compared_since(view, lost_s) for lost_s in here.lost_at_s)
-        if marked and not lost:
+        if marked and not lost and not _was_overwritten(view, repository, tag, digest):
             yield f"{repository}:{tag} is not here, its event was marked at {min(marked):.3f}, and nobody names it"
 
 
@@ -203,7 +220,7 @@ def synced(view: View) -> Iterator[str]:
             if not name.startswith("tag#") or item.get("missing_since") is not None:
                 continue
             tag, digest = name.removeprefix("tag#"), item["digest"]
-            if not view.is_promised(repository, tag):
+            if not view.is_promised(repository, tag) or _was_overwritten(view, repository, tag, digest):
                 continue
             if repository not in primary.repositories or tag not in primary.repositories[repository].tags:
                 continue  # it was deleted, and nobody has announced that

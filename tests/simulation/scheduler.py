@@ -161,7 +161,7 @@ class Scheduler:
     # ------------------------------------------------------------------------------------------------------- within
 
     def _in(self, seconds: float) -> float:
-        """The moment in so many seconds; however few they are, a later one than now: else who waits again never ends."""
+        """The moment in so many seconds; however few, a later one than now: else who waits again never ends."""
         at_s = self.now_s + seconds
         return max(at_s, math.nextafter(self.now_s, math.inf)) if seconds > 0 else at_s
 
