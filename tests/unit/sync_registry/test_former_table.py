@@ -22,6 +22,7 @@ NEW = {
     "#site/drill": "no drill was made",
     "#site/drilling": "no drill is being made",
     "#slots-/slot#": "the slots of both versions are apart until the former one's invocations end: 15 minutes",
+    "…/half#": "what left the selection half was forgotten: rolling verification finds it, as before",
 }
 """Kinds that the previous release did not have, and why a table without them is right."""
 GONE = {"#site/slot#": "ends by itself (expire_at): the former slots are not looked at"}

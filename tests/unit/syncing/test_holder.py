@@ -19,6 +19,7 @@ from geosync.oci.deadline import Deadline
 from geosync.pair.capabilities import Capabilities
 from geosync.pair.deletes import TagRemover
 from geosync.pair.registries import Registries
+from geosync.pair.selection import EVERYTHING
 from geosync.sync_registry.items import Reference
 from geosync.sync_registry.site.breaker import Breaker, Limits
 from geosync.sync_registry.sync_registry import SyncRegistry
@@ -66,6 +67,8 @@ class Site:
         self.prefix = prefix
         self.clock = clock
         self.timing = timing
+        self.selection = EVERYTHING
+        self.removes_outside = False
         self.store = MemoryStore()
         self.follow("a primary")
         self.primary, self.secondary = FakeRegistry("primary:5000"), FakeRegistry("secondary:5000")
@@ -93,8 +96,9 @@ class Site:
                 remover=TagRemover(),
                 capabilities=lambda _: Capabilities(),
                 prefix=self.prefix,
+                selection=self.selection,
             ),
-            removals=Removals(breaker=Breaker(self.store, Limits(), SYSTEM_CLOCK)),
+            removals=Removals(breaker=Breaker(self.store, Limits(), SYSTEM_CLOCK), outside=self.removes_outside),
             reporter=Reporter(logger=logging.getLogger("holder"), metrics=nothing, sqs=nothing, dlq_url=""),  # type: ignore[arg-type]
             deadline=Deadline(),
             reference_concurrency=SLOTS,

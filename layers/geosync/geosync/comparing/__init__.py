@@ -8,7 +8,7 @@ repository.py         one repository, from the primary's listing to what was fou
 tags.py               a part of the listing, tag by tag
 missing_referrers.py  signatures and the like that nobody announced
 known.py, missing.py  tags that the primary no longer has
-outside.py            tags that left the selection
+outside.py, halves.py tags that left the selection; what was left half by that and is selected again
 extra.py              what Geosync never put here
 ```
 """

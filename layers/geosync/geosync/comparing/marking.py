@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Executor
+from typing import TypeVar
 
+from geosync.sync_registry.half_copies import HalfCopy
 from geosync.sync_registry.held_lease import HeldLease
 from geosync.sync_registry.items import Owed, Reference, Seen
 from geosync.sync_registry.site.catalogue import Walk
 from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.transitions.marks import Comparison, Mark
+
+Marked = TypeVar("Marked")
 
 
 class Marker:
@@ -40,6 +44,26 @@ class Marker:
 
         self._for_each(mark, references)
 
+    def mark_halves(self, owed: Owed, halves: Mapping[HalfCopy, str | None]) -> None:
+        """Mark by digest what may be half here and is selected again, each with the tag by which it is."""
+        comparison = Comparison(walk=owed.walk) if owed.walk is not None else None
+
+        def mark(half: HalfCopy) -> None:
+            self._sync_registry.mark(
+                owed.repository,
+                Reference.digest(half.digest),
+                Mark(
+                    pushed_at=half.pushed_at,
+                    comparison=comparison,
+                    since=owed.marked_at,
+                    asked=owed.asked,
+                    pushed_as=halves[half],
+                    half_copied=frozenset({half.digest}),
+                ),
+            )
+
+        self._for_each(mark, halves)
+
     def mark(
         self,
         owed: Owed,
@@ -59,11 +83,11 @@ class Marker:
 
         self._for_each(mark, references)
 
-    def _for_each(self, mark: Callable[[Reference], None], references: Iterable[Reference]) -> None:
-        references = list(references)
-        if references:
+    def _for_each(self, mark: Callable[[Marked], None], each: Iterable[Marked]) -> None:
+        each = list(each)
+        if each:
             self._held.owe()
-        for _ in self._pool.map(mark, references):
+        for _ in self._pool.map(mark, each):
             pass
 
 

@@ -2,11 +2,12 @@
 
 Nothing is copied here. Each page of the primary's tags is compared with what the secondary has (tags.py). What was
 never seen equal, or is not equal now, becomes an owed reference, which the holder works off like any other: tried,
-failed and counted one by one. So does what refers to an image and has no tag (missing_referrers.py). The cursor moves
-behind each part of a page, so that the next invocation goes on where this one stopped. Then come images without a tag,
-where the primary's registry lists them (untagged.py), the tags that the primary no longer has (missing.py), those that
-left the selection (outside.py), and those that Geosync never put here (extra.py). Of a repository that is outside the
-selection altogether, the primary is asked nothing.
+failed and counted one by one. So does what refers to an image and has no tag (missing_referrers.py), and first of all
+what was left half when it left the selection (halves.py). The cursor moves behind each part of a page, so that the next
+invocation goes on where this one stopped. Then come images without a tag, where the primary's registry lists them
+(untagged.py), the tags that the primary no longer has (missing.py), those that left the selection (outside.py), and
+those that Geosync never put here (extra.py). Of a repository that is outside the selection altogether, the primary is
+asked nothing.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 
 from geosync.comparing.context import ComparisonContext
 from geosync.comparing.extra import ExtraTags
+from geosync.comparing.halves import mark_halves
 from geosync.comparing.known import KnownTags, read_known
 from geosync.comparing.looks import TagLooks, list_secondary
 from geosync.comparing.marking import Marker
@@ -68,6 +70,8 @@ class RepositoryComparison:
         with self._threads.pool(PARALLELISM, name="whole") as pool:
             marker = Marker(self._sync_registry, context.held, pool)
             listing = list_secondary(context.pair, context.clock)
+            if halves := mark_halves(context, marker, owed):
+                self._sync_registry.walks.count_page(owed, tags=0, found=halves)
             tags = TagComparison(context, marker, pool, TagLooks(context, listing))
             walked = self._walk(owed, tags, MissingReferrers(context, marker, pool))
             if walked is None:

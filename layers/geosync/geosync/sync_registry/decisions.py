@@ -354,6 +354,18 @@ def left_half(owed: Owed, seen: Seen | None) -> frozenset[str]:
     return (owed.copied | owed.half_copied | broke_off) - {whole}
 
 
+def stays_half(owed: Owed) -> frozenset[str]:
+    """The digests of which half a copy may stay here when a reference leaves the selection, as nobody brings the rest.
+
+    A mark forgets failures and deaths, so each digest that was named for a tag may be one. Most manifests by digest
+    that leave were never begun: those that failed were.
+    """
+    begun = owed.copied | owed.half_copied
+    if owed.reference.kind == "tag":
+        return begun | owed.named
+    return begun | owed.named if owed.failure is not None or owed.deaths else begun
+
+
 def may_write_tag(renewed_at_s: float, now_s: float, timing: Timing) -> bool:
     """A tag may be written or removed under a lease renewed at `renewed_at_s` (both monotonic seconds)."""
     return now_s - renewed_at_s <= timing.stale_renewal_s

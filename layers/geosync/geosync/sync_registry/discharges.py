@@ -99,16 +99,19 @@ def payable(payments: Sequence[tuple[Entry, Payment]], *, each: int = 3) -> Iter
     part: list[tuple[Entry, Payment]] = []
     paid: set[str] = set()
     left: set[str] = set()
+    half: set[str] = set()
     for entry in payments:
         payment = entry[1]
         key, more = payment.owed.reference.value, payment.superseded
-        is_full = len(part) == PER_TRANSACTION or each * (len(part) + 1) + len(left | more) > MOST_CHANGES
+        beside = len(left | more) + len(half | payment.half)
+        is_full = len(part) == PER_TRANSACTION or each * (len(part) + 1) + beside > MOST_CHANGES
         if part and (is_full or key in left or not paid.isdisjoint(more)):
             yield part
-            part, paid, left = [], set(), set()
+            part, paid, left, half = [], set(), set(), set()
         part.append(entry)
         paid.add(key)
         left |= more
+        half |= payment.half
     if part:
         yield part
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 
 from geosync.errors import LeaseLost
+from geosync.sync_registry.half_copies import HALF_PREFIX
 from geosync.sync_registry.items import DIFFERS_PREFIX, OWED_PREFIX, ROW, TAG_PREFIX, Counted, Lease, Row
 from geosync.sync_registry.site import counters, findings, listing
 from geosync.sync_registry.table.changes import Check, Delete, Key, Store, TransactionFailed
@@ -20,7 +21,7 @@ BATCH = 10_000
 """Items of one repository that are read at a time when it is forgotten."""
 PER_TRANSACTION = 99
 """Items that are deleted in one transaction, beside the check of the lease."""
-_PREFIXES = (OWED_PREFIX, TAG_PREFIX, "digest#", UPLOAD_PREFIX, DIFFERS_PREFIX)
+_PREFIXES = (OWED_PREFIX, TAG_PREFIX, "digest#", UPLOAD_PREFIX, DIFFERS_PREFIX, HALF_PREFIX)
 
 
 class Forgetting:

@@ -102,12 +102,20 @@ class HeldLease:
         """Count a failed attempt for what the last holder left when it vanished. Raises LeaseLost."""
         return self._sync_registry.count_deaths(self._lease, left, failure)
 
-    def discharge(self, owed: Owed, seen: Seen | None, *, superseded: frozenset[str] = frozenset()) -> bool:
+    def discharge(
+        self,
+        owed: Owed,
+        seen: Seen | None,
+        *,
+        superseded: frozenset[str] = frozenset(),
+        half: frozenset[str] = frozenset(),
+    ) -> bool:
         """Pay what is owed and record what was seen (None: gone). False: marked again meanwhile. Raises LeaseLost.
 
-        Digests of earlier pushes of the tag (`superseded`) become owed by themselves.
+        Digests of earlier pushes of the tag (`superseded`) become owed by themselves; those of which `half` a copy
+        stays here are kept in mind.
         """
-        return self._sync_registry.discharge(self._lease, owed, seen, superseded=superseded)
+        return self._sync_registry.discharge(self._lease, owed, seen, superseded=superseded, half=half)
 
     def record(self, seen: Sequence[tuple[Reference, Seen]]) -> set[Reference]:
         """Record what a comparison saw of what nobody owes; returns those recorded. Raises LeaseLost."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from geosync.clock import Clock
 from geosync.sync_registry.browsing import Browsing
+from geosync.sync_registry.half_copies import HalfCopies
 from geosync.sync_registry.overview import Overview
 from geosync.sync_registry.owed_index import OwedIndex
 from geosync.sync_registry.recount import Recount
@@ -51,6 +52,7 @@ class ItemAccess:
     def _open_items(self, store: Store, clock: Clock, limits: Limits, threads: Threads) -> None:
         self.uploads = UploadItems(store, clock)
         """The uploads that one holder leaves under way for the next."""
+        self.half_copies = HalfCopies(store)
         self.browsing = Browsing(store)
         self.overview = Overview(store)
         self.owed_index = OwedIndex(store, threads)

@@ -8,7 +8,7 @@ owed#tag#v1  owed#digest#sha256:…    a reference that is owed
 owed#*                               the whole repository is owed, page by page behind `cursor`
 tag#v1       digest#sha256:…         what was seen of a discharged reference
 differs#v1                           a tag that a verification saw differ (suspects.py)
-upload#sha256:…                      a layer that is under way (uploads.py)
+upload#sha256:… half#sha256:…        a layer under way (uploads.py); a copy left half (half_copies.py)
 ```
 
 and the partition `#site` for what concerns all of them: `pause`, `hold#<registry>`, `counter#…`. Times are integer

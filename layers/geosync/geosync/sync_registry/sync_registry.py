@@ -216,14 +216,20 @@ class SyncRegistry(ItemAccess, Readings, Switches, Marks, Attempts, Deaths):
             raise LeaseLost(f"{failed.repository}: another holder has the repository") from None
 
     def discharge(
-        self, lease: Lease, owed: Owed, seen: Seen | None, *, superseded: frozenset[str] = frozenset()
+        self,
+        lease: Lease,
+        owed: Owed,
+        seen: Seen | None,
+        *,
+        superseded: frozenset[str] = frozenset(),
+        half: frozenset[str] = frozenset(),
     ) -> bool:
         """Pay what is owed and record what was seen (None: gone). False: marked again meanwhile. Raises LeaseLost.
 
-        Digests of earlier pushes of the tag (`superseded`) become owed by themselves in the same transaction. Threads
-        that discharge at the same time share a transaction.
+        Digests of earlier pushes of the tag (`superseded`) become owed by themselves in the same transaction; those of
+        which `half` a copy stays here are kept in mind. Threads that discharge at the same time share a transaction.
         """
-        return bool(self._discharges.pay(lease, [Payment(owed, seen, superseded)]))
+        return bool(self._discharges.pay(lease, [Payment(owed, seen, superseded, half)]))
 
     def record(self, lease: Lease, seen: Sequence[tuple[Reference, Seen]]) -> set[Reference]:
         """Record what a comparison saw (equal, or missing) of what nobody owes; returns those recorded."""

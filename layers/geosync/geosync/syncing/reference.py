@@ -180,8 +180,8 @@ class ReferenceSync:
         return tag is None or not self._context.selection.has_tag(owed.repository, tag)
 
     def _leave(self, attempt: Attempt, seen: Seen | None) -> Outcome:
-        """Pay a reference that is outside the selection; `seen` None: it is forgotten."""
-        discharged = self._held.discharge(attempt.owed, seen)
+        """Pay a reference that is outside the selection; `seen` None: it is forgotten, but for what is half here."""
+        discharged = self._held.discharge(attempt.owed, seen, half=decisions.stays_half(attempt.owed))
         return Outcome(
             discharged=discharged, marked_again=not discharged, outside=True, removed=discharged and attempt.writes > 0
         )

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from boto3.dynamodb.conditions import Attr
 
+from geosync.sync_registry import half_copies
 from geosync.sync_registry.items import ROW, Lease, Owed, Reference, Seen
 from geosync.sync_registry.site import walks
 from geosync.sync_registry.table.changes import Change, Check, Delete, Key, Update
@@ -21,12 +22,14 @@ DIGEST_MEMORY_S = 30 * 86_400
 class Payment(NamedTuple):
     """A reference that is paid, with what was `seen` of it (None: gone).
 
-    `superseded` are digests of earlier pushes of a tag, which the payment leaves owed by themselves.
+    `superseded` are digests of earlier pushes of a tag, which the payment leaves owed by themselves. Of those in `half`
+    half a copy stays here, which is not owed any more (half_copies.py).
     """
 
     owed: Owed
     seen: Seen | None
     superseded: frozenset[str] = frozenset()
+    half: frozenset[str] = frozenset()
 
 
 def discharge(
@@ -42,20 +45,21 @@ def discharge(
     `primary` is the one under which it was seen; `names` gives a new name for each mark.
 
     The positions matter to whoever reads a TransactionFailed: 0 is the lease, 1 + 2i the mark of reference i. After
-    them come what the references leave owed (see marks.becomes_owed), and the counters of the comparisons that found
-    them, without a condition.
+    them come what the references leave owed (see marks.becomes_owed), then, without a condition, what they leave half
+    here, and the counters of the comparisons that found them.
     """
     row = Key(lease.repository, ROW)
     if any(one.owed.reference.kind != "repository" for one in references):
         changes: list[Change] = [Update(key=row, remove=UNVERIFIED, when=is_mine(lease))]
     else:
         changes = [Check(key=row, when=is_mine(lease))]
-    for owed, seen, _ in references:
+    for owed, seen, *_ in references:
         changes.append(Delete(key=Key(owed.repository, owed.reference.owed_key), when=is_unmarked(owed)))
         changes.append(_seen(owed.repository, owed.reference, seen, now_ms, primary))
-    left = {digest: owed for owed, _, superseded in sorted(references, key=_youngest_first) for digest in superseded}
+    left = {digest: one.owed for one in sorted(references, key=_youngest_first) for digest in one.superseded}
     for digest, tag in left.items():
         changes.append(marks.becomes_owed(tag, digest, name=names(), now_ms=now_ms, primary=primary))
+    changes += half_copies.kept((one.owed, one.half) for one in references)
     return changes + walks.discharged((one.owed for one in references), now_ms=now_ms)
 
 

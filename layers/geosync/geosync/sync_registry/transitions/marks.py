@@ -46,6 +46,7 @@ class Mark:
 
     `pushed_as` is the tag under which a manifest by digest was pushed (see Owed). `keeps_superseded`: digests that the
     item of a tag does not hold become owed by themselves. It is False where superseded images are skipped.
+    `half_copied` are digests of which half a copy may be here (see Owed).
     `renamed_to` is the new name of a whole repository that is marked under its former one. `asked`: somebody asked for
     what led to this mark, so that it waits for no window of a backfill (see Owed).
     """
@@ -59,6 +60,7 @@ class Mark:
     since: int | None = None
     pushed_as: str | None = None
     keeps_superseded: bool = True
+    half_copied: frozenset[str] = frozenset()
     renamed_to: str | None = None
     asked: bool = False
 
@@ -87,6 +89,7 @@ def mark(
         "expects": frozenset({said.expects} if said.expects is not None else ()),
         "distrust": said.distrust,
         "if_absent": said.if_absent,
+        "half_copied": said.half_copied,
     }
     return Update(
         key=Key(repository, reference.owed_key),
@@ -182,6 +185,7 @@ def under_another(mark: Update, primary: str, half_copied: frozenset[str]) -> Up
     `half_copied` is so under any primary.
     """
     anew = {name: mark.union[name] for name in UNDER_A_PRIMARY if name in mark.union}
+    half_copied |= mark.union.get("half_copied", frozenset())
     return replace(
         mark,
         set={**mark.set, **anew},

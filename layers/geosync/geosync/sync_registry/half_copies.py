@@ -1,0 +1,76 @@
+"""Digests of which half a copy may have stayed here when it left the selection: items `half#<digest>`.
+
+Nothing outside the selection is brought, so nobody ends such a copy, and what left is owed no more. The secondary may
+show it all the same, as may an index that names it. So the transaction that lets it go keeps it in mind here, and the
+first comparison that finds it selected again makes it owed by its digest (comparing/halves.py). An item stays until
+then: under any primary, and for as long as the selection leaves it out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from geosync.sync_registry.items import Item, Owed
+from geosync.sync_registry.table.attributes import texts
+from geosync.sync_registry.table.changes import Delete, Key, Store, Update
+
+HALF_PREFIX = "half#"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HalfCopy:
+    """A digest of which half a copy may be here, with the `tags` that it left under (none: it was pushed by digest).
+
+    `pushed_at` (ms) is a push that it stands for.
+    """
+
+    digest: str
+    tags: frozenset[str]
+    pushed_at: int
+
+    @classmethod
+    def from_item(cls, item: Item) -> HalfCopy:
+        """Read a `half#…` item, as far as it can be read."""
+        pushed_at = item.get("pushed_at")
+        return cls(
+            digest=str(item["item"]).removeprefix(HALF_PREFIX),
+            tags=texts(item, "tags"),
+            pushed_at=pushed_at if isinstance(pushed_at, int) else 0,
+        )
+
+
+class HalfCopies:
+    """The half copies that are kept in mind, of every repository. Thread-safe."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def of(self, repository: str, *, limit: int, after: str = "") -> list[HalfCopy]:
+        """Read those of a repository in the order of their digests, behind the digest `after`."""
+        begin = _key(repository, after).item if after else ""
+        return [HalfCopy.from_item(one) for one in self._store.items(repository, HALF_PREFIX, limit=limit, after=begin)]
+
+    def forget(self, repository: str, digest: str) -> None:
+        """Keep one in mind no more: it is owed."""
+        self._store.write(Delete(key=_key(repository, digest)))
+
+
+def kept(left: Iterable[tuple[Owed, frozenset[str]]]) -> list[Update]:
+    """The changes that keep in mind what each of the references leaves half here; one for each digest."""
+    found: dict[Key, list[Owed]] = {}
+    for owed, digests in left:
+        for digest in digests:
+            found.setdefault(_key(owed.repository, digest), []).append(owed)
+    return [_kept(key, by) for key, by in found.items()]
+
+
+def _kept(key: Key, by: list[Owed]) -> Update:
+    named = (owed.reference.value if owed.reference.kind == "tag" else owed.pushed_as for owed in by)
+    tags = frozenset(tag for tag in named if tag is not None)
+    pushed_at = min(owed.pushed_at for owed in by)
+    return Update(key=key, set_once={"pushed_at": pushed_at}, union={"tags": tags} if tags else {})
+
+
+def _key(repository: str, digest: str) -> Key:
+    return Key(repository, f"{HALF_PREFIX}{digest}")

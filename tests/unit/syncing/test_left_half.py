@@ -1,0 +1,148 @@
+"""A copy that broke off, and left the selection before it was whole: selected again, it is not taken for whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from tests.unit.copying.fakes import FakeRegistry
+from tests.unit.syncing.test_half_copied import TAG, World
+from tests.unit.syncing.test_holder import REPOSITORY
+
+from geosync.pair.selection import EVERYTHING, Selection
+from geosync.sync_registry.half_copies import HalfCopy
+from geosync.sync_registry.items import Reference
+from geosync.sync_registry.transitions.marks import Mark
+from geosync.syncing.ending import Ending
+
+WITHOUT_TAG = Selection.parse(exclude_tags="v1")
+WITHOUT_REPOSITORY = Selection.parse(exclude_repositories=REPOSITORY)
+
+
+@pytest.fixture(params=[False, True], ids=["what is outside stays", "what is outside goes"])
+def world(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> World:
+    """A world in which the copy of a tag broke off, and whose registries list their tags."""
+
+    def tags(registry: FakeRegistry, repository: str, *, last: str | None = None) -> Iterator[list[str]]:
+        yield sorted(tag for tag in registry.tagged if last is None or tag > last)
+
+    monkeypatch.setattr(FakeRegistry, "tags", tags)
+    monkeypatch.setattr(FakeRegistry, "repositories", lambda *_, **__: iter([[REPOSITORY]]))
+    world = World()
+    world.site.removes_outside = request.param
+    return world
+
+
+def select(world: World, selection: Selection) -> None:
+    world.site.selection = selection
+    world.settle()
+    assert world.site.hold() is Ending.FINISHED
+
+
+def compare(world: World) -> None:
+    """Have the whole repository compared, and what that finds worked off."""
+    world.site.sync_registry.mark(REPOSITORY, Reference.whole())
+    assert world.site.hold() is Ending.FINISHED
+    world.settle()
+    assert world.site.hold() is Ending.FINISHED
+
+
+def halves(world: World) -> list[HalfCopy]:
+    return world.site.sync_registry.half_copies.of(REPOSITORY, limit=10)
+
+
+@pytest.mark.parametrize("narrow", [WITHOUT_TAG, WITHOUT_REPOSITORY], ids=["its tag", "its repository"])
+@pytest.mark.parametrize("is_announced", [True, False], ids=["of an event", "of a comparison"])
+def test_half_a_copy_that_left_the_selection_is_brought_once_it_is_selected_again(
+    world: World, narrow: Selection, *, is_announced: bool
+) -> None:
+    world.mark(expects=world.image if is_announced else None)
+    world.settle()
+    world.break_off()
+    select(world, narrow)
+    assert world.owed() is None
+    compare(world)
+    assert not world.is_whole(), "nothing outside the selection is brought"
+    assert [(one.digest, one.tags) for one in halves(world)] == [(world.image.digest, frozenset({"v1"}))]
+
+    world.site.selection = EVERYTHING
+    compare(world)
+    assert world.secondary.tagged["v1"] == world.image.digest
+    assert world.is_whole()
+    assert (world.site.sync_registry.owed(REPOSITORY), halves(world)) == ([], [])
+
+
+def test_it_is_brought_though_a_mark_forgot_that_it_failed(world: World) -> None:
+    """A comparison marks what is parked in a repository outside, so that it goes from what is owed."""
+    world.mark(expects=world.image)
+    world.break_off()
+    owed = world.owed()
+    assert owed is not None
+    world.site.sync_registry.fail(owed, "a blob did not come", parked=True)
+    world.site.selection = WITHOUT_REPOSITORY
+    compare(world)
+    assert world.site.sync_registry.owed(REPOSITORY) == []
+    world.site.selection = EVERYTHING
+    compare(world)
+    assert world.is_whole()
+
+
+def test_half_of_what_was_pushed_by_digest_is_brought_too(world: World) -> None:
+    reference = Reference.digest(world.image.digest)
+    world.primary.tagged.pop("v1")
+    world.mark(reference)
+    world.break_off()
+    select(world, WITHOUT_REPOSITORY)
+    assert world.owed(reference) is None
+    select(world, WITHOUT_TAG)
+    compare(world)
+    assert not world.is_whole(), "where tags are selected, what has none is not"
+    world.site.selection = EVERYTHING
+    compare(world)
+    assert world.is_whole()
+    assert halves(world) == []
+
+
+def test_what_two_tags_left_half_is_brought_when_one_of_them_is_selected_again(world: World) -> None:
+    world.primary.tagged["v2"] = world.image.digest
+    world.mark()
+    world.mark(Reference.tag("v2"))
+    world.settle()
+    world.break_off()
+    select(world, Selection.parse(exclude_tags="v1, v2"))
+    assert [one.tags for one in halves(world)] == [frozenset({"v1", "v2"})]
+    world.site.selection = WITHOUT_TAG
+    compare(world)
+    assert world.is_whole()
+    assert halves(world) == []
+
+
+def test_a_manifest_that_nobody_began_to_copy_leaves_nothing_behind(world: World) -> None:
+    """Where tags are selected, each child of each push leaves so."""
+    world.site.selection = WITHOUT_TAG
+    world.mark(Reference.digest(world.image.digest), expects=world.image)
+    assert world.site.hold() is Ending.FINISHED
+    assert world.site.sync_registry.owed(REPOSITORY) == []
+    assert halves(world) == []
+
+
+def test_what_is_left_half_under_one_primary_is_brought_from_another(world: World) -> None:
+    world.mark(expects=world.image)
+    world.break_off()
+    select(world, WITHOUT_TAG)
+    world.site.follow("another primary")
+    world.site.sync_registry.mark(REPOSITORY, TAG, Mark())
+    world.site.selection = EVERYTHING
+    compare(world)
+    assert world.is_whole()
+
+
+def test_to_forget_a_repository_is_to_forget_what_is_half_in_it(world: World) -> None:
+    world.mark(expects=world.image)
+    world.break_off()
+    select(world, WITHOUT_TAG)
+    assert halves(world)
+    lease = world.site.sync_registry.acquire(REPOSITORY)
+    assert lease is not None
+    assert world.site.sync_registry.forget(lease, check=lambda: None)
+    assert halves(world) == []
