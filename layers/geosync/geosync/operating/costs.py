@@ -26,7 +26,7 @@ PUSH_READS, PUSH_UNITS = 22, 64
 """Of a push at a secondary, with its mark, at most: each item in the table and in three indexes."""
 PUSH_SQS = 7.2
 """Requests for the event, the wake and the measurements of a push."""
-COMPARISON_READS, COMPARISON_UNITS = 26.7, 35.0
+COMPARISON_READS, COMPARISON_UNITS = 27.7, 35.0
 """Of the comparison of a repository: units of the table with its local index, and of the global one."""
 VERIFICATION_READS, VERIFICATION_UNITS = 32.6, 23.0
 REPOSITORY_BYTES, TAG_BYTES, EVENT_BYTES = 932, 1_091, 514
