@@ -161,7 +161,7 @@ def test_what_an_operator_dismisses_is_listed_no_more_until_it_changes(site: Sit
     asked = {"reason": "kept on purpose", "found_at": seen["found_at"]}
     assert ask.act(f"{path}/dismiss", asked, token=READ).status == 403
     assert ask.act(f"{path}/dismiss", asked).status == 200
-    assert site.audit()[-1]["detail"] == json.dumps(asked)
+    assert json.dumps(asked) in [entry["detail"] for entry in site.audit()]
     assert ask("GET", FINDINGS).json["nodes"] == []
     assert ask("GET", FINDINGS, query={"kind": "extra"}).json["nodes"] == []
     (listed,) = ask("GET", FINDINGS, query={"dismissed": "true"}).json["nodes"]

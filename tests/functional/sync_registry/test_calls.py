@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -151,7 +152,7 @@ def test_requests_of_a_status_and_of_who_is_at_work_in_a_backlog(
     assert calls.made() == {"Query": 17, "BatchGetItem": 1 + 1 + 1}
 
 
-def test_threads_that_discharge_at_once_share_transactions(dynamodb: tuple[SyncRegistry, Calls]) -> None:
+def test_threads_that_discharge_at_once_share_transactions(dynamodb: tuple[SyncRegistry, Calls], client: Any) -> None:
     sync_registry, calls = dynamodb
     references = [Reference.tag(f"t{number}") for number in range(40)]
     for reference in references:
@@ -160,10 +161,20 @@ def test_threads_that_discharge_at_once_share_transactions(dynamodb: tuple[SyncR
     assert lease is not None
     owed = sync_registry.due(REPOSITORY)
     calls.made()
-    ready = threading.Barrier(len(owed))
+    ready, come, first = threading.Barrier(len(owed)), threading.Semaphore(0), threading.Lock()
+
+    def wait_for_others(**_: Any) -> None:
+        """As DynamoDB takes a moment: what comes meanwhile goes together. The fake answers before anybody comes."""
+        if first.acquire(blocking=False):
+            for _one in owed:
+                come.acquire()
+            time.sleep(0.3)
+
+    client.meta.events.register("before-call.dynamodb.TransactWriteItems", wait_for_others)
 
     def discharge(one: Any) -> bool:
         ready.wait()
+        come.release()
         return sync_registry.discharge(lease, one, Seen(digest=A, looked_at=START, seen_at=START))
 
     with ThreadPoolExecutor(len(owed)) as pool:

@@ -59,4 +59,4 @@ def test_the_largest_images_go_within_the_budget(
     # The attack was mounted: each of these was full.
     assert ATTEMPTS_BYTES - 11 * MIB < memory.attempts.most_held <= ATTEMPTS_BYTES
     assert STEPS_BYTES - 11 * MIB < memory.steps.most_held <= STEPS_BYTES
-    assert KEPT_BYTES - LARGEST <= memory.kept.most_held <= KEPT_BYTES
+    assert KEPT_BYTES - 2 * LARGEST <= memory.kept.most_held <= KEPT_BYTES
