@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterator
 from typing import Any
 
@@ -37,10 +38,19 @@ def function(primary: Site) -> Iterator[str]:
 
 
 def invoke(site: Site, function: str, event: dict[str, Any]) -> dict[str, Any]:
-    """Invoke it as EventBridge does, and return what it answers."""
-    answer = site.client("lambda").invoke(FunctionName=function, Payload=json.dumps(event).encode())
-    assert "FunctionError" not in answer
-    result: dict[str, Any] = json.loads(json.loads(answer["Payload"].read())["body"])
+    """Invoke it as EventBridge does, which tries again what fails, and return what it answers."""
+
+    def answered() -> dict[str, Any] | None:
+        answer = site.client("lambda").invoke(FunctionName=function, Payload=json.dumps(event).encode())
+        said = json.loads(answer["Payload"].read())
+        if "FunctionError" in answer:
+            logging.getLogger(__name__).warning("%s failed: %s", function, said)
+            return None
+        result: dict[str, Any] = json.loads(said["body"])
+        return result
+
+    result = eventually(answered, what=f"an answer of {function}")
+    assert result is not None
     return result
 
 
