@@ -10,6 +10,7 @@ from geosync.comparing.context import ComparisonContext
 from geosync.comparing.looks import Compared, TagLooks
 from geosync.comparing.marking import Marker, equal_until
 from geosync.oci.listings import PAGE_SIZE, ListedTag
+from geosync.sync_registry import decisions
 from geosync.sync_registry.items import Owed, Reference, Seen
 
 PART = 200
@@ -90,4 +91,4 @@ class TagComparison:
 def _as_announced(found: Compared | None, before: Seen) -> Compared | None:
     if found is None or found.seen is None:
         return found
-    return replace(found, seen=found.seen.as_announced(before))
+    return replace(found, seen=decisions.as_announced(found.seen, before))

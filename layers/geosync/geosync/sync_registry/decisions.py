@@ -383,3 +383,10 @@ def is_already_seen(owed: Owed | None, seen: Seen | None, digest: str | None, re
         and seen.digest == digest
         and seen.looked_at >= received_at
     )
+
+
+def as_announced(seen: Seen, before: Seen | None) -> Seen:
+    """Keep what is known of the announcement of a digest that was seen `before`: a look announces nothing."""
+    if before is None or before.digest != seen.digest:
+        return seen
+    return replace(seen, unannounced=before.unannounced, suspected=before.suspected)

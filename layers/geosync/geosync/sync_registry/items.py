@@ -19,7 +19,7 @@ of older and newer versions can be read; an attribute that is there and not what
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 from geosync.sync_registry.table.attributes import AttributeReader, texts
@@ -47,10 +47,11 @@ KEEP = "keep"
 OUTSIDE = "outside"
 """In `if_absent`: comparisons found it outside the selection; it may go if it still is and the breaker allows it."""
 
-EVERYTHING = "*"  # in `distrust`: too many to name
+EVERYTHING = "*"
+"""In `distrust`: too many to name."""
 
 PARKED_DUE_MS = 253_402_300_799_000
-"""The `due` of a parked reference, the end of 9999: in the index, so that it is counted, and never due."""
+"""The `due` of a parked reference (the end of the year 9999): in the index, so that it is counted, and never due."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,16 +143,15 @@ class Seen:
             size_bytes=read.optional_number("size_bytes") if item.get("sized") == item.get("digest") else None,
         )
 
-    def as_announced(self, before: Seen | None) -> Seen:
-        """Keep what is known of the announcement of a digest that was seen `before`: a look announces nothing."""
-        same = before if before is not None and before.digest == self.digest else self
-        return replace(self, unannounced=same.unannounced, suspected=same.suspected)
-
     @classmethod
     def under(cls, primary: str | None, item: Item | None) -> Seen | None:
-        """Read an item if there is one that was seen under `primary` (None: under any): another's says nothing."""
-        is_theirs = item is None or (primary is not None and item.get("primary", "") != primary)
-        return None if item is None or is_theirs else cls.from_item(item)
+        """Read an item if there is one and it was seen under `primary` (None: under whichever).
+
+        What was seen under another primary says nothing of this one: neither whose the tag is, nor that it is equal.
+        """
+        if item is None or (primary is not None and item.get("primary", "") != primary):
+            return None
+        return cls.from_item(item)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,7 +198,8 @@ class Owed:
     unannounced: bool = False
     if_absent: frozenset[str] = frozenset()
     copied: frozenset[str] = frozenset()  # digests it began to put, if nothing else tells (decisions.is_to_be_noted)
-    half_copied: frozenset[str] = frozenset()  # begun under another primary: half of one may be here, none is its own
+    half_copied: frozenset[str] = frozenset()
+    """Digests that it may have begun to put under another primary: half of one may be here, and none is its own."""
     deaths: int = 0  # holders that vanished while they worked on it, since it was last marked
     seen: Seen | None = None
     named: frozenset[str] = frozenset()

@@ -140,7 +140,7 @@ class ReferenceSync:
             self._sync_registry.suspected.record(owed)  # first: the minute looks whether it was discharged so
             seen = replace(seen, unannounced=True, suspected=True) if seen is not None else None
         elif seen is not None and not owed.expects & {seen.digest, UNNAMED}:
-            seen = seen.as_announced(owed.seen)
+            seen = decisions.as_announced(seen, owed.seen)
         if seen is None and owed.reference.kind == "digest" and ABSENT in owed.expects:
             self._mark_tags_of(owed)
         if seen is not None:
