@@ -85,7 +85,7 @@ class Compiler:
             self._append(made, tree)
             made.append(_jump(first + 1))
             made[first] = _enter(first + 1)
-            made[first + 1] = (_lazy if code is LAZY else _greedy)(least, most, first + 2, len(made))
+            made[first + 1] = _again(least, most, first + 2, len(made), is_greedy=code is not LAZY)
             made[first + 2] = _turn(first + 3)
 
     def _one_unit(self, tree: Tree) -> CharacterSet | None:
@@ -242,7 +242,9 @@ def _turn(body: int) -> Instruction:
     return step
 
 
-def _greedy(least: int, most: int, turn: int, after: int) -> Instruction:
+def _again(least: int, most: int, turn: int, after: int, *, is_greedy: bool) -> Instruction:
+    """End a turn: take another or go on, and remember what was not taken."""
+
     def until(path: Path) -> int:
         assert path.loops is not None
         turns, began, around = path.loops
@@ -250,23 +252,11 @@ def _greedy(least: int, most: int, turn: int, after: int) -> Instruction:
             # The engine notes where a turn begins only for those that need not be.
             path.loops = (turns + 1, began, around)
             return turn + 1
-        if turns < most and path.pos != began:
+        may_turn = turns < most and path.pos != began
+        if may_turn and is_greedy:
             path.or_else(after, around)
             return turn
-        path.loops = around
-        return after
-
-    return until
-
-
-def _lazy(least: int, most: int, turn: int, after: int) -> Instruction:
-    def until(path: Path) -> int:
-        assert path.loops is not None
-        turns, began, around = path.loops
-        if turns < least:
-            path.loops = (turns + 1, began, around)
-            return turn + 1
-        if turns < most and path.pos != began:
+        if may_turn:
             path.or_else(turn, path.loops)
         path.loops = around
         return after

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -198,12 +198,11 @@ def _stacks(place: SmokePlace, region: str) -> Iterator[Leftover]:
         for stack in page["Stacks"]:
             name, stack_id, state = stack["StackName"], stack["StackId"], stack["StackStatus"]
             if place.names.holds(name) and state != "DELETE_COMPLETE":
-                tags = {one["Key"]: one["Value"] for one in stack.get("Tags", [])}
                 yield Leftover(
                     kind=STACK,
                     name=name,
                     region=region,
-                    is_tagged=place.names.marks(tags),
+                    is_tagged=place.names.marks(stack.get("Tags", [])),
                     command=f"aws cloudformation delete-stack --region {region} --stack-name {name}",
                     remove=partial(stacks.delete, place, region, stack_id, state),
                     await_removal=partial(_await_stack, place, region, stack_id),
@@ -226,7 +225,7 @@ def _tables(place: SmokePlace, region: str) -> Iterator[Leftover]:
                 kind=TABLE,
                 name=name,
                 region=region,
-                is_tagged=place.names.marks({one["Key"]: one["Value"] for one in tags}),
+                is_tagged=place.names.marks(tags),
                 command=f"aws dynamodb delete-table --region {region} --table-name {name}",
                 remove=partial(client.delete_table, TableName=name),
             )
@@ -243,7 +242,7 @@ def _secrets(place: SmokePlace, region: str) -> Iterator[Leftover]:
         kind=SECRET,
         name=name,
         region=region,
-        is_tagged=place.names.marks({one["Key"]: one["Value"] for one in secret.get("Tags", [])}),
+        is_tagged=place.names.marks(secret.get("Tags", [])),
         command=f"aws secretsmanager delete-secret --region {region} --secret-id {name} "
         "--force-delete-without-recovery",
         remove=partial(client.delete_secret, SecretId=name, ForceDeleteWithoutRecovery=True),
@@ -265,7 +264,7 @@ def _repositories(place: SmokePlace, region: str) -> Iterator[Leftover]:
                 kind=REPOSITORY,
                 name=name,
                 region=region,
-                is_tagged=place.names.marks({tag["Key"]: tag["Value"] for tag in tags}),
+                is_tagged=place.names.marks(tags),
                 command=f"aws ecr delete-repository --region {region} --repository-name {name} --force",
                 remove=partial(client.delete_repository, repositoryName=name, force=True),
             )
@@ -275,10 +274,10 @@ def _buckets(place: SmokePlace, region: str) -> Iterator[Leftover]:
     """The one bucket of a region. It is not there where S3 says so: 403 is a permission that is missing as well."""
     client, bucket = place.client("s3", region), place.names.bucket(place.account, region)
     owned = {"Bucket": bucket, "ExpectedBucketOwner": place.account}
-    tags: dict[str, str] = {}
+    tags: list[Any] = []
     try:
         client.head_bucket(**owned)
-        tags = {one["Key"]: one["Value"] for one in client.get_bucket_tagging(**owned)["TagSet"]}
+        tags = client.get_bucket_tagging(**owned)["TagSet"]
     except ClientError as error:
         code = error.response["Error"]["Code"]
         if code in _GONE:

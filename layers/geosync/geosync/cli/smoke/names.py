@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -77,9 +77,9 @@ class SmokeNames:
         """Tell whether a name is one of this run's."""
         return name.startswith((f"{self.prefix}-", f"{self.prefix}/"))
 
-    def marks(self, tags: Mapping[str, str]) -> bool:
-        """Tell whether tags have the one of this run."""
-        return tags.get(TAG) == self.id
+    def marks(self, tags: Iterable[Mapping[str, Any]]) -> bool:
+        """Tell whether tags, as most services give them, have the one of this run."""
+        return any(one["Key"] == TAG and one["Value"] == self.id for one in tags)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
