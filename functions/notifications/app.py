@@ -171,14 +171,17 @@ def _take_event(event: dict[str, Any], request_id: str) -> dict[str, Any]:
     return _accepted(judge(source.parse(EventBridgeEvent(event)), endpoint().received()), request_id)
 
 
+def _reasons(outcomes: list[Outcome], kind: type[Dropped] | type[Unusable]) -> Counter[str]:
+    return Counter(outcome.reason for outcome in outcomes if isinstance(outcome, kind))
+
+
 def _accepted(outcomes: list[Outcome], request_id: str) -> dict[str, Any]:
     """Write what is to be written, and answer with the counts."""
     written = [outcome for outcome in outcomes if not isinstance(outcome, Dropped)]
     if written:
         endpoint().publisher.publish(written)
     accepted = [outcome for outcome in outcomes if isinstance(outcome, GeoEvent)]
-    dropped = Counter(outcome.reason for outcome in outcomes if isinstance(outcome, Dropped))
-    unusable = Counter(outcome.reason for outcome in outcomes if isinstance(outcome, Unusable))
+    dropped, unusable = _reasons(outcomes, Dropped), _reasons(outcomes, Unusable)
     heartbeats = sum(isinstance(outcome, Heartbeat) for outcome in outcomes)
     counts = {"accepted": len(accepted), "dropped": dropped.total(), "unusable": unusable.total()}
     ids = list(dict.fromkeys(event.correlation_id for event in accepted))[:MAX_LOGGED_IDS]

@@ -67,11 +67,15 @@ def _convert(text: str, kind: Any) -> Any:
             raise ValueError("must be true or false")
         return text == "true"
     if kind in (int, float):
-        try:
-            number = kind(text)
-        except ValueError:
-            raise ValueError("must be a whole number" if kind is int else "must be a number") from None
-        if not 0 <= number < float("inf"):
-            raise ValueError("must not be negative")
-        return number
+        return _number(text, kind)
     return text
+
+
+def _number(text: str, kind: type[int] | type[float]) -> int | float:
+    try:
+        number = kind(text)
+    except ValueError:
+        raise ValueError("must be a whole number" if kind is int else "must be a number") from None
+    if not 0 <= number < float("inf"):
+        raise ValueError("must not be negative")
+    return number

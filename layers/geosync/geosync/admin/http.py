@@ -66,16 +66,21 @@ def with_text(event: dict[str, Any]) -> dict[str, Any]:
     media_type = (header(event, "content-type") or "").partition(";")[0].strip().lower()
     if event.get("httpMethod") != "GET" and body and media_type != JSON:
         raise HttpRefusal(415, f"a body must be {JSON}")
-    if event.get("isBase64Encoded") is True:
-        try:
-            body = base64.b64decode(body, validate=True).decode()
-        except ValueError:
-            raise HttpRefusal(400, "the body is not text in UTF-8") from None
+    text = _json_text(body, encoded=event.get("isBase64Encoded") is True)
+    return {**event, "body": text or None, "isBase64Encoded": False}
+
+
+def _json_text(body: str, *, encoded: bool) -> str:
+    """The body as text, base64 taken off; raises HttpRefusal 400 when that is not JSON."""
     try:
-        json.loads(body or "{}")
+        text = base64.b64decode(body, validate=True).decode() if encoded else body
+    except ValueError:
+        raise HttpRefusal(400, "the body is not text in UTF-8") from None
+    try:
+        json.loads(text or "{}")
     except (ValueError, RecursionError):
         raise HttpRefusal(400, "the body is not JSON, or nested too deeply") from None
-    return {**event, "body": body or None, "isBase64Encoded": False}
+    return text
 
 
 def answer(status: int, message: str) -> dict[str, Any]:

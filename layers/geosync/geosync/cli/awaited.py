@@ -7,7 +7,7 @@ only look will do: there the answer is good since the moment at which the comman
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, get_args
 
@@ -181,11 +181,17 @@ class WhichSites:
         if self.name == first.name:
             others = []
         found = [first, *(StackSite.find(chosen.access, name) for name in others)]
-        sites = [one for one in found if not one.is_primary and self._is_wanted(one.name)]
+        sites = self._wanted(found)
         if not sites or (self.all_sites and not others):
-            where = "all sites" if self.all_sites else f"the site {self.name}"
-            raise ConfigurationError(f"where is {where}? Name each stack with --secondary STACK@REGION")
+            raise self._not_found()
         return sites
+
+    def _not_found(self) -> ConfigurationError:
+        where = "all sites" if self.all_sites else f"the site {self.name}"
+        return ConfigurationError(f"where is {where}? Name each stack with --secondary STACK@REGION")
+
+    def _wanted(self, found: Sequence[StackSite]) -> list[StackSite]:
+        return [one for one in found if not one.is_primary and self._is_wanted(one.name)]
 
     def over_api(self, url: str, clock: Clock) -> list[AwaitedSite]:
         """Find their admin APIs, by the one at `url`. Raises AdminApiRefused, ConfigurationError."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from operator import itemgetter
 from typing import Any
@@ -67,7 +67,7 @@ class BackfillState:
     @property
     def proved(self) -> bool:
         """True when all that the latest one found is equal: nothing of it is parked either."""
-        return self.walk is not None and self.walk.proved_at == self.walk.started_at
+        return self.walk is not None and self.walk.is_proved
 
     @property
     def asked_for(self) -> bool:
@@ -275,16 +275,23 @@ def _parts(found: BackfillState) -> list[Part]:
     return [Grid(columns, rows, has_titles=False), *troubles]
 
 
-def _in_the_way(found: BackfillState) -> list[str]:
-    """The reasons that keep it from going on, each with the way out."""
-    said: list[str] = []
+def _not_begun(found: BackfillState) -> Iterator[str]:
+    is_asked = found.walk is not None and found.walk.asked
     if found.asked_for:
-        said.append("another comparison is asked for and begins within a minute")
-    elif found.opens_in_ms and not found.complete and not (found.walk is not None and found.walk.asked):
-        said.append(f"its window (BackfillWindow) is closed until {moment(found.at + found.opens_in_ms)}")
+        yield "another comparison is asked for and begins within a minute"
+    elif found.opens_in_ms and not found.complete and not is_asked:
+        yield f"its window (BackfillWindow) is closed until {moment(found.at + found.opens_in_ms)}"
+
+
+def _paused(found: BackfillState) -> Iterator[str]:
     if found.pause is not None:
         why = f": {found.pause.reason}" if found.pause.reason else ""
-        said.append(f"the site is paused for {age(found.pause.since, found.at)}{why} ({found.pause.way_out})")
+        yield f"the site is paused for {age(found.pause.since, found.at)}{why} ({found.pause.way_out})"
+
+
+def _in_the_way(found: BackfillState) -> list[str]:
+    """The reasons that keep it from going on, each with the way out."""
+    said = [*_not_begun(found), *_paused(found)]
     said += (f"no requests go to {hold.registry} until {moment(hold.until)}: {hold.reason}" for hold in found.holds)
     if found.walk is not None and found.walk.failure is not None:
         said.append(f"the primary's catalogue cannot be read: {found.walk.failure}")

@@ -81,26 +81,37 @@ def events(  # noqa: PLR0913 - click gives each option of the command as a param
     if repository is not None:
         check_repository(repository, "--repository")
     chosen = Filter(repository=repository or "", event_name=event_name or "")
-    if audit and not chosen.is_anything:
-        raise click.UsageError("--repository and --event-name are of events, not of --audit")
-    if drills:
-        if audit or follow or not chosen.is_anything:
-            raise click.UsageError("--drills goes with --hours and --limit alone")
-        site = choose().site()
-        oldest_ms = site.clock.now_ms() - hours * HOUR_MS if hours is not None else 0
-        put(drill_entries(site, limit=limit, oldest_ms=oldest_ms), output)
-        return
+    _check(chosen, audit=audit, drills=drills, follow=follow)
     if hours is None and not chosen.is_anything:
         hours = HOURS  # who filters reads everything: on a busy site a month of it takes minutes
     site = choose().site()
     wanted = _Wanted(filter=chosen, is_audit=audit, hours=hours, limit=limit)
+    if drills:
+        put(_drills(site, wanted), output)
+    else:
+        _show(site, wanted, output, follow=follow)
+
+
+def _check(chosen: Filter, *, audit: bool, drills: bool, follow: bool) -> None:
+    if audit and not chosen.is_anything:
+        raise click.UsageError("--repository and --event-name are of events, not of --audit")
+    if drills and (audit or follow or not chosen.is_anything):
+        raise click.UsageError("--drills goes with --hours and --limit alone")
+
+
+def _drills(site: StackSite, wanted: _Wanted) -> Answer:
+    oldest_ms = site.clock.now_ms() - wanted.hours * HOUR_MS if wanted.hours is not None else 0
+    return drill_entries(site, limit=wanted.limit, oldest_ms=oldest_ms)
+
+
+def _show(site: StackSite, wanted: _Wanted, output: Format, *, follow: bool) -> None:
     entries = _read(site, wanted)
-    if entries.has_older and len(entries.found) < limit:
-        click.echo(f"Went back {hours} h; there may be older ones (--hours).", err=True)
+    if entries.has_older and len(entries.found) < wanted.limit:
+        click.echo(f"Went back {wanted.hours} h; there may be older ones (--hours).", err=True)
     if follow:
         _follow(site, wanted, entries, output)
     put(_answer(site, entries, wanted), output)
-    if not entries.found and not audit and not site.is_primary:
+    if not entries.found and not wanted.is_audit and not site.is_primary:
         click.echo(f"{site.name} is a secondary: the log of its primary has the events.", err=True)
 
 
@@ -110,10 +121,13 @@ def _follow(site: StackSite, wanted: _Wanted, first: _Entries, output: Format) -
     # What is older than the first look's entries was not asked for, nor the others of the oldest one's moment.
     start_ms = first.found[-1]["received_at"] if len(first.found) == wanted.limit else 0
     asked = {entry["id"] for entry in first.found}
+
+    def is_new(entry: Mapping[str, Any]) -> bool:
+        return (entry["received_at"] > start_ms or entry["id"] in asked) and _identity(entry) not in seen
+
     try:
         while True:
-            wanted_now = (one for one in entries.found if one["received_at"] > start_ms or one["id"] in asked)
-            new = [entry for entry in reversed([*wanted_now]) if _identity(entry) not in seen]
+            new = [*filter(is_new, reversed(entries.found))]
             seen.update(map(_identity, new))
             stream.put(_answer(site, replace(entries, found=new), wanted))
             site.clock.sleep(POLL_SECONDS)

@@ -180,12 +180,15 @@ class _Preview:
             yield plain(f"What would be brought is not known: {self.why_not}", "yellow")
         else:
             yield from _change("Would be brought", self.brought)
-        yield from _change("Would be removed" if self.policy == "remove" else "Would leave the selection", self.leaving)
-        if self.policy == "keep" and self.leaving.repositories:
-            yield "They stay here, and Geosync forgets that it put them here (OutsideSelection=keep)."
-        if self.policy == "remove" and not self.local.DELETES:
-            said = f"{self.local.LABEL} deletes nothing through its API: each removal would be parked."
-            yield plain(said, "yellow")
+        if self.policy == "remove":
+            yield from _change("Would be removed", self.leaving)
+            if not self.local.DELETES:
+                said = f"{self.local.LABEL} deletes nothing through its API: each removal would be parked."
+                yield plain(said, "yellow")
+        else:
+            yield from _change("Would leave the selection", self.leaving)
+            if self.leaving.repositories:
+                yield "They stay here, and Geosync forgets that it put them here (OutsideSelection=keep)."
         if self.suspends is not None:
             yield plain(f"Deletes by comparison would be suspended: {self.suspends}.", "yellow")
             yield plain("They go on when somebody says so: geosync deletes resume.", "yellow")

@@ -95,6 +95,14 @@ def _document(found: _Shown) -> dict[str, Any]:
 # --------------------------------------------------------------------------------------------------------- for people
 
 
+def _verification(row: Row, now_ms: int) -> Iterator[tuple[object, object]]:
+    style = "red" if row.verification_state == VERIFICATION_FAILED else ""
+    said = plain(VERIFICATION_STATES[int(row.verification_state)], style)
+    yield ("verification", said.append(f", {ago(row.verified_at, now_ms)}"))
+    if row.verification_failure is not None:
+        yield ("", plain(row.verification_failure, "red"))
+
+
 def _facts(found: _Shown) -> Iterator[tuple[object, object]]:
     row, now_ms = found.row, found.detail.at
     yield ("repository", plain(row.repository, "bold"))
@@ -104,12 +112,7 @@ def _facts(found: _Shown) -> Iterator[tuple[object, object]]:
         yield ("failure", plain(row.last_sync_failure, "red"))
     if row.retry_at is not None:
         yield ("next try", moment(row.retry_at))
-    verification = plain(
-        VERIFICATION_STATES[int(row.verification_state)], "red" if row.verification_state == VERIFICATION_FAILED else ""
-    )
-    yield ("verification", verification.append(f", {ago(row.verified_at, now_ms)}"))
-    if row.verification_failure is not None:
-        yield ("", plain(row.verification_failure, "red"))
+    yield from _verification(row, now_ms)
     if row.missing_on_primary:
         yield ("primary", plain("does not have it any more", "yellow"))
     if row.renamed_from is not None:

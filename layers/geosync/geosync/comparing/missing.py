@@ -11,7 +11,7 @@ that. Of a repository that was renamed, the tags that the primary has under the 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 
@@ -57,24 +57,32 @@ class MissingTags:
         if not unlisted:
             return []
         if KEEP in owed.if_absent:
-            self._marker.mark(owed, [one for one, _ in unlisted], if_absent=frozenset({KEEP}))
+            self._marker.mark(owed, _references(unlisted), if_absent=frozenset({KEEP}))
             return []
-        breaker, state = self._removals.breaker, self._removals.breaker.state()
-        again = [(one, seen.missing_since) for one, seen in unlisted if seen.missing_since is not None]
-        first = [(one, seen) for one, seen in unlisted if seen.missing_since is None]
-        still = sum(since > state.accepted_at for _, since in again)
-        missing = [one for one, _ in again]
-        missing += self._note(owed, first, known.total, before=still)
-        if self._removals.allowed and missing:
-            if still:
-                breaker.count_missing(owed.repository, new=0, missing=still + len(missing) - len(again), of=known.total)
-            state = breaker.state()
-            if ABSENT in owed.expects and not state.stops:
-                self._marker.mark(owed, missing, expects=ABSENT)
-                return []
-            removable = [one for one, since in again if breaker.may_remove(since, state)]
-            self._marker.mark(owed, removable, if_absent=frozenset({MISSING}))
+        accepted_at = self._removals.breaker.state().accepted_at
+        again, first = by_note(unlisted, lambda seen: seen.missing_since)
+        still = sum(since > accepted_at for _, since in again)
+        new = self._note(owed, first, known.total, before=still)
+        missing = [*_references(again), *new]
+        if self._removals.allowed and still:
+            self._removals.breaker.count_missing(owed.repository, new=0, missing=still + len(new), of=known.total)
+        if self._removals.allowed and missing and self._let_go(owed, again, missing):
+            return []
         return sorted(one.value for one in missing)
+
+    def _let_go(self, owed: Owed, again: Sequence[tuple[Reference, int]], missing: Sequence[Reference]) -> bool:
+        """Mark those of `missing` that may go; True: all of them, since an event announced the repository's deletion.
+
+        `again` are those that an earlier comparison missed, with its time in ms.
+        """
+        breaker = self._removals.breaker
+        state = breaker.state()
+        if ABSENT in owed.expects and not state.stops:
+            self._marker.mark(owed, missing, expects=ABSENT)
+            return True
+        removable = [one for one, since in again if breaker.may_remove(since, state)]
+        self._marker.mark(owed, removable, if_absent=frozenset({MISSING}))
+        return False
 
     def _unannounced(self, owed: Owed, known: KnownTags) -> list[tuple[Reference, Seen]]:
         """The unlisted tags but those of which an event told, and those that are under the new name (they are marked).
@@ -87,11 +95,15 @@ class MissingTags:
         left = [(one, seen) for one, seen in known.unlisted if one not in told]
         if owed.renamed_to is None or KEEP in owed.if_absent:
             return left
-        current = Repository(self._context.pair.primary.client, owed.renamed_to)
-        heads = self._pool.map(lambda one: current.head_manifest(one[0].value), left)
-        moved = {one for (one, _), head in zip(left, heads, strict=True) if head is not None}
+        moved = self._there([one for one, _ in left], owed.renamed_to)
         self._marker.mark(owed, moved, expects=ABSENT)
         return [(one, seen) for one, seen in left if one not in moved]
+
+    def _there(self, tags: Sequence[Reference], name: str) -> set[Reference]:
+        """Those of `tags` that the primary has in its repository `name`."""
+        there = Repository(self._context.pair.primary.client, name)
+        heads = self._pool.map(lambda one: there.head_manifest(one.value), tags)
+        return {one for one, head in zip(tags, heads, strict=True) if head is not None}
 
     def _note(self, owed: Owed, tags: Sequence[tuple[Reference, Seen]], total: int, *, before: int) -> list[Reference]:
         """Note those of `tags` that are missing for the first time, counted by the breaker first; returns them.
@@ -116,6 +128,25 @@ class MissingTags:
         looked = list(zip(tags, heads, strict=True))
         self._marker.mark(owed, [one for (one, _), head in looked if head is not None])
         return [one for one, head in looked if head is None]
+
+
+def by_note(
+    tags: Sequence[tuple[Reference, Seen]], since: Callable[[Seen], int | None]
+) -> tuple[list[tuple[Reference, int]], list[tuple[Reference, Seen]]]:
+    """Split `tags` into those that a comparison noted before, each with its time in ms, and the others."""
+    noted: list[tuple[Reference, int]] = []
+    others: list[tuple[Reference, Seen]] = []
+    for reference, seen in tags:
+        at = since(seen)
+        if at is None:
+            others.append((reference, seen))
+        else:
+            noted.append((reference, at))
+    return noted, others
+
+
+def _references(tags: Sequence[tuple[Reference, object]]) -> list[Reference]:
+    return [one for one, _ in tags]
 
 
 def _parts(tags: Sequence[tuple[Reference, Seen]]) -> Iterator[Sequence[tuple[Reference, Seen]]]:

@@ -13,8 +13,9 @@ from dataclasses import replace
 
 from geosync.comparing.context import ComparisonContext
 from geosync.comparing.marking import Marker
-from geosync.comparing.missing import Removals
+from geosync.comparing.missing import Removals, by_note
 from geosync.sync_registry.items import KEEP, OUTSIDE, Owed, Reference, Seen
+from geosync.sync_registry.site.breaker import State
 from geosync.sync_registry.timing import ms
 
 NOTED_AT_ONCE = 500
@@ -37,23 +38,27 @@ class OutsideTags:
         The repository has `inside` known tags beside them.
         """
         if not self._removals.outside or KEEP in owed.if_absent:
-            said = frozenset({KEEP}) if KEEP in owed.if_absent else frozenset[str]()
-            self._marker.mark(owed, [one for one, _ in tags], if_absent=said)
+            self._marker.mark(owed, [one for one, _ in tags], if_absent=owed.if_absent & {KEEP})
             return []
         if not tags:
             return []
-        breaker = self._removals.breaker
-        state = breaker.state()
-        again = [(one, seen.outside_since) for one, seen in tags if seen.outside_since is not None]
-        first = [(one, seen) for one, seen in tags if seen.outside_since is None]
+        state = self._removals.breaker.state()
+        again, first = by_note(tags, lambda seen: seen.outside_since)
         waiting = sum(since > state.accepted_at for _, since in again)
         self._note(owed, first, before=waiting, of=inside + len(tags))
-        state = breaker.state() if first else state
-        # The delay comes before the mark: meanwhile nothing is owed that a failover could lose.
-        noted_by = self._context.clock.now_ms() - ms(self._context.sync_registry.timing.deletion_delay_s)
-        removable = [one for one, since in again if since <= noted_by and breaker.may_remove(since, state)]
-        self._marker.mark(owed, removable, if_absent=frozenset({OUTSIDE}))
+        if first:
+            state = self._removals.breaker.state()
+        self._marker.mark(owed, self._removable(again, state), if_absent=frozenset({OUTSIDE}))
         return sorted(reference.value for reference, _ in tags)
+
+    def _removable(self, again: Sequence[tuple[Reference, int]], state: State) -> list[Reference]:
+        """Those of `again`, noted at these times (ms), that may go now.
+
+        The delay comes before the mark: meanwhile nothing is owed that a failover could lose.
+        """
+        noted_by = self._context.clock.now_ms() - ms(self._context.sync_registry.timing.deletion_delay_s)
+        breaker = self._removals.breaker
+        return [one for one, since in again if since <= noted_by and breaker.may_remove(since, state)]
 
     def _note(self, owed: Owed, tags: Sequence[tuple[Reference, Seen]], *, before: int, of: int) -> None:
         """Note tags that are outside for the first time, counted by the breaker first.

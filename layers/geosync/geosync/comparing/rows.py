@@ -77,15 +77,23 @@ class Rows:
                 # None of those that the walk counts.
                 self._sync_registry.mark(name, Reference.whole())
             outside += len(to_compare)
-            for name in self._unlisted([name for name in names if name not in set(left)], walk.started_at):
-                if self._is_gone(name):
-                    forgotten += self._drop(name)
-                else:
-                    self._sync_registry.mark(name, Reference.whole(), mark_of(walk))
-                    unlisted += 1
+            dropped, marked = self._settle_unlisted([name for name in names if name not in set(left)], walk)
+            forgotten += dropped
+            unlisted += marked
             after = names[-1]
             self._sync_registry.rows_walk.advance(walk.started_at, after)
         return WalkedRows(forgotten=forgotten, unlisted=unlisted, outside=outside)
+
+    def _settle_unlisted(self, names: Sequence[str], walk: Walk) -> tuple[int, int]:
+        """Drop or mark those of `names` that the catalogue did not list; returns how many of each."""
+        dropped = marked = 0
+        for name in self._unlisted(names, walk.started_at):
+            if self._is_gone(name):
+                dropped += self._drop(name)
+            else:
+                self._sync_registry.mark(name, Reference.whole(), mark_of(walk))
+                marked += 1
+        return dropped, marked
 
     def has_ours(self, repository: str) -> bool:
         """True if tags may go that Geosync put at the secondary, and there are any in `repository`, or may be."""

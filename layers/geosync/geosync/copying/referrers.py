@@ -116,14 +116,18 @@ def lacking(listings: Listings, destination: Repository, roots: Iterable[tuple[s
             if destination.head_manifest(referrer.digest) is None:
                 yield referrer
         if has_children and not listings.unavailable:
-            within = _readable(destination, digest) or listings.repository.get_manifest(digest)
-            _add(ahead, within.children if within is not None else (), asked)
+            _add(ahead, _children(listings, destination, digest), asked)
 
 
 def _add(ahead: list[tuple[str, bool]], found: Iterable[Descriptor], asked: int) -> None:
     """Have what was found be asked about, as far as the bound goes: chains of referrers may have any length."""
     room = max(MAX_ASKED - asked - len(ahead), 0)
     ahead += [(one.digest, _is_index(one)) for one in itertools.islice(found, room)]
+
+
+def _children(listings: Listings, destination: Repository, digest: str) -> Iterable[Descriptor]:
+    within = _readable(destination, digest) or listings.repository.get_manifest(digest)
+    return within.children if within is not None else ()
 
 
 def _readable(repository: Repository, digest: str) -> Manifest | None:

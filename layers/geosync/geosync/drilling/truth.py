@@ -7,7 +7,7 @@ and nobody has told the site of, is a push that a promotion would lose without n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from heapq import nsmallest
@@ -139,11 +139,10 @@ class Truth:
         nobody has told of are looked at for `settle_s` seconds, LOOKED_AT_AGAIN of them at most.
         """
         on_list = set(named)
-        others = [one for one in found.different if (one.repository, one.tag) not in on_list]
+        others = _besides(found.different, on_list)
         if not all_listed:
-            owed = self._owed(others)
-            on_list |= owed
-            others = [one for one in others if (one.repository, one.tag) not in owed]
+            on_list |= self._owed(others)
+            others = _besides(found.different, on_list)
         looks = self._settle(others[:LOOKED_AT_AGAIN], settle_s)
         failed = [look for look in looks if look.error is not None]
         unnamed = [look.difference for look in looks if look.error is None]
@@ -195,3 +194,7 @@ class Truth:
         if there is None or there == here:
             return None
         return _Look(Difference(repository=before.repository, tag=before.tag, at_primary=there, here=here))
+
+
+def _besides(different: Iterable[Difference], named: Collection[Tag]) -> list[Difference]:
+    return [one for one in different if (one.repository, one.tag) not in named]

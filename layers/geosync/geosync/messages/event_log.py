@@ -19,8 +19,8 @@ filter asks for, since each would cost every push a write.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -201,12 +201,13 @@ class EventLog:
         examined = 0
         most = limit + 1 if wanted.is_anything else EXAMINED
         oldest = max(now_ms - self.retention_ms, wanted.since_ms)
-        moment = before.received_at if before is not None else now_ms
-        start = before if before is not None and before.id else None
+        first = before or Before(received_at=now_ms)
+        moment, start = first.received_at, first if first.id else None
         for _ in range(HOURS):
             if moment < oldest:
                 return Page(entries=tuple(found), following=None, examined=examined)
-            while True:
+            is_hour_left = True
+            while is_hour_left:
                 answer = self._of_hour(kind + hour_of(moment), start, most - examined, wanted)
                 examined += answer.examined
                 found += answer.entries
@@ -217,8 +218,7 @@ class EventLog:
                 if examined >= most:
                     end = start or _end_of_hour(moment)
                     return Page(entries=tuple(found), following=end, examined=examined)
-                if start is None:
-                    break
+                is_hour_left = start is not None
             moment = _end_of_hour(moment).received_at
         return Page(entries=tuple(found), following=Before(received_at=moment), examined=examined)
 
@@ -232,12 +232,8 @@ class EventLog:
         # Without a filter all of them may be in one shard, and what is read of the others beyond them is read again.
         share = most if wanted.is_anything else -(-most // shards)
         answers = [self._of_shard(name, shard, start, share, wanted) for shard in range(shards)]
-        # Beyond the first end of an answer one of the shards is not known: what the others have there comes later.
-        end = min((one.last for one in answers if one.last is not None), key=lambda one: one.rank, default=None)
-        entries = [entry for one in answers for entry in one.entries if end is None or _place(entry).rank <= end.rank]
-        entries.sort(key=lambda entry: _place(entry).rank)
-        examined = len(entries) if wanted.is_anything else sum(one.examined for one in answers)
-        return _Answer(entries=entries, examined=examined, last=end)
+        merged = _merged(answers)
+        return replace(merged, examined=len(merged.entries)) if wanted.is_anything else merged
 
     def _of_shard(self, hour: str, shard: int, start: Before | None, most: int, wanted: Filter) -> _Answer:
         """Entries of one shard of an hour before `start`, newest first; at most `most` are read."""
@@ -263,13 +259,7 @@ class EventLog:
                 "received_at": {"N": str(start.received_at)},
                 "id": {"S": start.id},
             }
-        answer = self._dynamodb.query(**query)
-        last = answer.get("LastEvaluatedKey")
-        return _Answer(
-            entries=[{key: _number(_plain(value)) for key, value in item.items()} for item in answer["Items"]],
-            examined=answer["ScannedCount"],
-            last=Before(received_at=int(last["received_at"]["N"]), id=last["id"]["S"], shard=shard) if last else None,
-        )
+        return _answer(self._dynamodb.query(**query), shard)
 
 
 def _bound(query: dict[str, Any], since_ms: int, until_ms: int | None) -> None:
@@ -284,6 +274,27 @@ def _bound(query: dict[str, Any], since_ms: int, until_ms: int | None) -> None:
     elif until_ms is not None:
         query["KeyConditionExpression"] += " AND received_at <= :until"
         values[":until"] = {"N": str(until_ms)}
+
+
+def _answer(answer: Mapping[str, Any], shard: int) -> _Answer:
+    """Read the answer of a query of one shard."""
+    last = answer.get("LastEvaluatedKey")
+    return _Answer(
+        entries=[{key: _number(_plain(value)) for key, value in item.items()} for item in answer["Items"]],
+        examined=answer["ScannedCount"],
+        last=Before(received_at=int(last["received_at"]["N"]), id=last["id"]["S"], shard=shard) if last else None,
+    )
+
+
+def _merged(answers: Sequence[_Answer]) -> _Answer:
+    """The entries of all shards in one order.
+
+    Beyond the first end of an answer one of the shards is not known: what the others have there comes later.
+    """
+    end = min((one.last for one in answers if one.last is not None), key=lambda one: one.rank, default=None)
+    entries = [entry for one in answers for entry in one.entries if end is None or _place(entry).rank <= end.rank]
+    entries.sort(key=lambda entry: _place(entry).rank)
+    return _Answer(entries=entries, examined=sum(one.examined for one in answers), last=end)
 
 
 def _place(entry: Mapping[str, Any]) -> Before:

@@ -9,6 +9,7 @@ host, URL or credential is ever part of it.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, Literal, get_args
@@ -177,22 +178,38 @@ def _check_event(message: dict[str, Any]) -> None:
     if message.get("replicable_name") != "container_repository":
         raise MalformedMessage("replicable_name is not container_repository")
     _check_times(message, "received_at")
-    repository, tag, digest = message.get("repository"), message.get("tag"), message.get("digest")
-    if not isinstance(repository, str) or not is_repository(repository):
-        raise MalformedMessage("repository is not a repository name")
-    if tag is not None and not (isinstance(tag, str) and is_tag(tag)):
-        raise MalformedMessage("tag is not a tag")
-    if digest is not None and not (isinstance(digest, str) and is_digest(digest)):
-        raise MalformedMessage("digest is not a digest")
+    _check_names(message)
     if message["version"] == RENAME_VERSION:
-        former = message.get("renamed_from")
-        if not isinstance(former, str) or not is_repository(former) or former == repository:
-            raise MalformedMessage("renamed_from is not another repository's name")
-        if tag is not None or digest is not None or message["event_name"] != "updated":
-            raise MalformedMessage("a rename is an updated event without tag and digest")
-    elif tag is None and digest is None and message["event_name"] != "deleted":
+        _check_rename(message)
+    elif not _names_an_image(message) and message["event_name"] != "deleted":
         raise MalformedMessage("neither tag nor digest")
     _check_texts(message, *(name for name in ("media_type", "occurred_at") if message.get(name) is not None))
+
+
+def _check_names(message: dict[str, Any]) -> None:
+    repository = message.get("repository")
+    if not isinstance(repository, str) or not is_repository(repository):
+        raise MalformedMessage("repository is not a repository name")
+    if not _is_none_or(is_tag, message.get("tag")):
+        raise MalformedMessage("tag is not a tag")
+    if not _is_none_or(is_digest, message.get("digest")):
+        raise MalformedMessage("digest is not a digest")
+
+
+def _names_an_image(message: dict[str, Any]) -> bool:
+    return message.get("tag") is not None or message.get("digest") is not None
+
+
+def _is_none_or(form: Callable[[str], bool], value: object) -> bool:
+    return value is None or (isinstance(value, str) and form(value))
+
+
+def _check_rename(message: dict[str, Any]) -> None:
+    former = message.get("renamed_from")
+    if not isinstance(former, str) or not is_repository(former) or former == message["repository"]:
+        raise MalformedMessage("renamed_from is not another repository's name")
+    if _names_an_image(message) or message["event_name"] != "updated":
+        raise MalformedMessage("a rename is an updated event without tag and digest")
 
 
 def _check_texts(message: dict[str, Any], *names: str) -> None:

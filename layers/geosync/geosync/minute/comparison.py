@@ -11,6 +11,7 @@ from geosync.messages.queues import Queue
 from geosync.messages.work import CatalogueMessage
 from geosync.minute.reporting import MinuteReporter
 from geosync.minute.settings import ReconcileSettings
+from geosync.sync_registry.site.catalogue import Walk
 from geosync.sync_registry.site.subscription import Subscription
 from geosync.sync_registry.sync_registry import SyncRegistry
 
@@ -42,12 +43,7 @@ def ask_for_comparison(
             subscription = sync_registry.subscription.begin_anew(subscription.arn, settle_s=settings.settle_seconds)
         reporter.primary_changed(settings.primary_topic_arn)
     walk, now_ms = sync_registry.catalogue.latest(), clock.now_ms()
-    every_s = settings.comparison_seconds
-    if subscription is not None and not subscription.joins(now_ms):
-        return
-    if subscription is not None and walk is not None and not subscription.joins(walk.started_at):
-        every_s = AT_ONCE_S
-    if not is_due(walk, now_ms=now_ms, every_s=every_s):
+    if not _is_due(walk, subscription, now_ms=now_ms, every_s=settings.comparison_seconds):
         return
     if subscription is not None and walk is not None and walk.started_at < subscription.gapless_from:
         sync_registry.catalogue.ask()  # without it the recovery point is not known: that waits for no window
@@ -55,6 +51,16 @@ def ask_for_comparison(
         return
     Queue(sqs, settings.work_queue_url).send(CatalogueMessage())
     reporter.comparison_asked_for(walk)
+
+
+def _is_due(walk: Walk | None, subscription: Subscription | None, *, now_ms: int, every_s: float) -> bool:
+    """Tell whether a walk is due; it is at once where the last one began before the subscription had settled."""
+    if subscription is not None:
+        if not subscription.joins(now_ms):
+            return False
+        if walk is not None and not subscription.joins(walk.started_at):
+            every_s = AT_ONCE_S
+    return is_due(walk, now_ms=now_ms, every_s=every_s)
 
 
 def _waits_for_its_window(settings: ReconcileSettings, sync_registry: SyncRegistry, now_ms: int) -> bool:

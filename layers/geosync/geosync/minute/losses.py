@@ -30,6 +30,10 @@ class Decided:
     undecided: int
 
 
+def _is_marked(one: Suspected, empty_at_ms: int | None) -> bool:
+    return empty_at_ms is not None and one.at <= empty_at_ms
+
+
 def decide(
     sync_registry: SyncRegistry, subscription: Subscription | None, *, empty_at_ms: int | None, tell: Tell
 ) -> Decided:
@@ -44,7 +48,7 @@ def decide(
     lost = undecided = 0
     for one, verdict in sync_registry.suspected.verdicts(suspected).items():
         is_lost = verdict is LossVerdict.LOST
-        may_come = is_lost and (empty_at_ms is None or one.at > empty_at_ms)
+        may_come = is_lost and not _is_marked(one, empty_at_ms)
         if verdict is LossVerdict.OPEN or may_come:
             undecided += 1
         elif is_lost and _may_be_of_a_gap(one, subscription):

@@ -5,6 +5,7 @@ What the recovery point is made of, and why, stands in recovery/point.py.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from geosync.clock import SYSTEM_CLOCK, Clock
@@ -13,6 +14,7 @@ from geosync.minute.letters import LetterMatcher
 from geosync.minute.losses import Tell, decide
 from geosync.minute.queues import Queues
 from geosync.operating import status as site_status
+from geosync.operating.owed_references import OwedReference
 from geosync.operating.stalled import why_apart, why_stalled, why_undecided
 from geosync.operating.status import Status
 from geosync.recovery import point
@@ -56,9 +58,8 @@ def account(
     clock.sleep(BETWEEN_LOOKS_S)
     status = site_status.read(sync_registry, primary=followed.primary, counts=False, clock=clock)
     unmarked = _unmarked(sync_registry, queues, status, letters=letters)
-    if unmarked == 0 and status.refused:
-        # The count of a message that was sent a moment ago may be late.
-        status = replace(status, refused=not sync_registry.recovery.forget_refused(before=looked_at - settle_ms))
+    if unmarked == 0:
+        status = _without_refused(sync_registry, status, before=looked_at - settle_ms)
     why_not = why_stalled(status, events=events, unmarked=unmarked)
     # A subscription that nobody could look at may have been away.
     empty_at_ms = looked_at - settle_ms if why_not is None and followed.is_subscribed else None
@@ -113,15 +114,29 @@ def _unmarked(sync_registry: SyncRegistry, queues: Queues, status: Status, *, le
     return look.unmarked if look is not None else None
 
 
+def _without_refused(sync_registry: SyncRegistry, status: Status, *, before: int) -> Status:
+    """Forget what was refused `before` (ms) of a site with nothing unmarked.
+
+    What was refused later stays: the count of a message that was sent a moment ago may be late.
+    """
+    if not status.refused:
+        return status
+    return replace(status, refused=not sync_registry.recovery.forget_refused(before=before))
+
+
+def _is_all_parked(left: Iterable[OwedReference], status: Status) -> bool:
+    """Tell whether all of `left` is parked, and nothing is owed beyond what the status has read."""
+    return not status.more_owed and not status.more_parked and all(one.parked for one in left)
+
+
 def _compared(sync_registry: SyncRegistry, status: Status) -> Walk | None:
     """Note how far the last walk's work is. It is complete when nothing that a walk made owed is left."""
     walk = status.comparison
-    if walk is None or walk.finished_at is None or (walk.complete and walk.proved_at == walk.started_at):
+    if walk is None or walk.finished_at is None or (walk.complete and walk.is_proved):
         return walk
     done = progress_of(sync_registry, walk, now_ms=status.at)
     left = [one for one in status.references if one.walk is not None or one.owed_since is None]
-    listed_all = done.compared >= walk.repositories
-    clean = listed_all and not status.more_owed and not status.more_parked and all(one.parked for one in left)
+    clean = done.compared >= walk.repositories and _is_all_parked(left, status)
     noted = sync_registry.catalogue.note_progress(
         walk, WalkPace(at=status.at, compared=done.compared, settled=done.settled), clean=clean, parked=bool(left)
     )

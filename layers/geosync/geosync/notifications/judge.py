@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -138,18 +138,23 @@ def _renamed(claim: ImageClaim, event_id: str, received: Received) -> GeoEvent |
     )
 
 
+def _is_none_or(form: Callable[[str], bool], value: object) -> bool:
+    return value is None or text_if(form, value) is not None
+
+
 def _refusal(claim: ImageClaim) -> UnusableBecause | None:
     """Return the first reason why a push or a delete cannot become a geo event, None if it can."""
     tag, digest = present(claim.tag), present(claim.digest)
+    names_nothing = tag is None and digest is None
     of_everything = claim.happened == "deleted" and claim.may_be_whole_repository
-    pushed_by_digest = claim.happened == "created" and tag is None
+    of_a_blob = tag is None and claim.happened == "created" and claim.may_be_blob and not _is_of_a_manifest(claim)
     checks: tuple[tuple[bool, UnusableBecause], ...] = (
         (claim.happened is None, "unknown_action"),
         (text_if(is_repository, claim.repository) is None, "bad_repository"),
-        (tag is not None and text_if(is_tag, tag) is None, "bad_tag"),
-        (digest is not None and text_if(is_digest, digest) is None, "bad_digest"),
-        (tag is None and digest is None and not of_everything, "no_reference"),
-        (pushed_by_digest and claim.may_be_blob and not _is_of_a_manifest(claim), "unknown_media_type"),
+        (not _is_none_or(is_tag, tag), "bad_tag"),
+        (not _is_none_or(is_digest, digest), "bad_digest"),
+        (names_nothing and not of_everything, "no_reference"),
+        (of_a_blob, "unknown_media_type"),
     )
     return next((reason for wrong, reason in checks if wrong), None)
 

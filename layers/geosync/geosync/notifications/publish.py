@@ -137,13 +137,7 @@ class Publisher:
         # One call is made right here: a single push then costs one hand-over to another thread, not two.
         here = (writing if logged else sending).take_one()
         begun = [*sending.begin(self._message_threads), *writing.begin(self._item_threads)]
-        errors: list[BaseException] = []
-        try:
-            here()
-        except (BotoCoreError, ClientError, NotPublished) as error:
-            errors.append(error)
-        finally:
-            errors += [cause for future in begun if (cause := future.exception()) is not None]
+        errors = _run(here, begun)
         if errors:
             raise NotPublished(f"{len(errors)} of {len(begun) + 1} calls failed: {reason(errors[0])}") from errors[0]
 
@@ -182,3 +176,15 @@ def _nothing() -> None:
 
 def _parts(whole: Sequence[_Part], size: int) -> Iterator[Sequence[_Part]]:
     return (whole[start : start + size] for start in range(0, len(whole), size))
+
+
+def _run(here: Callable[[], object], begun: Sequence[Future[None]]) -> list[BaseException]:
+    """Make one call here and wait for those that have begun; returns what failed of all."""
+    errors: list[BaseException] = []
+    try:
+        here()
+    except (BotoCoreError, ClientError, NotPublished) as error:
+        errors.append(error)
+    finally:
+        errors += [cause for future in begun if (cause := future.exception()) is not None]
+    return errors

@@ -25,6 +25,9 @@ _METADATA = frozenset(
 )
 
 
+_Found = tuple[socket.AddressFamily, tuple[str, int]]
+
+
 class ForbiddenAddress(OSError):
     """A registry led to where nobody may be led to. Only Transport sees it."""
 
@@ -78,13 +81,7 @@ def connect(host: str, port: int, *, egress: Egress, clock: Clock, seconds: floa
     if not egress.permits(host, port):
         # Before the name is resolved: a question to a name server leads somewhere, too.
         raise ForbiddenAddress("it leads to a host that AllowedHosts does not name")
-    found = list(dict.fromkeys(_addresses(host, port)))
-    allowed = found
-    if egress.home is not None and not egress.names(host):
-        allowed = [one for one in found if not is_forbidden(one[1][0])]
-        if len(allowed) < len(found):
-            own = {one[1][0] for one in _addresses(egress.home, port)}
-            allowed = [one for one in found if one in allowed or one[1][0] in own]
+    allowed = _allowed(host, port, egress)
     if not allowed:
         raise ForbiddenAddress
     failure: OSError | None = None
@@ -102,7 +99,19 @@ def connect(host: str, port: int, *, egress: Egress, clock: Clock, seconds: floa
     raise failure or ForbiddenAddress
 
 
-def _addresses(host: str, port: int) -> list[tuple[socket.AddressFamily, tuple[str, int]]]:
+def _addresses(host: str, port: int) -> list[_Found]:
     """The addresses of a name. Raises socket.gaierror, UnicodeError."""
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return [(family, address) for family, _, _, _, address in found]  # type: ignore[misc]
+
+
+def _allowed(host: str, port: int, egress: Egress) -> list[_Found]:
+    """The addresses of `host` that may be connected to. The registry's own host may be at any address."""
+    found = list(dict.fromkeys(_addresses(host, port)))
+    if egress.home is None or egress.names(host):
+        return found
+    allowed = [one for one in found if not is_forbidden(one[1][0])]
+    if len(allowed) == len(found):
+        return found
+    own = {one[1][0] for one in _addresses(egress.home, port)}
+    return [one for one in found if one in allowed or one[1][0] in own]

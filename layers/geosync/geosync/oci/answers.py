@@ -156,28 +156,39 @@ def parse_errors(body: bytes) -> Errors:
     if not body.strip():
         return Errors(empty=True)
     # One for each blob that is missing, and nearly all the same: only the few that are kept are made readable.
-    codes: dict[str, None] = {}
-    missing: dict[str, None] = {}
-    message: str | None = None
-    well_formed = False
+    kept = _KeptWords()
     try:
         for one in _entries(body):
-            well_formed = True
-            code, text = one.get("code"), one.get("message")
-            if isinstance(code, str) and len(codes) < MAX_CODES:
-                codes.setdefault(code[:MAX_CODE])
-            if isinstance(text, str) and message is None:
-                message = text
-            if code == "MANIFEST_BLOB_UNKNOWN" and len(missing) < MAX_MISSING:
-                missing.update(dict.fromkeys(_named_missing(one)))
+            kept.take(one)
     except MalformedManifest:
         return Errors()
     return Errors(
-        codes=tuple(map(redact, codes)),
-        detail=redact(message or ""),
-        missing=tuple(missing),
-        well_formed=well_formed,
+        codes=tuple(map(redact, kept.codes)),
+        detail=redact(kept.message or ""),
+        missing=tuple(kept.missing),
+        well_formed=kept.well_formed,
     )
+
+
+class _KeptWords:
+    """The few words of an OCI error body that are kept, in its order and each once."""
+
+    def __init__(self) -> None:
+        self.codes: dict[str, None] = {}
+        self.missing: dict[str, None] = {}
+        self.message: str | None = None
+        self.well_formed = False
+
+    def take(self, entry: dict[str, Any]) -> None:
+        """Take what is kept of one entry of `errors`."""
+        self.well_formed = True
+        code, text = entry.get("code"), entry.get("message")
+        if isinstance(code, str) and len(self.codes) < MAX_CODES:
+            self.codes.setdefault(code[:MAX_CODE])
+        if isinstance(text, str) and self.message is None:
+            self.message = text
+        if code == "MANIFEST_BLOB_UNKNOWN" and len(self.missing) < MAX_MISSING:
+            self.missing.update(dict.fromkeys(_named_missing(entry)))
 
 
 def _entries(body: bytes) -> Iterator[dict[str, Any]]:

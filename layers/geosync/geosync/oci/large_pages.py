@@ -5,6 +5,7 @@ What is listed is read entry by entry. Of each entry is kept what a listing is r
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from geosync.errors import TooLarge
@@ -34,10 +35,10 @@ def read_large(body: bytes, *, arrays: bool) -> dict[str, Any]:
     document = Document(body, (*_LISTS, _MAP))
     kept = _Kept()
     found: dict[str, Any] = {}
-    for name in _LISTS:
-        listed = document.items(name, _FIELDS) if document.is_list(name) else None
+    for name in filter(document.is_list, _LISTS):
+        listed = document.items(name, _FIELDS)
         if listed is not None:
-            found[name] = [one for one in map(kept.entry, listed) if one is not None]
+            found[name] = kept.entries(listed)
     about = {digest: kept.entry(one) for digest, one in document.pairs(_MAP, _FIELDS) if len(digest) <= MAX_NAME}
     return {**found, _MAP: about} if about else found
 
@@ -55,6 +56,10 @@ class _Kept:
             fields = ((name, field(value, name)) for name in _FIELDS)
             return {name: self._field(one) for name, one in fields if one is not None}
         return self._name(value)
+
+    def entries(self, values: Iterable[Any]) -> list[Any]:
+        """Return the entry of each value, without those that are None. Raises TooLarge."""
+        return [one for one in map(self.entry, values) if one is not None]
 
     def _field(self, value: Any) -> Any:
         if isinstance(value, list):

@@ -83,11 +83,9 @@ def sized_pages(
     after that name. Raises as `pages`.
     """
     while True:
-        named = {"n": size.entries, "last": last}
-        query = urlencode({key: value for key, value in named.items() if value is not None}, safe="/")
         begun = False
         try:
-            for page in pages(requests, f"{path}?{query}" if query else path, access):
+            for page in pages(requests, path + _query(size, last), access):
                 begun = True
                 yield page
         except Refused as error:
@@ -96,6 +94,12 @@ def sized_pages(
             size.entries = _SMALLER.get(size.entries)
         else:
             return
+
+
+def _query(size: PageSize, last: str | None) -> str:
+    named = {"n": size.entries, "last": last}
+    query = urlencode({key: value for key, value in named.items() if value is not None}, safe="/")
+    return f"?{query}" if query else ""
 
 
 def pages(

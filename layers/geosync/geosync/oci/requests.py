@@ -204,14 +204,8 @@ class Requester:
         label = self.label(call)
         if answer.status == 401:
             # What to check comes first: a row keeps so many characters, and the registry's words often say nothing.
-            explained = self._authorizer.explain(answer, call.access)
-            raise Unauthorized(
-                self.name,
-                label,
-                status=401,
-                codes=found.codes,
-                detail="; ".join(one for one in (explained, found.detail) if one),
-            )
+            detail = "; ".join(filter(None, (self._authorizer.explain(answer, call.access), found.detail)))
+            raise Unauthorized(self.name, label, status=401, codes=found.codes, detail=detail)
         if answer.status == 403:
             raise Denied(self.name, label, status=403, codes=found.codes, detail=_lacking(found.detail, call.access))
         if answer.status == 405 and (read_only := self._read_only(call, answer, found)) is not None:
@@ -220,7 +214,7 @@ class Requester:
         error = classify(self.name, label, answer.status, found, after)
         # The gateway gave up, or the registry broke in the middle: what was asked may still be done. 503 was not begun.
         if call.write and isinstance(error, RegistryUnavailable) and answer.status >= 500 and answer.status != 503:
-            raise OutcomeUnknown(
+            error = OutcomeUnknown(
                 self.name,
                 label,
                 status=answer.status,
@@ -272,7 +266,7 @@ class Requester:
         start = url
         while True:
             answer = self._once(call, url, authorization if self._takes_credentials(url, hops) else None, budget)
-            if answer.status == 403 and hops and not self.is_own(url) and not asked_again and call.body is None:
+            if answer.status == 403 and self._may_ask_again(call, url, hops) and not asked_again:
                 answer.close()
                 asked_again, hops, url = True, 0, start
                 continue
@@ -324,6 +318,10 @@ class Requester:
         if wanted is None:
             return PAUSES_S[times - 1]
         return wanted if wanted <= PATIENCE_S else None
+
+    def _may_ask_again(self, call: Call, url: str, hops: int) -> bool:
+        """Tell whether a redirect led to `url` at a storage, with nothing sent that cannot be sent again."""
+        return bool(hops) and not self.is_own(url) and call.body is None
 
     def _takes_credentials(self, url: str, hops: int) -> bool:
         """Tell whether Authorization goes along: to the registry's own API only.

@@ -18,6 +18,8 @@ from geosync.operating.health import Health
 from geosync.operating.revision import revision
 from geosync.operating.site_facts import SiteFacts
 from geosync.operating.status import Status
+from geosync.sync_registry.site.counters import RowCounts
+from geosync.sync_registry.site.cursor import EventCursor
 from geosync.verifying.counts import VerificationCounts, verification_counts_of
 
 
@@ -41,20 +43,13 @@ def geo_site_status(
     cursor = status.cursor if not facts.is_primary else None
     return {
         f"{prefix}count": on_primary,
-        f"{prefix}registry_count": rows.rows if rows is not None else None,
-        f"{prefix}synced_count": rows.synced if rows is not None else None,
-        f"{prefix}failed_count": rows.failed if rows is not None else None,
-        f"{prefix}synced_in_percentage": percentage(rows.synced, rows.rows) if rows is not None else None,
+        **{f"{prefix}{name}": value for name, value in _replication(rows).items()},
         **{f"{prefix}{name}": value for name, value in _verification(verification).items()},
         f"{prefix}replication_enabled": replication_enabled and (facts.is_primary or status.pause is None),
         f"{prefix}oldest_unsynced_time": _oldest_unsynced_s(status, facts),
-        "last_event_id": event_number(last_event.id, last_event.received_at) if last_event is not None else None,
-        "last_event_timestamp": last_event.received_at // 1000 if last_event is not None else None,
-        "cursor_last_event_id": event_number(cursor.id, cursor.received_at) if cursor is not None else None,
-        "cursor_last_event_timestamp": cursor.received_at // 1000 if cursor is not None else None,
-        "last_successful_status_check_timestamp": status.last_minute // 1000
-        if status.last_minute is not None
-        else None,
+        **_event("last_event", last_event),
+        **_event("cursor_last_event", cursor),
+        "last_successful_status_check_timestamp": _seconds(status.last_minute),
         **health.fields(),
         "version": __version__,
         "revision": revision(),
@@ -74,6 +69,28 @@ def _verification(counts: VerificationCounts | None) -> dict[str, object]:
         "checksum_total_count": counts.total if counts is not None else None,
         "checksum_failed_count": counts.checksum_failed if counts is not None else None,
     }
+
+
+def _replication(rows: RowCounts | None) -> dict[str, object]:
+    """The counts of rows without what GitLab writes before each name."""
+    return {
+        "registry_count": rows.rows if rows is not None else None,
+        "synced_count": rows.synced if rows is not None else None,
+        "failed_count": rows.failed if rows is not None else None,
+        "synced_in_percentage": percentage(rows.synced, rows.rows) if rows is not None else None,
+    }
+
+
+def _event(name: str, event: LastEvent | EventCursor | None) -> dict[str, int | None]:
+    """The two fields of an event, `name` before each."""
+    return {
+        f"{name}_id": event_number(event.id, event.received_at) if event is not None else None,
+        f"{name}_timestamp": _seconds(event.received_at if event is not None else None),
+    }
+
+
+def _seconds(at_ms: int | None) -> int | None:
+    return at_ms // 1000 if at_ms is not None else None
 
 
 def percentage(part: int, whole: int) -> str:

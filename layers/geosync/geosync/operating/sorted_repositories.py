@@ -6,7 +6,7 @@ are read for each page, and a list of more than SORTED has no other order than t
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -85,5 +85,9 @@ def page(
         cursor=order.place(left[limit - 1]) if len(left) > limit else None,
         total=len(rows),
         examined=len(names),
-        corrupt=tuple(one for one in found.values() if isinstance(one, CorruptItem)),
+        corrupt=_corrupt(found),
     )
+
+
+def _corrupt(found: Mapping[str, Row | CorruptItem]) -> tuple[CorruptItem, ...]:
+    return tuple(one for one in found.values() if isinstance(one, CorruptItem))

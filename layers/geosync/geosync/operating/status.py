@@ -231,6 +231,7 @@ def read(
         sums, holds = summed.result(), held.result()
         counted = counting.result() if counting is not None else _Counted()
     references = sorted(map(OwedReference.of, found.items), key=by_age)
+    going_on, ended = _split(holds, now_ms)
     return Status(
         at=now_ms,
         owed=tuple(reference for reference in references if not reference.parked),
@@ -239,7 +240,7 @@ def read(
         more_parked=found.more_parked,
         worked_on=len(found.leased),
         pause=site.pause,
-        holds=tuple(hold for hold in holds if hold.until > now_ms),
+        holds=going_on,
         heartbeat=site.heartbeat,
         comparison=site.comparison,
         cursor=site.cursor,
@@ -249,7 +250,7 @@ def read(
         refused=site.has_refused,
         last_sweep=site.last_sweep,
         deletes=site.deletes,
-        ended_holds=tuple(hold for hold in holds if hold.until <= now_ms),
+        ended_holds=ended,
         posted_heartbeat=site.posted_heartbeat,
         letters=site.letters,
         subscription=site.subscription,
@@ -284,3 +285,9 @@ def _rows(sums: Mapping[str, int] | None, moving: Mapping[str, int]) -> RowCount
     if sums is None:
         return None
     return RowCounts.of({name: number + moving.get(name, 0) for name, number in sums.items()})
+
+
+def _split(holds: Iterable[Hold], now_ms: int) -> tuple[tuple[Hold, ...], tuple[Hold, ...]]:
+    """The holds that go on at `now_ms`, and those that have ended."""
+    found = tuple(holds)
+    return tuple(one for one in found if one.until > now_ms), tuple(one for one in found if one.until <= now_ms)

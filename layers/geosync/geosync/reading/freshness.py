@@ -18,6 +18,7 @@ A digest that nobody has seen equal under this primary has no recovery point: so
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from geosync.recovery import point
@@ -73,10 +74,17 @@ def tag_point_ms(known: Known, digest: str | None) -> int | None:
         return None
     if seen.gone_since is not None or seen.missing_since is not None:
         return seen.looked_at or None  # when it went is not known; 0: no holder saw it at the primary
-    bounds = [known.accounted_ms or 0]
-    bounds += [owed.pushed_at for owed in (known.owed, known.deleted) if owed is not None]
-    bounds += [seen.outside_since] if seen.outside_since is not None else []
-    return max(min(bounds), seen.looked_at)
+    return max(min(_bounds(known, seen)), seen.looked_at)
+
+
+def _bounds(known: Known, seen: Seen) -> Iterator[int]:
+    """The moments (ms) up to which all that was pushed and deleted is known, each for its own reason."""
+    yield known.accounted_ms or 0
+    for owed in (known.owed, known.deleted):
+        if owed is not None:
+            yield owed.pushed_at
+    if seen.outside_since is not None:
+        yield seen.outside_since
 
 
 def may_be_served(known: Known, digest: str | None, *, now_ms: int, max_staleness_ms: int) -> bool:

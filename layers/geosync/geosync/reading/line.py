@@ -19,7 +19,7 @@ from geosync.messages.queues import Queue
 from geosync.messages.work import Reason
 from geosync.reading.freshness import Known
 from geosync.sync_registry import decisions
-from geosync.sync_registry.items import Reference
+from geosync.sync_registry.items import Owed, Reference
 from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.transitions.marks import Mark
 
@@ -52,11 +52,16 @@ def place_of(known: Known, *, now_ms: int, until_ms: int) -> LinePlace:
     if owed.due is None:
         return LinePlace.NONE  # parked: only an operator, or another push, helps
     if owed.due > until_ms:
-        if owed.failure is None:
-            return LinePlace.FORWARD if decisions.is_of_a_backfill(owed) else LinePlace.NONE
-        return LinePlace.FORWARD if now_ms - (owed.failed_at or 0) >= RETRY_MS else LinePlace.NONE
+        return LinePlace.FORWARD if _may_come_forward(owed, now_ms) else LinePlace.NONE
     is_held = known.row is not None and known.row.leased(now_ms)
     return LinePlace.WAKE if not is_held and now_ms - max(owed.marked_at, owed.due) >= WAKE_MS else LinePlace.WAIT
+
+
+def _may_come_forward(owed: Owed, now_ms: int) -> bool:
+    """True for work of a backfill, and for what failed long enough ago."""
+    if owed.failure is None:
+        return decisions.is_of_a_backfill(owed)
+    return now_ms - (owed.failed_at or 0) >= RETRY_MS
 
 
 class Line:

@@ -111,9 +111,16 @@ def next_step(  # noqa: PLR0913 - all that one decision depends on; the model gi
         return LookAtSecondary() if writes or not is_written_first(owed, primary.digest) else Write()
     if secondary.digest != primary.digest:
         return _write_again(Write(), primary, secondary, suspect_until, writes)
-    if proved and proves_secondary(secondary, suspect_until):
-        return Discharge(Seen(digest=primary.digest, looked_at=primary.at, seen_at=secondary.at))
-    return Postpone(max(0 if proved else proved_from(owed, primary.digest, timing), suspect_until))
+    if proved:
+        return _step_when_equal(primary.digest, primary, secondary, suspect_until)
+    return Postpone(max(proved_from(owed, primary.digest, timing), suspect_until))
+
+
+def _step_when_equal(digest: str, primary: Look, secondary: Look, suspect_until: int) -> Step:
+    """Discharge what both registries have, the primary proved, once the look at the secondary proves it too."""
+    if proves_secondary(secondary, suspect_until):
+        return Discharge(Seen(digest=digest, looked_at=primary.at, seen_at=secondary.at))
+    return Postpone(suspect_until)
 
 
 def _step_when_absent(  # noqa: PLR0913 - those of next_step
@@ -179,21 +186,27 @@ def _stay(owed: Owed, secondary: Look | None, suspect_until: int, *, gone_since:
     seen before it. `gone_since` (ms) is the look that proved the tag to be gone from the primary, None where the
     primary was not asked.
     """
-    seen = owed.seen
-    if seen is not None and gone_since is not None:
-        seen = replace(seen, gone_since=seen.gone_since or gone_since)
-    known = {owed.seen.digest} if owed.seen is not None else set()
-    if KEEP in owed.if_absent or not (owed.expects | owed.copied) - known - {UNNAMED, ABSENT}:
-        return Discharge(None if KEEP in owed.if_absent else seen)
+    if KEEP in owed.if_absent:
+        return Discharge(None)
+    seen = _gone(owed.seen, gone_since)
+    known = {seen.digest} if seen is not None else set()
+    if not (owed.expects | owed.copied) - known - {UNNAMED, ABSENT}:
+        return Discharge(seen)
     if secondary is None:
         return LookAtSecondary()
     if not proves_secondary(secondary, suspect_until):
         return Postpone(suspect_until)
     if secondary.digest is None or not is_ours(owed, secondary.digest):
         return Discharge(None)
-    if secondary.digest in known:
-        return Discharge(seen)
-    return Discharge(Seen(digest=secondary.digest, looked_at=0, seen_at=secondary.at, gone_since=gone_since))
+    found = Seen(digest=secondary.digest, looked_at=0, seen_at=secondary.at, gone_since=gone_since)
+    return Discharge(seen if secondary.digest in known else found)
+
+
+def _gone(seen: Seen | None, gone_since: int | None) -> Seen | None:
+    """What was seen, with the time (ms) of the first look that proved it to be gone; None: this one proved nothing."""
+    if seen is None or gone_since is None:
+        return seen
+    return replace(seen, gone_since=seen.gone_since or gone_since)
 
 
 def _write_again(write: Write | Remove, primary: Look, secondary: Look, suspect_until: int, writes: int) -> Step:

@@ -66,14 +66,18 @@ def _transact(
         except TransactionFailed as refused:
             if 0 in refused.failed:
                 raise LeaseLost(f"{lease.repository}: another holder has the repository") from None
+            _make_ways(store, changes, refused, after=2 * len(part))
             out = {(position - 1) // 2 for position in refused.failed}
-            for position, item in refused.failed.items():
-                if position > 2 * len(part):
-                    _make_way(store, changes[position], item)
             part = [entry for position, entry in enumerate(part) if position not in out]
         else:
             return part
     raise Contended(f"{lease.repository}: what a discharge leaves owed changed {ATTEMPTS} times")
+
+
+def _make_ways(store: Store, changes: Sequence[Change], refused: TransactionFailed, *, after: int) -> None:
+    for position, item in refused.failed.items():
+        if position > after:
+            _make_way(store, changes[position], item)
 
 
 def _make_way(store: Store, mark: Change, item: Item | None) -> None:
@@ -159,11 +163,16 @@ class Discharges:
             raise request.error
         return request.paid
 
+    def _take(self, lease: Lease) -> list[_Request]:
+        """What waits in the queue under the same lease; it waits there no longer."""
+        with self._queue_lock:
+            taken = [request for request in self._queue if request.lease.token == lease.token]
+            self._queue = [request for request in self._queue if request.lease.token != lease.token]
+        return taken
+
     def _serve(self, lease: Lease) -> None:
         """Carry out everything queued under the same lease, for all the threads that wait for it."""
-        with self._queue_lock:
-            served = [request for request in self._queue if request.lease.token == lease.token]
-            self._queue = [request for request in self._queue if request.lease.token != lease.token]
+        served = self._take(lease)
         error: GeosyncError | None = Contended(f"{lease.repository}: another thread's discharge broke off")
         try:
             todo = [(request, payment) for request in served for payment in request.payments]

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain, islice
 
@@ -203,10 +203,7 @@ class OwedIndex:
         seen = self._found(pool, list(dict.fromkeys(seen_keys.values())))
         for one in read:
             before = seen.get(seen_keys[one.key]) if one.key in seen_keys else None
-            if one.owed is not None and before is not None and _is_as_announced(before, one.owed, items[one.key]):
-                yield OwedItem(key=one.key, owed=one.owed, is_parked=one.is_parked, is_here=True)
-            else:
-                yield one
+            yield replace(one, is_here=_is_as_announced(before, one.owed, items[one.key]))
 
 
 def _in_turn(shards: list[Iterator[Key]]) -> Iterator[Key]:
@@ -242,8 +239,10 @@ def _names_one(owed: Owed) -> bool:
     return len(owed.expects) == 1 and not owed.attempts and not owed.distrust
 
 
-def _is_as_announced(before: Item, owed: Owed, item: Item) -> bool:
+def _is_as_announced(before: Item | None, owed: Owed | None, item: Item) -> bool:
     """True when the digest announced is the one that was seen here before, under the same primary."""
+    if before is None or owed is None:
+        return False
     try:
         seen = Seen.under(str(item.get("primary", "")), before)
     except CorruptItem:

@@ -290,6 +290,10 @@ class SyncRegistry(ItemAccess, Readings, Switches, Marks, Attempts, Deaths):
             return False
         change = leases.finish(lease, leases.Remaining.of(remaining), now_ms=self._clock.now_ms())
         beside: list[Change] = [*self.uploads.kept(lease, leaving), *leases.counters_of(lease, change)]
+        return self._let_go(lease, change, beside)
+
+    def _let_go(self, lease: Lease, change: Update, beside: Sequence[Change]) -> bool:
+        """Write the end of a lease; False: somebody knocked since. Raises LeaseLost."""
         try:
             if beside:
                 self._store.transact([change, *beside])

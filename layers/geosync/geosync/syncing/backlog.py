@@ -6,7 +6,7 @@ every push that came since goes before it.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from geosync.clock import SYSTEM_CLOCK, Clock
 from geosync.sync_registry.items import Owed, Reference
@@ -54,11 +54,19 @@ class Backlog:
         if self._stale or not self._waiting:
             self._stale = False
             self._waiting = [owed for owed in self._due() if owed.reference not in in_flight]
-        # The whole repository waits for all others to end: its own time says nothing while there are any. So does what
-        # counts a death wait for what is in flight.
-        others = [owed for owed in self._waiting if owed.reference.kind != "repository"]
-        next_ones = [owed for owed in others if not owed.deaths] if in_flight else others or self._waiting
+        next_ones = self._next_ones(is_any_in_flight=bool(in_flight))
         return min((self._wait(owed) for owed in next_ones), default=None)
+
+    def _next_ones(self, *, is_any_in_flight: bool) -> Sequence[Owed]:
+        """Those that can be next.
+
+        The whole repository waits for all others to end: its own time says nothing while there are any. So does what
+        counts a death wait for what is in flight.
+        """
+        others = [owed for owed in self._waiting if owed.reference.kind != "repository"]
+        if is_any_in_flight:
+            return [owed for owed in others if not owed.deaths]
+        return others or self._waiting
 
     def _due(self) -> list[Owed]:
         """Read what is due, at most TAKE: what was never tried, then what has failed, which has a share at least.

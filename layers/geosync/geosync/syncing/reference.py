@@ -138,18 +138,24 @@ class ReferenceSync:
             self._bring_referrers(attempt)
         if attempt.was_never_announced:
             self._sync_registry.suspected.record(owed)  # first: the minute looks whether it was discharged so
-            seen = replace(seen, unannounced=True, suspected=True) if seen is not None else None
-        elif seen is not None and not owed.expects & {seen.digest, UNNAMED}:
-            seen = decisions.as_announced(seen, owed.seen)
-        if seen is None and owed.reference.kind == "digest" and ABSENT in owed.expects:
-            self._mark_tags_of(owed)
         if seen is not None:
-            seen = replace(seen, size_bytes=self._copier.sizes.of(seen.digest, attempt.manifest))
+            seen = self._described(attempt, seen)
+        elif owed.reference.kind == "digest" and ABSENT in owed.expects:
+            self._mark_tags_of(owed)
         superseded = decisions.left_half(owed, seen)
         if self._context.selection.superseded_images:
             superseded |= decisions.superseded(owed, seen)
         discharged = self._held.discharge(owed, seen, superseded=superseded)
         return attempt.outcome(discharged=discharged, marked_again=not discharged)
+
+    def _described(self, attempt: Attempt, seen: Seen) -> Seen:
+        """What was seen, with its size, and with what is noted where no event announced it."""
+        owed = attempt.owed
+        if attempt.was_never_announced:
+            seen = replace(seen, unannounced=True, suspected=True)
+        elif not owed.expects & {seen.digest, UNNAMED}:
+            seen = decisions.as_announced(seen, owed.seen)
+        return replace(seen, size_bytes=self._copier.sizes.of(seen.digest, attempt.manifest))
 
     def _may_have_referrers(self, owed: Owed) -> bool:
         """Tell whether its referrers may be missing, and nobody else asks for them.

@@ -193,21 +193,18 @@ class Contents:
         missing: set[str] = set()
         level = list(nodes.values())
         for depth in range(MAX_DEPTH + 1):
-            wanted = {
-                child.digest: child
-                for one in level
-                for child in one.parts.manifests
-                if child.digest not in nodes and child.digest not in missing and child.digest not in self._manifests
-            }
+            children = _children(level)
+            wanted = children.keys() - nodes.keys() - missing - self._manifests
             if not wanted:
                 break
             if depth == MAX_DEPTH:
                 raise MalformedManifest(f"nested deeper than {MAX_DEPTH}")
-            read = self._pool.map(lambda entry: self._entry(entry, shared), wanted.values())
-            found = dict(zip(wanted, read, strict=True))
-            missing.update(digest for digest, one in found.items() if one is None)
-            level = [one for one in found.values() if one is not None]
-            nodes.update({digest: one for digest, one in found.items() if one is not None})
+            entries = [child for digest, child in children.items() if digest in wanted]
+            read = self._pool.map(lambda entry: self._entry(entry, shared), entries)
+            found = {child.digest: node for child, node in zip(entries, read, strict=True) if node is not None}
+            missing |= wanted - found.keys()
+            level = list(found.values())
+            nodes |= found
         return nodes, missing
 
     def _look_for_blobs(self, nodes: Iterable[_Node]) -> tuple[set[str], set[str]]:
@@ -232,3 +229,7 @@ class Contents:
             self.forget()
         self._blobs |= looked.found
         self._manifests |= looked.whole()
+
+
+def _children(nodes: Iterable[_Node]) -> dict[str, Descriptor]:
+    return {child.digest: child for one in nodes for child in one.parts.manifests}

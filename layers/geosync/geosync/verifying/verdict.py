@@ -5,6 +5,8 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
 
 from geosync.pair.selection import Selection
 from geosync.sync_registry.items import EVERYTHING, Reference
@@ -46,9 +48,8 @@ def conclude(sync_registry: SyncRegistry, selection: Selection, repository: str)
         if suspect.secondary is not None and digest is not None:
             ours.add(tag, suspect.secondary)
         failure = _failure(failure, suspect)
-        distrust = suspect.distrusted if len(suspect.distrusted) <= MOST_NAMED else frozenset({EVERYTHING})
         sync_registry.shared_blobs.forget(suspect.blobs)  # before the mark: nobody is to mount what is wrong
-        sync_registry.mark(repository, Reference.tag(tag), Mark(distrust=distrust, asked=True))
+        sync_registry.mark(repository, Reference.tag(tag), Mark(distrust=_distrusted(suspect), asked=True))
     return Verdict(ours=str(ours), primarys=str(primarys), failure=failure)
 
 
@@ -60,27 +61,26 @@ def _recorded(sync_registry: SyncRegistry, repository: str) -> Iterator[tuple[st
         after = page[-1][0].seen_key
 
 
+def _distrusted(suspect: Suspect) -> frozenset[str]:
+    """The digests that a mark of this tag names; too many of them are everything."""
+    return suspect.distrusted if len(suspect.distrusted) <= MOST_NAMED else frozenset({EVERYTHING})
+
+
 def _merged(
     recorded: Iterator[tuple[str, str]], suspects: Iterator[Suspect]
 ) -> Iterator[tuple[str, str | None, Suspect | None]]:
     """The tags that count, sorted: name, recorded digest, and what was found of it if it looked different."""
-    ours = ((tag, 0, digest) for tag, digest in recorded)
-    theirs = ((suspect.tag, 1, suspect) for suspect in suspects)
-    waiting: tuple[str, str] | None = None
-    found: Iterator[tuple[str, int, str | Suspect]] = heapq.merge(ours, theirs, key=lambda one: one[:2])
-    for tag, _, what in found:
-        if isinstance(what, Suspect):
-            known = waiting[1] if waiting is not None and waiting[0] == tag else None
-            if waiting is not None and known is None:
-                yield *waiting, None
-            waiting = None
-            yield tag, known, what
-        else:
-            if waiting is not None:
-                yield *waiting, None
-            waiting = (tag, what)
-    if waiting is not None:
-        yield *waiting, None
+    found: Iterator[tuple[str, str | Suspect]]
+    found = heapq.merge(recorded, ((one.tag, one) for one in suspects), key=itemgetter(0))
+    for tag, entries in groupby(found, key=itemgetter(0)):
+        digest: str | None = None
+        suspect: Suspect | None = None
+        for _, entry in entries:
+            if isinstance(entry, Suspect):
+                suspect = entry
+            else:
+                digest = entry
+        yield tag, digest, suspect
 
 
 def _failure(before: str | None, suspect: Suspect) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from geosync.errors import ConfigurationError, SecretUnreadable
 from geosync.pair.registries import Registries
 from geosync.sync_registry.items import Reference
@@ -57,19 +59,19 @@ class Readiness:
         """True while the site is paused, or any registry is on hold."""
         return self._place.sync_registry.is_paused() or bool(self._place.sync_registry.holds())
 
+    def _changed(self, refused: Sequence[Hold]) -> frozenset[str]:
+        """The registries of holds whose credentials are not those that were refused any more."""
+        self._place.registries.reread()
+        registries = self.registries()
+        if registries is None:
+            return frozenset()
+        return frozenset(one.registry for one in refused if registries.credentials(one.registry) != one.credentials)
+
     def _still_held(self, glance: Glance) -> list[Hold]:
         """The holds of a glance, without those of credentials that were changed since: they are cleared."""
         now_ms = self._place.clock.now_ms()
         refused = [hold for hold in glance.holds if hold.credentials is not None and hold.until > now_ms]
-        if not refused:
-            return list(glance.holds)
-        self._place.registries.reread()
-        registries = self.registries()
-        changed = {
-            hold.registry
-            for hold in refused
-            if registries is not None and registries.credentials(hold.registry) != hold.credentials
-        }
+        changed = self._changed(refused) if refused else frozenset[str]()
         for name in changed:
             self._place.sync_registry.clear_hold(name)
         return [hold for hold in glance.holds if hold.registry not in changed]

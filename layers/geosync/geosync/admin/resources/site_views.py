@@ -7,6 +7,7 @@ in its answer to the last report, and the primary by its heartbeats.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -22,6 +23,7 @@ from geosync.operating.health import PrimarySigns, health_of
 from geosync.operating.revision import revision
 from geosync.operating.site_report import QueuedMessages, site_report
 from geosync.operating.status import Status
+from geosync.sync_registry.site.heartbeat import LastHeartbeat
 from geosync.sync_registry.site.sites import LATE_SECONDS, KnownSite, SiteReport, site_id
 from geosync.sync_registry.site.told import Told, ToldSite
 
@@ -122,16 +124,21 @@ class SiteViews:
         Until a primary told of any, a former primary knows those that it expected itself.
         """
         expected = {self._site.name, *(one.name for one in self._expected())}
-        beat = self._read().heartbeat if not self._site.is_primary else None
-        known = self._told().sites or [
-            ToldSite(name=one.name, url=one.url, primary=False) for one in self._site.sync_registry.sites.all()
-        ]
-        told = [one for one in known if one.name not in expected]
+        beat = self._heartbeat()
+        told = [one for one in self._told().sites or self._expected_here() if one.name not in expected]
         if beat is not None and beat.site not in {*expected, *(one.name for one in told)}:
             yield ToldSite(name=beat.site, url=None, primary=True)
         for one in told:
-            primary = one.primary if beat is None else one.name == beat.site
-            yield ToldSite(name=one.name, url=one.url, primary=primary and not self._site.is_primary, status=one.status)
+            yield replace(one, primary=not self._site.is_primary and _is_primary(one, beat))
+
+    def _heartbeat(self) -> LastHeartbeat | None:
+        """The last one of this site's primary; a primary follows none."""
+        return self._read().heartbeat if not self._site.is_primary else None
+
+    def _expected_here(self) -> list[ToldSite]:
+        """The secondaries that this site was told to expect, as a primary before or now."""
+        sites = self._site.sync_registry.sites.all()
+        return [ToldSite(name=one.name, url=one.url, primary=False) for one in sites]
 
     def _others(self) -> Iterator[GeoSite]:
         enabled = {
@@ -208,3 +215,7 @@ def read_status(said: dict[str, Any], name: str) -> GeoSiteStatus:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
         raise HttpRefusal(400, f"status: {where}: {first['msg']}") from None
+
+
+def _is_primary(told: ToldSite, beat: LastHeartbeat | None) -> bool:
+    return told.primary if beat is None else told.name == beat.site

@@ -5,7 +5,7 @@ No API of SNS or SQS says what the account may do. Lambda's quota is in `concurr
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from geosync.cli.checks.findings import CheckFinding, ok, problem, unknown
 from geosync.cli.site import StackSite
@@ -62,15 +62,20 @@ def look_at_the_event_log(site: StackSite) -> Iterator[CheckFinding]:
         yield ok("event_log", text)
 
 
+def _units_at_most(parameters: Mapping[str, str]) -> dict[str, int]:
+    """The units a second that the functions may write and read, by these parameters of a site."""
+    at_once = {name: int(parameters.get(f"{name}Concurrency", "0")) for name in ("Events", "Live", "Work")}
+    marks, syncs = at_once["Events"] * MARKS_A_SECOND, at_once["Live"] + at_once["Work"]
+    return {
+        "Write": max(marks * MARK_WRITES + syncs * SYNC_WRITES, int(parameters.get("NotificationRate", "0"))),
+        "Read": marks * MARK_READS + syncs * SYNC_READS,
+    }
+
+
 def look_at_the_tables(site: StackSite) -> Iterator[CheckFinding]:
     """Compare what the functions may read and write at their most with what DynamoDB gives one table of the account."""
     limits = site.client("dynamodb").describe_limits()
-    at_once = {name: int(site.parameters.get(f"{name}Concurrency", "0")) for name in ("Events", "Live", "Work")}
-    marks, syncs = at_once["Events"] * MARKS_A_SECOND, at_once["Live"] + at_once["Work"]
-    wanted = {
-        "Write": max(marks * MARK_WRITES + syncs * SYNC_WRITES, int(site.parameters.get("NotificationRate", "0"))),
-        "Read": marks * MARK_READS + syncs * SYNC_READS,
-    }
+    wanted = _units_at_most(site.parameters)
     quotas = {kind: limits.get(f"TableMax{kind}CapacityUnits") for kind in wanted}
     short = [kind for kind, quota in quotas.items() if quota is not None and wanted[kind] > quota]
     text = ", ".join(f"{quotas[kind] or 'not known'} for {number} {kind.lower()}s" for kind, number in wanted.items())

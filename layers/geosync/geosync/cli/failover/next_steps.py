@@ -42,12 +42,18 @@ def list_secrets(region: str) -> str:
     return f"aws secretsmanager list-secrets --region {region} --query 'SecretList[].ARN'"
 
 
+def _addresses(site: StackSite) -> Iterator[tuple[str, str]]:
+    """The name and the address of each site that this one was told of, or expects."""
+    for told in site.sync_registry.told.read().sites:
+        yield told.name, told.url or ""
+    for expected in site.sync_registry.sites.all():
+        yield expected.name, expected.url
+
+
 def _others(site: StackSite) -> dict[str, str]:
     """The region of each other site that is known here, by the site's name."""
     known: dict[str, str] = {}
-    addresses = [(one.name, one.url or "") for one in site.sync_registry.told.read().sites]
-    addresses += [(one.name, one.url) for one in site.sync_registry.sites.all()]
-    for name, url in addresses:
+    for name, url in _addresses(site):
         found = _ADDRESS.fullmatch(url)
         if found is not None or name not in known:
             known[name] = found[1] if found is not None else REGION

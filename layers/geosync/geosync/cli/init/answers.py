@@ -127,6 +127,20 @@ class Answers:
         return json.dumps(document, indent=2) + "\n"
 
 
+def _wrong(given: dict[str, Any], *, is_primary: bool) -> list[str]:
+    """The names of what is not understood in the answers for one site."""
+    prefix, is_sent = str(given.get("prefix", "")), is_primary and given.get("kind") == "gar"
+    checks = {
+        "name": NAME.fullmatch(str(given.get("name"))),
+        "region": _REGION.fullmatch(str(given.get("region"))),
+        "registry": _URL.fullmatch(str(given.get("registry"))),
+        "kind": given.get("kind") in KINDS,
+        "prefix": not prefix or is_repository(prefix),
+        "sender": not is_sent or _ACCOUNT.fullmatch(str(given.get("sender"))),
+    }
+    return [name for name, is_right in checks.items() if not is_right]
+
+
 def site_answers(given: object, primary: SiteAnswers | None) -> SiteAnswers:
     """Check the answers for one site; `primary` is the one that it follows, None for the primary itself.
 
@@ -137,31 +151,23 @@ def site_answers(given: object, primary: SiteAnswers | None) -> SiteAnswers:
     unknown = sorted(given.keys() - _KEYS)
     if unknown:
         raise ConfigurationError(f"a site has no {', '.join(unknown)}")
-    kind, prefix = given.get("kind"), str(given.get("prefix", ""))
-    checks = {
-        "name": NAME.fullmatch(str(given.get("name"))),
-        "region": _REGION.fullmatch(str(given.get("region"))),
-        "registry": _URL.fullmatch(str(given.get("registry"))),
-        "kind": kind in KINDS,
-        "prefix": not prefix or is_repository(prefix),
-        "sender": kind != "gar" or primary is not None or _ACCOUNT.fullmatch(str(given.get("sender"))),
-    }
-    wrong = [name for name, is_right in checks.items() if not is_right]
+    kind = given.get("kind")
+    wrong = _wrong(given, is_primary=primary is None)
     if wrong or kind not in KINDS:
         raise ConfigurationError(f"not understood: {', '.join(wrong)} of the site {given.get('name')}")
     registry = str(given["registry"])
     local, of_primary = given.get("local"), given.get("primary")
-    if primary is None and (local is not None or of_primary is not None):
-        raise ConfigurationError("the primary's site reads no registry: it needs no credentials")
     _check_secret(local, registry, _VENDORS.get(kind, vendors.AUTO))
     if primary is not None:
         _check_secret(of_primary, primary.registry, primary.vendor)
+    elif local is not None or of_primary is not None:
+        raise ConfigurationError("the primary's site reads no registry: it needs no credentials")
     return SiteAnswers(
         name=str(given["name"]),
         region=str(given["region"]),
         registry=registry,
         kind=kind,
-        prefix=prefix,
+        prefix=str(given.get("prefix", "")),
         sender=str(given.get("sender", "")),
         local=local,
         primary=of_primary,

@@ -128,15 +128,18 @@ def _show(answers: Answers, seen: Found, place: CommandPlace) -> bool:
     return left
 
 
+def _other_ends(site: StackSite, stacks: Sequence[StackSite]) -> list[str]:
+    """The options of `check` that name the sites that follow this one, or those that it follows."""
+    followers = [("--secondary", one) for one in stacks if one.follows(site)]
+    ends = followers or [("--primary", one) for one in stacks if site.follows(one)]
+    return [word for option, one in ends for word in (option, f"{one.stack}@{one.region}")]
+
+
 def _checked(ctx: click.Context, stacks: Sequence[StackSite]) -> int:
     """Check each site, whatever becomes of the others; the worst exit code: 1 before 2 before 0."""
     codes = set()
     for site in stacks:
-        followers = [one for one in stacks if one.follows(site)]
-        leaders = [one for one in stacks if site.follows(one)]
-        ends = [("--secondary", one) for one in followers] or [("--primary", one) for one in leaders]
-        more = [word for option, one in ends for word in (option, f"{one.stack}@{one.region}")]
-        arguments = [*_choice(ctx, site), "check", *more]
+        arguments = [*_choice(ctx, site), "check", *_other_ends(site, stacks)]
         click.echo("\n" + shlex.join(["geosync", *arguments]))
         try:
             ctx.find_root().command.main(arguments, standalone_mode=False)

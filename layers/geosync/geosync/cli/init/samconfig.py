@@ -46,20 +46,24 @@ def written(
         there = _settings(found, site)
         if created is None and there:
             continue
+        answered, decided = parameters(site, primary), known.get(site.name, {})
         is_created = site.name in (created or ())
-        answered = {
-            name: value
-            for name, value in parameters(site, primary).items()
-            if not (is_created and name.startswith("Notification"))
-        }
-        overrides = {**_overrides(site, there), **answered, **known.get(site.name, {})}
-        if is_created:
-            overrides = {name: value for name, value in overrides.items() if not of_its_role(name)}
+        overrides = _merged(_overrides(site, there), answered, decided, is_created=is_created)
         try:
             text = toml_table.changed(text, (site.name, *_TABLE), _environment(site, overrides, there))
         except ConfigurationError as error:
             raise ConfigurationError(f"{FILE}: {error}") from error
     return text
+
+
+def _merged(
+    before: Mapping[str, str], answered: Mapping[str, str], decided: Mapping[str, str], *, is_created: bool
+) -> dict[str, str]:
+    """The parameters of a stack, the later over the earlier ones; of one that `is_created` not those of its role."""
+    if not is_created:
+        return {**before, **answered, **decided}
+    kept = {name: value for name, value in answered.items() if not name.startswith("Notification")}
+    return {name: value for name, value in {**before, **kept, **decided}.items() if not of_its_role(name)}
 
 
 def parameters(site: SiteAnswers, primary: SiteAnswers) -> dict[str, str]:

@@ -24,11 +24,16 @@ def changed(text: str, table: Sequence[str], values: Mapping[str, str | bool]) -
     if start is None:
         raise ConfigurationError(f"write it as a table of its own, below a line [{'.'.join(table)}]")
     end = next((index for index in range(start + 1, len(entries)) if _begins_a_table(entries[index])), len(entries))
-    own = [_entry(entry, values) for entry in entries[start + 1 : end]]
+    return "".join([*entries[: start + 1], *_own(entries[start + 1 : end], values), *entries[end:]])
+
+
+def _own(entries: Sequence[str], values: Mapping[str, str | bool]) -> list[str]:
+    """The entries of the table with these values; those that it had not come behind its last value."""
+    own = [_entry(entry, values) for entry in entries]
     known = {name for entry in own for name in tomllib.loads(entry)}
     more = [f"{line}\n" for line in _lines({name: one for name, one in values.items() if name not in known})]
     last = next((index for index in range(len(own), 0, -1) if tomllib.loads(own[index - 1])), 0)
-    return "".join([*entries[: start + 1], *own[:last], *more, *own[last:], *entries[end:]])
+    return [*own[:last], *more, *own[last:]]
 
 
 def _at(document: Any, table: Sequence[str]) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -35,6 +35,9 @@ from geosync.operating.documents import owed_fields
 from geosync.operating.service_level import level_now
 from geosync.operating.stalled import why_stalled_now
 from geosync.sync_registry.site.sites import site_id
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 _TRYING = "The status cannot be read, trying again: "
 
@@ -166,6 +169,10 @@ def document(seen: SiteLook, limit: int) -> dict[str, Any]:
     return with_former(made, former)
 
 
+def _fields(value: DataclassInstance | None) -> dict[str, Any] | None:
+    return asdict(value) if value is not None else None
+
+
 def _former(seen: SiteLook) -> dict[str, Any]:
     """The fields of the version before: moments are milliseconds since the epoch."""
     site, found, queued = seen.site, seen.found, seen.queued
@@ -177,11 +184,11 @@ def _former(seen: SiteLook) -> dict[str, Any]:
         "more_owed": found.more_owed,
         "parked": len(found.parked),
         "failed": found.failed,
-        "oldest": asdict(found.oldest) if found.oldest is not None else None,
+        "oldest": _fields(found.oldest),
         "dead_letters": queued.dead_letters,
-        "paused": asdict(found.pause) if found.pause is not None else None,
+        "paused": _fields(found.pause),
         "holds": [asdict(hold) for hold in found.holds],
-        "heartbeat": asdict(found.heartbeat) if found.heartbeat is not None else None,
+        "heartbeat": _fields(found.heartbeat),
         "events_waiting": queued.events_waiting,
         "recovery_point": found.recovery_point,
         "recovery_point_but_parked": found.recovery_point_but_parked,
@@ -189,14 +196,14 @@ def _former(seen: SiteLook) -> dict[str, Any]:
             found, events=queued.events_waiting, letters=queued.dead_letters
         ),
         "proved_at": found.proved_at,
-        "notifications_lost": asdict(found.lost) if found.lost is not None else None,
-        "last_event_processed": asdict(found.cursor) if found.cursor is not None else None,
-        "last_sweep": asdict(found.last_sweep) if found.last_sweep is not None else None,
+        "notifications_lost": _fields(found.lost),
+        "last_event_processed": _fields(found.cursor),
+        "last_sweep": _fields(found.last_sweep),
         "deletes_suspended": asdict(found.deletes) if found.deletes.suspended else None,
         "last_minute": found.last_minute,
         "open_repositories": found.open_repositories,
         "failed_repositories": found.failed_repositories,
-        "comparison": asdict(found.comparison) if found.comparison is not None else None,
+        "comparison": _fields(found.comparison),
         "progress": progress_document(found.progress) if found.progress is not None else None,
         "lag": asdict(found.lags),
         "service_level": level_now(found, site.facts.objective).fields() if not site.is_primary else None,

@@ -180,7 +180,7 @@ def _comparison(found: Status) -> object:
         return plain(f"the primary's catalogue cannot be read: {walk.failure}", "red")
     begun, far = f"begun {age(walk.started_at, found.at)} ago", found.progress
     if far is None or far.complete:
-        proved = ", complete" if walk.proved_at == walk.started_at else ", complete but for what is parked"
+        proved = ", complete" if walk.is_proved else ", complete but for what is parked"
         return f"{begun}, repositories in all: {walk.repositories}{proved}"
     so_far = "" if far.listed else " so far"
     compared = f"{begun}, {far.state}, {far.compared} of {far.repositories} repositories compared{so_far}"

@@ -20,6 +20,7 @@ from geosync.notifications.formats.claims import (
     HostOrigin,
     ImageClaim,
     UnreadableClaim,
+    field,
     meaning,
     present,
 )
@@ -35,12 +36,17 @@ def parse(delivery: Delivery) -> list[Claim]:
     Raises MalformedMessage for a body that is no push of Pub/Sub's.
     """
     document = delivery.document
-    message = document.get("message") if isinstance(document, dict) else None
+    message = field(document, "message")
     if not isinstance(message, dict):
         raise MalformedMessage('the body is not a push of Pub/Sub: {"message": {"data": …}, …}')
     data = _data(message)
     if data is None:
         return [UnreadableClaim(because="bad_data", id=message.get("messageId"))]
+    return [_claim(message, data)]
+
+
+def _claim(message: dict[str, Any], data: dict[str, Any]) -> ImageClaim:
+    """The claim of a message with its data."""
     tagged, named = FullName.split(data.get("tag"), ":"), FullName.split(data.get("digest"), "@")
     names = [name for name in (tagged, named) if name is not None]
     origin = HostOrigin(
@@ -49,18 +55,16 @@ def parse(delivery: Delivery) -> list[Claim]:
         said={key: data.get(key) for key in ("action", "tag", "digest")},
     )
     action = data.get("action")
-    return [
-        ImageClaim(
-            id=message.get("messageId"),
-            action=action,
-            happened=meaning(_ACTIONS, action),
-            repository=names[0].repository if names else None,
-            tag=tagged.reference if tagged else None,
-            digest=named.reference if named else None,
-            occurred_at=message.get("publishTime"),
-            origin=origin,
-        )
-    ]
+    return ImageClaim(
+        id=message.get("messageId"),
+        action=action,
+        happened=meaning(_ACTIONS, action),
+        repository=names[0].repository if names else None,
+        tag=tagged.reference if tagged else None,
+        digest=named.reference if named else None,
+        occurred_at=message.get("publishTime"),
+        origin=origin,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,20 +23,29 @@ MAX_RESOURCES = 500
 def parse(delivery: Delivery) -> list[Claim]:
     """Return the claims of each resource of an event. Raises MalformedMessage when it is no event of Harbor's."""
     document = delivery.document
-    kind = document.get("type") if isinstance(document, dict) else None
-    is_cloud_event = isinstance(kind, str) and kind.startswith("harbor.")
-    data = field(document, "data" if is_cloud_event else "event_data")
+    kind = field(document, "type")
+    data = _data(document, kind)
     if not isinstance(document, dict) or not isinstance(kind, str) or not isinstance(data, dict):
         raise MalformedMessage('the body is not an event of Harbor\'s: {"type": …, "event_data": …}')
     if kind in _PULLED:
         return [NoClaim(reason="pull")]
     if kind not in _PUSHED | _DELETED:
         return [NoClaim(reason="other_event")]
+    event_name: EventName = "created" if kind in _PUSHED else "deleted"
+    return [claim for resource in _resources(data) for claim in _claims(document, data, resource, event_name)]
+
+
+def _resources(data: dict[str, Any]) -> list[object]:
     resources = data.get("resources")
     if not isinstance(resources, list) or len(resources) > MAX_RESOURCES:
         raise MalformedMessage(f"the event has no list of at most {MAX_RESOURCES} resources")
-    event_name: EventName = "created" if kind in _PUSHED else "deleted"
-    return [claim for resource in resources for claim in _claims(document, data, resource, event_name)]
+    return resources
+
+
+def _data(document: object, kind: object) -> object:
+    """The event itself: Harbor sends CloudEvents, or a form of its own."""
+    is_cloud_event = isinstance(kind, str) and kind.startswith("harbor.")
+    return field(document, "data" if is_cloud_event else "event_data")
 
 
 def _claims(document: dict[str, Any], data: dict[str, Any], resource: object, event_name: EventName) -> list[Claim]:

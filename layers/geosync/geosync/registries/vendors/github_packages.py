@@ -111,11 +111,8 @@ class GitHubPackages:
             request = f"GET {urlsplit(url).path}"
             answer = self._get(url, request)
             links = answer.headers.get_all("Link") or []
-            try:
-                page = json.loads(self._read(answer, request))
-            except (ValueError, RecursionError):
-                page = None
-            if not isinstance(page, list) or not all(isinstance(one, dict) for one in page):
+            page = _listed(self._read(answer, request))
+            if page is None:
                 raise RegistryUnavailable(self.name, request, status=200, detail="no list of packages")
             yield page
             link = next_page(links)
@@ -208,3 +205,12 @@ def _until(reset: str | None, clock: Clock) -> float | None:
         return None
     # A second more, as the header has no fraction.
     return min(max(int(reset) - clock.now_ms() / 1000 + 1, 0.0), MAX_RETRY_AFTER_S)
+
+
+def _listed(body: bytes) -> list[dict[str, Any]] | None:
+    """The entries of a page; None where the body is no list of objects."""
+    try:
+        page = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    return page if isinstance(page, list) and all(isinstance(one, dict) for one in page) else None

@@ -79,6 +79,11 @@ class Walk:
         """True when all that this walk found different was copied since, and seen, but for what is parked."""
         return self.settled_at == self.started_at
 
+    @property
+    def is_proved(self) -> bool:
+        """True when nothing that this walk found different is parked, either."""
+        return self.proved_at == self.started_at
+
     @classmethod
     def from_item(cls, item: Item) -> Walk:
         """Read the item `catalogue`."""
@@ -210,21 +215,16 @@ class CatalogueItem:
         what is owed follows its table within a moment, so a single reading proves nothing. Returns the walk as it is
         now, None when another one began meanwhile.
         """
-        now_ms, done = pace.at, pace.compared + pace.settled
+        done = pace.compared + pace.settled
         values: dict[str, Any] = {}
-        gone: tuple[str, ...] = ()
         if done != walk.moved or walk.moved_at is None:
             paces = [[one.at, one.compared, one.settled] for one in (*walk.paces[1 - PACES :], pace)]
-            values = {"moved": done, "moved_at": now_ms, "paces": paces}
-        if not clean:
-            gone = ("clean_since",)
-        elif walk.clean_since is None:
-            values["clean_since"] = now_ms
-        elif now_ms - walk.clean_since >= CLEAN_FOR_MS:
-            values |= {"settled_at": walk.started_at} | ({} if parked else {"proved_at": walk.started_at})
+            values = {"moved": done, "moved_at": pace.at, "paces": paces}
+        if clean:
+            values |= _settled(walk, pace.at, parked=parked)
         if not values and (walk.clean_since is None or clean):
             return walk
-        return self._written(walk, values, gone)
+        return self._written(walk, values, () if clean else ("clean_since",))
 
     def _note(self, walk: Walk, values: Mapping[str, Any], gone: tuple[str, ...] = _TROUBLE) -> Walk:
         """Note how far `walk` got; it stays as it was when another one has begun, whose notes these are not."""
@@ -235,3 +235,12 @@ class CatalogueItem:
         with suppress(ConditionFailed):
             return Walk.from_item(self._store.write(change) or {})
         return None
+
+
+def _settled(walk: Walk, now_ms: int, *, parked: bool) -> dict[str, Any]:
+    """The values of a walk with nothing left at `now_ms`: the first time that is noted, later the walk is complete."""
+    if walk.clean_since is None:
+        return {"clean_since": now_ms}
+    if now_ms - walk.clean_since < CLEAN_FOR_MS:
+        return {}
+    return {"settled_at": walk.started_at} | ({} if parked else {"proved_at": walk.started_at})

@@ -92,7 +92,14 @@ def _seen(
         values |= {"size_bytes": seen.size_bytes, "sized": seen.digest}
     if reference.kind == "digest":
         values["expire_at"] = now_ms // 1000 + DIGEST_MEMORY_S
-    noted = {
+    noted = _noted(seen)
+    values |= {name: value for name, value in noted.items() if value is not None}
+    return Update(key=key, set=values, remove=tuple(name for name, value in noted.items() if value is None))
+
+
+def _noted(seen: Seen) -> dict[str, int | bool | None]:
+    """The fields that only some have; None: the item has no such attribute."""
+    return {
         "unannounced": seen.unannounced or None,
         "suspected": seen.suspected or None,
         "counted_lost": seen.counted_lost or None,
@@ -100,5 +107,3 @@ def _seen(
         "outside_since": seen.outside_since,
         "gone_since": seen.gone_since,
     }
-    values |= {name: value for name, value in noted.items() if value is not None}
-    return Update(key=key, set=values, remove=tuple(name for name, value in noted.items() if value is None))
