@@ -309,7 +309,8 @@ class RegistryError(ReplicationError):
 
     `registry` is the registry's name as configured (host and port), `request` the method and the path without query,
     `status` the HTTP status (None when no response came), `codes` the OCI error codes of the body (distribution-spec,
-    "Error Codes"), `detail` the first message of the body, cut and redacted.
+    "Error Codes"), `detail` the first message of the body, cut and redacted. `explained`: the registry itself said so;
+    False where an answer names no registry, so that what stands before it may have given it.
     """
 
     def __init__(
@@ -320,12 +321,14 @@ class RegistryError(ReplicationError):
         status: int | None = None,
         codes: Sequence[str] = (),
         detail: str = "",
+        explained: bool = True,
     ) -> None:
         self.registry = registry
         self.request = request
         self.status = status
         self.codes = tuple(codes)
         self.detail = detail
+        self.explained = explained
         answer = " ".join(part for part in (str(status or ""), *self.codes, detail) if part)
         super().__init__(f"{registry}: {request}: {answer or 'no response'}")
 

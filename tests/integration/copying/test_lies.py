@@ -6,11 +6,11 @@ import re
 from collections.abc import Callable
 
 import pytest
-from tests.integration.secondary import Secondary, pushed
+from tests.integration.secondary import TIMING, Secondary, pushed
 from tests.support.images import ImageMaker
 from tests.support.proxy import Fault, Status
 
-from geosync.sync_registry.items import SYNCED
+from geosync.sync_registry.items import SYNCED, Reference
 
 PAGE = {"Content-Type": "text/html; charset=utf-8"}
 LOGIN = b"<html><body>Please sign in</body></html>"
@@ -63,3 +63,39 @@ def test_it_is_tried_again_with_its_reason_until_it_is_true(
     secondary.sweep_until(lambda: secondary.row(repository).state == SYNCED)
     assert secondary.digest(repository, "v1") == made.digest
     assert not secondary.dlq.messages
+
+
+@pytest.mark.parametrize("words", [b"404 page not found\n", b'{"message":"no Route matched with those values"}', b""])
+def test_a_404_that_is_not_the_registrys_is_not_taken_for_a_deletion(
+    secondary: Secondary, make: ImageMaker, repository: str, words: bytes
+) -> None:
+    """As while the registry is away, and what stands before it has nobody to pass a request on to."""
+    made = make.image(repository, "v1", layers=1)
+    secondary.primary_proxy.add(Status(kind="tag", status=404, body=words, times=999))
+    secondary.receive(pushed(made))
+    secondary.have_passed(TIMING.settle_s + 60)
+    secondary.sweep()
+    (owed,) = secondary.owed(repository)
+    assert "an answer that is not a registry's" in (owed.failure or "")
+    assert not owed.parked
+    secondary.reset()
+    secondary.have_passed(3600)
+    secondary.sweep()
+    assert secondary.row(repository).state == SYNCED
+    assert secondary.digest(repository, "v1") == made.digest
+
+
+def test_a_comparison_does_not_take_such_a_404_for_a_repository_without_tags(
+    secondary: Secondary, make: ImageMaker, repository: str
+) -> None:
+    made = make.image(repository, "v1", layers=1)
+    secondary.primary_proxy.add(Status(kind="tags", status=404, body=b"404 page not found\n", times=999))
+    secondary.sync_registry.mark(repository, Reference.whole())
+    secondary.sweep()
+    (owed,) = secondary.owed(repository)
+    assert owed.reference == Reference.whole()
+    assert "an answer that is not a registry's" in (owed.failure or "")
+    secondary.reset()
+    secondary.have_passed(3600)
+    secondary.sweep_until(lambda: secondary.row(repository).state == SYNCED)
+    assert secondary.digest(repository, "v1") == made.digest

@@ -20,6 +20,19 @@ DATA = b"layer" * 1000
 DIGEST = "sha256:" + hashlib.sha256(DATA).hexdigest()
 
 
+API = ("Docker-Distribution-Api-Version", "registry/2.0")
+BEFORE = {
+    "nginx": Reply(status=404, headers=[("Content-Type", "text/html")], body=b"<html>no such site</html>"),
+    "Traefik": Reply(status=404, headers=[("Content-Type", "text/plain; charset=utf-8")], body=b"404 page not found\n"),
+    "Kong": Reply(
+        status=404,
+        headers=[("Content-Type", "application/json"), ("Server", "kong")],
+        body=b'{"message":"no Route matched with those values"}',
+    ),
+    "Istio": Reply(status=404, headers=[("Server", "istio-envoy")]),
+}
+"""404s of what stands before a registry that is away, by whose they are."""
+
 Servers = Callable[[Script], ScriptedServer]
 Clients = Callable[..., RegistryClient]
 
@@ -28,24 +41,38 @@ Clients = Callable[..., RegistryClient]
     "reply",
     [
         Reply(status=404),
+        Reply(status=404, headers=[API]),
         Reply(status=404, body=b'{"errors":[{"code":"MANIFEST_UNKNOWN"}]}'),
         Reply(status=404, body=b'{"errors":[{"code":"NAME_UNKNOWN"}]}'),
         Reply(status=404, body=b'{"errors":[{"code":"NOT_FOUND"}]}'),
     ],
 )
 def test_a_registrys_own_404_is_none(server: Servers, client: Clients, reply: Reply) -> None:
-    one = client(server(lambda _: reply).url)
+    one = client(server(lambda request: Reply() if request.target == "/v2/" else reply).url)
     assert one.get_manifest("a/b", "v1") is None
     assert one.head_manifest("a/b", "v1") is None
     one.delete_manifest("a/b", "v1")
 
 
-def test_a_404_of_something_before_the_registry_is_not_an_absence(server: Servers, client: Clients) -> None:
-    page = Reply(status=404, headers=[("Content-Type", "text/html")], body=b"<html>no such site</html>")
-    one = client(server(lambda _: page).url)
-    for ask in (one.get_manifest, one.head_manifest, one.delete_manifest):
-        with pytest.raises(RegistryUnavailable):
+@pytest.mark.parametrize("before", BEFORE.values(), ids=BEFORE)
+def test_a_404_of_something_before_the_registry_is_not_an_absence(
+    server: Servers, client: Clients, before: Reply
+) -> None:
+    one = client(server(lambda request: Reply(headers=[API]) if request.target == "/v2/" else before).url)
+    for ask in (one.get_manifest, one.head_manifest, lambda name, _: list(one.tags(name))):
+        with pytest.raises(RegistryUnavailable, match="an answer that is not a registry's"):
             ask("a/b", "v1")
+    if before.body:
+        with pytest.raises(RegistryUnavailable):
+            one.delete_manifest("a/b", "v1")
+
+
+def test_of_a_registry_that_never_names_its_api_a_404_costs_a_look_at_the_manifest(
+    server: Servers, client: Clients
+) -> None:
+    registry = server(lambda _: Reply(status=404, body=b'{"errors":[{"code":"MANIFEST_UNKNOWN"}]}'))
+    assert client(registry.url).head_manifest("a/b", "v1") is None
+    assert [one.method for one in registry.requests] == ["HEAD", "GET"]
 
 
 def test_a_head_without_a_digest_is_made_good_by_a_get(server: Servers, client: Clients) -> None:

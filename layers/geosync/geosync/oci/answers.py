@@ -47,6 +47,10 @@ MAX_MISSING = MAX_REFERRED
 #: No Retry-After holds a registry for longer: a wrong clock or a wrong unit must not stop a site for weeks.
 MAX_RETRY_AFTER_S = 3600.0
 
+API_HEADER = "Docker-Distribution-Api-Version"
+"""Distribution and nearly all others send it with each answer; the load balancers before them do not."""
+NOT_A_REGISTRYS = "an answer that is not a registry's"
+
 _BLOCK = 64 * 1024
 
 # The table. A code that says more than its status comes first, then the status, then the kind of status.
@@ -218,10 +222,24 @@ def retry_after(value: str | None, clock: Clock = SYSTEM_CLOCK) -> float | None:
     return min(max(at - clock.now_ms() / 1000, 0.0), MAX_RETRY_AFTER_S)
 
 
+def is_registrys(answer: HttpAnswer, errors: Errors) -> bool:
+    """Tell whether a refusal is the registry's own word: it names the registry's API, or its body is an OCI error.
+
+    What stands before a registry answers 404 or 405 in its own words while the registry is away.
+    """
+    return errors.well_formed or answer.header(API_HEADER) is not None
+
+
 def classify(
-    registry: str, request: str, status: int, errors: Errors, retry_after_s: float | None = None
+    registry: str,
+    request: str,
+    status: int,
+    errors: Errors,
+    retry_after_s: float | None = None,
+    *,
+    explained: bool = True,
 ) -> RegistryError:
-    """Return the error for a status and codes; `retry_after_s` is the Retry-After."""
+    """Return the error for a status and codes; `retry_after_s` is the Retry-After, `explained` as `is_registrys`."""
     # With a foreign layer that it refuses in the same manifest, Distribution 2.8 answers 500 instead of 400.
     if errors.missing and status in (400, 404, 500):
         return BlobsUnknown(registry, request, errors.missing)
@@ -233,7 +251,8 @@ def classify(
         return RegistryUnavailable(
             registry, request, status=status, codes=errors.codes, detail=errors.detail, retry_after=retry_after_s
         )
-    return kind(registry, request, status=status, codes=errors.codes, detail=errors.detail)
+    detail = errors.detail or ("" if explained else NOT_A_REGISTRYS)
+    return kind(registry, request, status=status, codes=errors.codes, detail=detail, explained=explained)
 
 
 def broken(registry: str, request: str, error: Broken, *, write: bool) -> RegistryUnavailable:

@@ -8,11 +8,11 @@ from typing import Any
 
 from geosync.errors import ContentError, DigestMismatch, TooLarge
 from geosync.oci import media_types, scopes
-from geosync.oci.answers import read_errors
+from geosync.oci.answers import API_HEADER, NOT_A_REGISTRYS, is_registrys, read_errors
 from geosync.oci.blobs import BlobReader, BlobSource
 from geosync.oci.credentials import Credentials
 from geosync.oci.deadline import Deadline
-from geosync.oci.listings import ListedTag, NoReferrersApi, PageSize, pages, sized_pages
+from geosync.oci.listings import ListedTag, NoReferrersApi, PageSize, pages, sized_pages, tag_pages
 from geosync.oci.manifests import MAX_MANIFEST_BYTES, MAX_REFERRED, Descriptor, Manifest
 from geosync.oci.options import DEFAULT_OPTIONS, ClientOptions
 from geosync.oci.ranges import Range, RangeReader, RangeRefused
@@ -79,20 +79,19 @@ class RegistryClient(UploadVerbs):
     def head_manifest(self, repository: str, reference: str) -> Descriptor | None:
         """Return the descriptor of a tag or digest, with size 0 where none is announced; None only where there is none.
 
-        A 404 counts only as the registry's own word: one from something before it raises RegistryUnavailable.
+        A 404 counts only as the registry's own word: of one that does not name its API the manifest itself is asked
+        for, since a HEAD has no body to tell by. Raises as `get_manifest`.
         """
         call = self._manifest_call("HEAD", repository, reference)
         answer = self._requests.send(call)
         answer.close()
-        if answer.status == 404:
-            # A HEAD has no body to tell by. A registry's answer is JSON, or names its API.
-            self._check_page(call, answer)
+        if answer.status == 404 and answer.header(API_HEADER) is not None:
             return None
-        if answer.status != 200:
+        if answer.status not in (200, 404):
             self._requests.fail(call, answer)
         digest = answer.header("Docker-Content-Digest") or (reference if is_digest(reference) else "")
         media_type = media_types.essence(answer.header("Content-Type"))
-        if not is_digest(digest) or not media_types.is_manifest(media_type):
+        if answer.status == 404 or not is_digest(digest) or not media_types.is_manifest(media_type):
             manifest = self.get_manifest(repository, reference)
             if manifest is None:
                 return None
@@ -112,9 +111,12 @@ class RegistryClient(UploadVerbs):
         answer = self._requests.send(call)
         if answer.status == 404:
             errors = read_errors(answer, self.deadline, self.memory)
-            if errors.empty or _NO_SUCH_MANIFEST.intersection(errors.codes):
-                return None
-            raise self._requests.unusable(call, 404, errors.detail or "an answer that is not a registry's")
+            if not errors.empty and not _NO_SUCH_MANIFEST.intersection(errors.codes):
+                raise self._requests.unusable(call, 404, errors.detail or NOT_A_REGISTRYS)
+            # Without words it counts where the registry never names its API.
+            if not is_registrys(answer, errors) and self.header_of_ping(API_HEADER) is not None:
+                raise self._requests.unusable(call, 404, NOT_A_REGISTRYS)
+            return None
         if answer.status != 200:
             self._requests.fail(call, answer)
         self._check_page(call, answer)
@@ -172,7 +174,7 @@ class RegistryClient(UploadVerbs):
             errors = read_errors(answer, self.deadline, self.memory)
             if errors.empty or errors.well_formed:
                 return
-            raise self._requests.unusable(call, 404, "an answer that is not a registry's")
+            raise self._requests.unusable(call, 404, NOT_A_REGISTRYS)
         if not 200 <= answer.status < 300:
             self._requests.fail(call, answer)
         answer.close()
@@ -260,8 +262,7 @@ class RegistryClient(UploadVerbs):
         check_repository(repository)
         if last is not None and not is_tag(last):
             raise ValueError("not a tag")
-        path, access = f"/v2/{repository}/tags/list", (scopes.pull(repository),)
-        for page in sized_pages(self._requests, path, access, self._tags_size, last=last or None):
+        for page in tag_pages(self._requests, repository, self._tags_size, last=last or None):
             listed = page.get("tags") or []
             yield [one for one in listed if isinstance(one, str) and is_tag(one)] if isinstance(listed, list) else []
 

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
-from geosync.errors import ContentError, MalformedManifest, Refused, TooLarge
-from geosync.oci import media_types
+from geosync.errors import ContentError, MalformedManifest, NotFound, Refused, RegistryUnavailable, TooLarge
+from geosync.oci import media_types, scopes
 from geosync.oci.answers import read_errors
 from geosync.oci.documents import SMALL_BYTES
 from geosync.oci.large_pages import MAX_READ_BYTES, read_large
@@ -100,6 +100,20 @@ def _query(size: PageSize, last: str | None) -> str:
     named = {"n": size.entries, "last": last}
     query = urlencode({key: value for key, value in named.items() if value is not None}, safe="/")
     return f"?{query}" if query else ""
+
+
+def tag_pages(requests: Requester, repository: str, size: PageSize, *, last: str | None) -> Iterator[dict[str, Any]]:
+    """Yield the documents of a repository's list of tags, as `sized_pages`.
+
+    Raises NotFound where the registry says that it knows no such repository, RegistryUnavailable for a 404 that is not
+    a registry's: a comparison would take it for a repository without tags.
+    """
+    try:
+        yield from sized_pages(requests, f"/v2/{repository}/tags/list", (scopes.pull(repository),), size, last=last)
+    except NotFound as error:
+        if error.explained:
+            raise
+        raise RegistryUnavailable(error.registry, error.request, status=404, detail=error.detail) from error
 
 
 def pages(

@@ -11,7 +11,7 @@ from urllib.parse import urljoin, urlsplit
 from geosync.errors import ConfigurationError, Denied, OutcomeUnknown, ReadOnly, RegistryUnavailable, Unauthorized
 from geosync.oci import scopes
 from geosync.oci.addresses import Egress
-from geosync.oci.answers import Errors, broken, classify, read_bounded, read_errors, retry_after
+from geosync.oci.answers import Errors, broken, classify, is_registrys, read_bounded, read_errors, retry_after
 from geosync.oci.auth import Authorizer
 from geosync.oci.credentials import Credentials
 from geosync.oci.deadline import Deadline
@@ -211,7 +211,7 @@ class Requester:
         if answer.status == 405 and (read_only := self._read_only(call, answer, found)) is not None:
             raise read_only
         after = retry_after(answer.header("Retry-After"), self._clock)
-        error = classify(self.name, label, answer.status, found, after)
+        error = classify(self.name, label, answer.status, found, after, explained=is_registrys(answer, found))
         # The gateway gave up, or the registry broke in the middle: what was asked may still be done. 503 was not begun.
         if call.write and isinstance(error, RegistryUnavailable) and answer.status >= 500 and answer.status != 503:
             error = OutcomeUnknown(
