@@ -13,7 +13,7 @@ from tests.hostile.answers import HOST, answering, one
 from tests.hostile.fuzzing import SECRET, SEEDS, Bounds, attack, fuzz
 from tests.hostile.odd_json import DIGEST, texts, to_bytes, values
 
-from geosync.errors import TooLarge
+from geosync.errors import RegistryUnavailable, TooLarge
 from geosync.oci import media_types
 from geosync.oci.client import RegistryClient
 from geosync.oci.manifests import SIZE_UNKNOWN, Descriptor, Manifest
@@ -248,6 +248,20 @@ def test_a_chunk_of_a_negative_size_is_not_read_to_the_end(size: bytes) -> None:
     with answering([answer]) as client:
         found = attack(lambda: client.get_manifest("a/b", "v1"), 0, bounds=Bounds(held=128 * 1024, steps=4000))
     assert "IncompleteRead" in str(found)
+
+
+def test_an_answer_that_breaks_off_anywhere_is_no_answer() -> None:
+    """http.client takes the end of the connection for that of the headers: 18 bytes of 187, or a HEAD's 404."""
+    headers = (f"Docker-Content-Digest: {MANIFEST.digest}", f"Content-Type: {MANIFEST.media_type}")
+    for answer in (
+        one(200, *headers, body=MANIFEST.content),
+        one(404, "Docker-Distribution-Api-Version: registry/2.0"),
+    ):
+        head = answer.index(b"\r\n\r\n") + 4
+        for verb, end in ((RegistryClient.get_manifest, len(answer)), (RegistryClient.head_manifest, head)):
+            for size in range(end):
+                with answering([answer[:size]]) as client, pytest.raises(RegistryUnavailable):
+                    verb(client, "a/b", "v1")
 
 
 @pytest.mark.parametrize("size", [b"F" * 15, b"F" * 400])

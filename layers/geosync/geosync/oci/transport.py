@@ -23,6 +23,7 @@ from geosync.errors import ConfigurationError
 from geosync.oci import addresses, wire
 from geosync.oci.addresses import EVERYWHERE, Egress
 from geosync.oci.idle_connections import IdleConnections
+from geosync.oci.responses import LONGEST, Response
 from geosync.oci.wire import Left, Step
 
 #: Bytes per read and per send of a streamed body. 128 MiB from one registry on loopback to another took 0.22 s of CPU
@@ -34,7 +35,6 @@ BLOCK = 256 * 1024
 _WORTH_DRAINING = 64 * 1024
 _DRAINING_S = 1.0
 _LENGTH_DIGITS = 19
-_LONGEST = 2**63 - 1  # Python's len() takes no more, and Go's int64
 
 
 class Body(Protocol):
@@ -84,16 +84,6 @@ class Broken(Exception):
     def __init__(self, reason: str, *, sent: bool) -> None:
         super().__init__(reason)
         self.sent = sent
-
-
-class _Response(http.client.HTTPResponse):
-    """http.client's, but that it takes no chunk of an impossible size: one of -1 would be read whole, however long."""
-
-    def _read_next_chunk_size(self) -> int:
-        size: int = super()._read_next_chunk_size()  # type: ignore[misc]
-        if not 0 <= size <= _LONGEST:
-            raise ValueError("a chunk of an impossible size")  # http.client's IncompleteRead, as for what is no number
-        return size
 
 
 class HttpAnswer:
@@ -177,7 +167,7 @@ def size_of(header: str | None) -> int | None:
     """Return the bytes that a header says, None where it says no number that can be a size."""
     text = (header or "").strip()
     size = int(text) if text.isascii() and text.isdigit() and len(text) <= _LENGTH_DIGITS else None
-    return size if size is not None and size <= _LONGEST else None
+    return size if size is not None and size <= LONGEST else None
 
 
 class Transport:
@@ -258,7 +248,7 @@ class Transport:
     ) -> http.client.HTTPConnection:
         """Open a connection. Raises Broken."""
         connection = http.client.HTTPSConnection(host, port) if secure else http.client.HTTPConnection(host, port)
-        connection.response_class = _Response
+        connection.response_class = Response
         plain: socket.socket | None = None
         try:
             plain = addresses.connect(
