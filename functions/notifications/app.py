@@ -18,6 +18,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from geosync import observability
+from geosync.aws.errors import reason as reason_of
 from geosync.clock import SYSTEM_CLOCK
 from geosync.errors import ConfigurationError, GeosyncError, MalformedMessage
 from geosync.messages.geo_event import GeoEvent, Heartbeat
@@ -67,7 +68,9 @@ class Endpoint:
         secrets = boto3.client("secretsmanager", config=AWS_CALLS)
         return Authorization(
             lambda: read_tokens(secrets, self.settings.notification_secret_arn),
-            on_failure=lambda error: logger.warning("notification_token_unreadable", extra={"reason": str(error)}),
+            on_failure=lambda error: logger.warning(
+                "notification_token_unreadable", extra={"reason": reason_of(error)}
+            ),
         )
 
     @cached_property
@@ -132,7 +135,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         endpoint().metrics.put({"NotificationsMalformed": 1})
         return answer(refusal.status, str(refusal))
     except (GeosyncError, BotoCoreError, ClientError) as error:
-        logger.error("notification_failed", extra=_line(request_id, 503, reason=str(error)))
+        logger.error("notification_failed", extra=_line(request_id, 503, reason=reason_of(error)))
     except Exception:
         logger.exception("notification_failed", extra=_line(request_id, 503))
     observability.Metrics(os.environ.get("SITE_NAME", "")).put({"NotificationsFailed": 1})

@@ -27,7 +27,7 @@ from geosync.cli.checks import endpoint, registries, wiring
 from geosync.cli.checks.findings import CheckFinding, looks
 from geosync.cli.site import StackSite as DeployedSite
 
-FOUND_IN_LOGS = {"registry_sends_the_token", "pulls_ignored", "notifications_well_formed"}
+FOUND_IN_LOGS = {"registry_sends_the_token", "pulls_ignored", "notifications_well_formed", "calls_throttled"}
 """What other tests on the same stack do at its endpoint stays in the log for an hour. Nor is every push announced."""
 
 

@@ -15,9 +15,11 @@ from tests.e2e.command import Geosync
 from tests.e2e.parts import Site, envelope, eventually, hurried, push_event
 from tests.e2e.registries import digest, maker
 from tests.support.aws_proxy import ThrottlingProxy
+from tests.support.findings import problem
 from tests.support.throttled import Throttle
 
 from geosync.aws.errors import WAY_OUT
+from geosync.cli.checks import throttles
 
 IMAGES = 4
 
@@ -124,6 +126,12 @@ def test_nothing_is_lost_and_the_site_says_why_nothing_arrives(
         eventually(hurried([secondary], arrived), what="an image that is marked meanwhile")
     eventually(lambda: not owed(secondary, repository) and not owed(secondary, later), what="nothing to be owed")
     assert secondary.messages("dlq_url") == letters
+    for site, function, call in (
+        (primary, "notifications", "SNS PublishBatch"),
+        (secondary, "sync", "Secrets Manager GetSecretValue"),
+    ):
+        told = throttles.look_in_the_logs(Geosync(state).deployed(site))
+        assert f"{call} in {site.about['functions'][function]}" in problem(told, "calls_throttled").text
     done = published.throttle.refused + published.throttle.halved
     assert {name.partition(":")[0] for name in done} >= {"dynamodb", "sns"}
     done = taken.throttle.refused + taken.throttle.halved

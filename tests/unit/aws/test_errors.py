@@ -32,6 +32,34 @@ def test_a_throttled_call_is_named_with_what_to_do(code: str, operation: str, ca
     assert aws_errors.tells_of_throttling(f"registry.example.com: {said}")
 
 
+@pytest.mark.parametrize(
+    ("text", "call"),
+    [
+        (f"a: its secret cannot be read: {aws_errors.reason(error('Throttled', 'GetSecretValue'))}", "Secrets Manager"),
+        ("AWS throttles ecr:GetAuthorizationToken; it is tried again", "ecr:GetAuthorizationToken"),
+        ("AWS throttles Invoke; it is tried again", "Invoke"),
+        ("AWS is slow", None),
+    ],
+)
+def test_a_text_tells_which_call_it_was(text: str, call: str | None) -> None:
+    found = aws_errors.call_told_of(text)
+    assert found == (f"{call} GetSecretValue" if call == "Secrets Manager" else call)
+
+
+@pytest.mark.parametrize(
+    ("codes", "said"),
+    [
+        (["InternalError", "InternalError"], "InternalError"),
+        (
+            ["InternalError", "RequestThrottled"],
+            f"AWS throttles SQS SendMessageBatch; {aws_errors.WAY_OUT} [InternalError, RequestThrottled]",
+        ),
+    ],
+)
+def test_entries_that_are_throttled_in_a_batch_are_told_as_the_whole_would_be(codes: list[str], said: str) -> None:
+    assert aws_errors.reason_of_entries("SQS SendMessageBatch", codes) == said
+
+
 def test_a_transaction_that_was_cancelled_for_its_throughput_is_throttled_and_a_conflict_is_none() -> None:
     def cancelled(reason: str) -> ClientError:
         reasons = [{"Code": "None"}, {"Code": reason, "Message": "too much"}]

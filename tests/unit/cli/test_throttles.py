@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, cast
 
 import boto3
@@ -10,10 +11,11 @@ from botocore.exceptions import ClientError
 from tests.support.findings import problem
 from tests.unit.template.parts import of_type
 
-from geosync.aws.errors import THROTTLED
-from geosync.cli.checks import throttles
+from geosync.aws.errors import THROTTLED, reason
+from geosync.cli.checks import function_log, throttles
 from geosync.cli.checks.findings import looks
 from geosync.cli.site import AwsAccess, StackSite
+from geosync.clock import SYSTEM_CLOCK
 
 OUTPUTS = {
     "SyncRegistryTable": "geosync-oregon-sync",
@@ -42,9 +44,31 @@ class CloudWatch:
         return {"MetricDataResults": results}
 
 
+class Logs:
+    """CloudWatch Logs with these lines in a function's log, one in a page: a page may have none of those asked for."""
+
+    def __init__(self, lines: dict[str, list[dict[str, Any]]]) -> None:
+        self._lines = lines
+
+    def client(self, service: str, **_: object) -> Any:
+        assert service == "logs"
+        return self
+
+    def filter_log_events(self, **asked: Any) -> dict[str, Any]:
+        lines = self._lines.get(asked["logGroupName"].removeprefix("/aws/lambda/"), [])
+        position = int(asked.get("nextToken", "0"))
+        texts = [json.dumps(one["line"]) for one in lines[position : position + 1] if one["at"] >= asked["startTime"]]
+        found = [{"message": text} for text in texts if asked["filterPattern"].strip('"') in text]
+        return {"events": found, **({"nextToken": str(position + 1)} if position + 1 < len(lines) else {})}
+
+
 def site_with(sums: dict[tuple[str, str], float]) -> StackSite:
+    return site_of(CloudWatch(sums))
+
+
+def site_of(session: Any) -> StackSite:
     return StackSite(
-        access=AwsAccess(session=cast(boto3.Session, CloudWatch(sums))),
+        access=AwsAccess(session=cast(boto3.Session, session)),
         stack="geosync-oregon",
         region="us-west-2",
         state="CREATE_COMPLETE",
@@ -86,6 +110,46 @@ def test_each_global_index_of_the_template_s_tables_is_asked_about() -> None:
 def test_nothing_counted_is_well() -> None:
     (found,) = throttles.look(site_with({}))
     assert found.result == "ok"
+
+
+# ── what the functions logged ──
+
+
+def line(code: str, operation: str, *, ago_ms: int = 0) -> dict[str, Any]:
+    error = ClientError({"Error": {"Code": code, "Message": "Rate exceeded"}}, operation)
+    return {"at": SYSTEM_CLOCK.now_ms() - ago_ms, "line": {"message": "failed", "reason": f"1 of 2: {reason(error)}"}}
+
+
+def test_what_sqs_sns_and_secrets_manager_refused_is_named_by_who_logged_it() -> None:
+    logs = {
+        "geosync-oregon-sync-function": [
+            line("RequestThrottled", "SendMessageBatch"),
+            line("AccessDenied", "SendMessage"),
+            line("RequestThrottled", "SendMessageBatch"),
+            line("ThrottlingException", "GetSecretValue"),
+            line("Throttled", "PublishBatch", ago_ms=3_700_000),
+            {"at": SYSTEM_CLOCK.now_ms(), "line": {"reason": "AWS throttles ecr:BatchGetImage; it is tried again"}},
+        ]
+    }
+    found = problem(throttles.look_in_the_logs(site_of(Logs(logs))), "calls_throttled")
+    for said in ("2 SQS SendMessageBatch", "1 Secrets Manager GetSecretValue", "1 ecr:BatchGetImage"):
+        assert f"{said} in geosync-oregon-sync-function" in found.text
+    assert "SNS" not in found.text, "that was more than an hour ago"
+
+
+def test_logs_that_tell_of_no_throttled_call_are_well() -> None:
+    (found,) = throttles.look_in_the_logs(site_of(Logs({})))
+    assert found.result == "ok"
+
+
+def test_a_log_that_is_longer_than_a_check_reads_is_not_said_to_tell_of_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(function_log, "LOG_PAGES", 2)
+    lines = [line("AccessDenied", "SendMessage")] * 3
+    (found,) = throttles.look_in_the_logs(site_of(Logs({"geosync-oregon-sync-function": lines})))
+    assert (found.result, "geosync-oregon-sync-function" in found.text) == ("unknown", True)
+    met = [line("RequestThrottled", "SendMessage"), *lines]
+    found = problem(throttles.look_in_the_logs(site_of(Logs({"geosync-oregon-sync-function": met}))), "calls_throttled")
+    assert "more was logged than a check reads" in found.text
 
 
 @pytest.mark.parametrize("code", sorted(THROTTLED))

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from geosync.announcing import document
+from geosync.aws.errors import reason, reason_of_entries
 from geosync.clock import SYSTEM_CLOCK, Clock
 from geosync.errors import SyncRegistryError
 from geosync.sync_registry.site.outbox import Outbox, ReplicationEvent
@@ -51,6 +52,8 @@ class Listeners:
         self._client = client
         self._topic_arn = topic_arn
         self._site = site
+        self.refusal = ""
+        """The reason for which the bus or the topic last refused an event."""
 
     @cached_property
     def _events(self) -> EventBridgeClient:
@@ -88,7 +91,9 @@ class Listeners:
         answer = self._events.put_events(Entries=entries)
         if not answer["FailedEntryCount"]:
             return set()
-        return {position for position, one in enumerate(answer["Entries"]) if one.get("ErrorCode")}
+        refused = {position: code for position, one in enumerate(answer["Entries"]) if (code := one.get("ErrorCode"))}
+        self.refusal = reason_of_entries("EventBridge PutEvents", refused.values())
+        return set(refused)
 
     def _publish(self, batch: Sequence[ReplicationEvent]) -> set[int]:
         """Publish events to the topic: JSON, and a sentence for mail. Returns the positions of those not taken."""
@@ -111,7 +116,10 @@ class Listeners:
             for position, one in enumerate(batch)
         ]
         answer = self._sns.publish_batch(TopicArn=self._topic_arn, PublishBatchRequestEntries=entries)
-        return {int(one["Id"]) for one in answer.get("Failed", [])}
+        refused = {int(one["Id"]): one["Code"] for one in answer.get("Failed", [])}
+        if refused:
+            self.refusal = reason_of_entries("SNS PublishBatch", refused.values())
+        return set(refused)
 
 
 class Announcer:
@@ -176,9 +184,10 @@ class Announcer:
             told += len(taken)
             self._metrics.put({"ReplicationEventsTold": len(taken)})
             if len(taken) < len(batch):
-                self._logger.warning("replication_events_refused", extra={"events": len(batch) - len(taken)})
+                keys = {"events": len(batch) - len(taken), "reason": self._listeners.refusal}
+                self._logger.warning("replication_events_refused", extra=keys)
         return told
 
     def _report_failed(self, error: Exception) -> None:
         self._silent_until_s = self._clock.monotonic_s() + LEFT_ALONE_S
-        self._logger.warning("replication_events_not_told", extra={"reason": str(error)})
+        self._logger.warning("replication_events_not_told", extra={"reason": reason(error)})

@@ -5,7 +5,8 @@ An error of botocore's names the operation but no service, and says "An error oc
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -26,7 +27,9 @@ OF_DYNAMODB = (
     *("BatchWriteItem", "TransactWriteItems"),
 )
 """The operations on tables that Geosync asks for."""
-_SAID = "AWS throttles "
+SAID = "AWS throttles "
+"""The words by which what was made of a throttled call is found again, in an item or in a log."""
+_CALL_SAID = re.compile(SAID + r"([\w:]+(?: [\w:]+){0,3})")
 _SERVICES = {
     "DynamoDB": OF_DYNAMODB,
     "SQS": (
@@ -61,12 +64,24 @@ def reason(error: BaseException) -> str:
     if call is None or not isinstance(error, ClientError):
         return str(error)
     said = next(_throttled_changes(error), error.response.get("Error", {}))
-    return f"{_SAID}{call}; {WAY_OUT} [{said.get('Code')}: {said.get('Message')}]"
+    return f"{SAID}{call}; {WAY_OUT} [{said.get('Code')}: {said.get('Message')}]"
+
+
+def reason_of_entries(call: str, codes: Iterable[str]) -> str:
+    """The text of a batch of which AWS refused entries with these codes: of throttled ones as `reason` has it."""
+    said = ", ".join(sorted(set(codes)))
+    return f"{SAID}{call}; {WAY_OUT} [{said}]" if THROTTLED & set(codes) else said
 
 
 def tells_of_throttling(text: str | None) -> bool:
     """True for a text that was made of a throttled call: a failure, or a hold's reason. For what is shown of it."""
-    return text is not None and _SAID in text
+    return text is not None and SAID in text
+
+
+def call_told_of(text: str) -> str | None:
+    """The call that a text was made of, such as `SQS SendMessage`; None for a text that tells of no throttled call."""
+    found = _CALL_SAID.search(text)
+    return found[1] if found is not None else None
 
 
 def _is_throttled(error: ClientError) -> bool:

@@ -112,6 +112,7 @@ def _looks(site: StackSite, others: list[StackSite], repository: str | None) -> 
         ("table_units", lambda: quotas.look_at_the_tables(site)),
         ("event_log", lambda: quotas.look_at_the_event_log(site)),
         ("throttled", lambda: throttles.look(site)),
+        ("calls_throttled", lambda: throttles.look_in_the_logs(site)),
         ("endpoint_reachable", lambda: endpoint.look(site)),
     ]
     last: list[tuple[Name, CheckLook]] = [

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from itertools import islice
 from typing import TYPE_CHECKING, Protocol
 
+from geosync.aws.errors import reason_of_entries
 from geosync.errors import NotSent
 from geosync.messages.groups import group_of_body
 
@@ -62,7 +63,8 @@ class Queue:
                 for position, one in enumerate(batch)
             ]
             if failed := self._sqs.send_message_batch(QueueUrl=self.url, Entries=entries).get("Failed"):
-                raise NotSent(f"{len(failed)} of {len(batch)} messages were not taken: {failed[0].get('Code')}")
+                why = reason_of_entries("SQS SendMessageBatch", (one["Code"] for one in failed))
+                raise NotSent(f"{len(failed)} of {len(batch)} messages were not taken: {why}")
             sent += len(batch)
         return sent
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import requests
 from botocore.exceptions import BotoCoreError, ClientError
 
+from geosync.aws.errors import reason
 from geosync.clock import SYSTEM_CLOCK, Clock
 from geosync.errors import GeosyncError, HeartbeatFailed
 from geosync.minute.reporting import MinuteReporter
@@ -43,7 +44,7 @@ def post_heartbeat(
         token = read_tokens(secrets, settings.notification_secret_arn)[0]
         post(session, settings.heartbeat_url, token, clock=clock)
     except (GeosyncError, BotoCoreError, ClientError) as error:
-        sync_registry.posted_heartbeat.record_failure(cut(str(error)))
+        sync_registry.posted_heartbeat.record_failure(cut(reason(error)))
         raise
     reporter.heartbeat_posted()
     sync_registry.posted_heartbeat.record(at=clock.now_ms())

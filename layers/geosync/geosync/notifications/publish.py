@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from geosync.aws.errors import reason
+from geosync.aws.errors import reason, reason_of_entries
 from geosync.clock import SYSTEM_CLOCK, Clock
 from geosync.errors import NotPublished
 from geosync.messages.event_log import hour_of, partition, shard_of
@@ -111,8 +111,8 @@ class TopicWriter:
         )
         refused = answer.get("Failed", [])
         if refused or len(answer.get("Successful", [])) != len(messages):
-            codes = sorted({entry["Code"] for entry in refused})
-            raise NotPublished(f"the topic took a part of a batch only: {', '.join(codes)}")
+            why = reason_of_entries("SNS PublishBatch", (entry["Code"] for entry in refused))
+            raise NotPublished(f"the topic took a part of a batch only: {why}")
 
 
 class Publisher:

@@ -13,6 +13,7 @@ from contextlib import suppress
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from geosync.aws.errors import reason as reason_of
 from geosync.comparing.context import ComparisonContext
 from geosync.comparing.repository import RepositoryComparison
 from geosync.copying.copy import Copier
@@ -169,7 +170,7 @@ class Holder:
             reporter.report_no_help(self._repository, str(error))
             return True
         except (BotoCoreError, ClientError) as error:
-            reporter.report_no_help(self._repository, str(error))
+            reporter.report_no_help(self._repository, reason_of(error))
             return False
         reporter.report_asked(self._repository, helps)
         return True

@@ -14,6 +14,7 @@ from functools import partial
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from geosync.aws.errors import reason
 from geosync.comparing.missing import Removals
 from geosync.errors import CorruptItem, MessageError, NotMarked, SyncRegistryError
 from geosync.intake.intake import Intake
@@ -256,7 +257,7 @@ class Worker:
         except (BotoCoreError, ClientError, SyncRegistryError) as error:
             if isinstance(error, CorruptItem):
                 raise
-            self._place.logger.exception("sync_interrupted")
+            self._place.logger.exception("sync_interrupted", extra={"reason": reason(error)})
 
 
 def _came_from_the_work_queue(message: AnyMessage) -> bool:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import islice
 
 import requests
 
 from geosync.cli.checks.findings import CheckFinding, ok, problem
+from geosync.cli.checks.function_log import read_log
 from geosync.cli.site import StackSite
 from geosync.errors import HeartbeatFailed
 from geosync.minute import heartbeat
@@ -18,8 +17,6 @@ WRONG_TOKEN = "geosync-check-a-token-that-is-wrong"  # noqa: S105 - and says so
 TIMEOUT_S = 10.0
 ARRIVAL_SECONDS = 30.0
 LOOK_EVERY_S = 0.3
-LOG_PAGES = 20
-"""Pages of the log that are read at most."""
 REFUSED_MINUTES, REFUSED_BY_CHECKS = 10, 10
 """A registry repeats a refused notification every second or so; checks make two refusals each, on purpose."""
 PULL_MINUTES = 60
@@ -186,28 +183,3 @@ def _last_heartbeat(site: StackSite) -> int | None:
 def _log(site: StackSite, event: str, minutes: int) -> list[dict[str, object]]:
     """The lines of one event name in the log of functions/notifications, within the last `minutes`."""
     return read_log(site, "NotificationsFunction", event, minutes)
-
-
-def read_log(site: StackSite, function: str, event: str, minutes: int) -> list[dict[str, object]]:
-    """Read the lines named `event` in a function's log, of the last `minutes`; `function` is the name of its output."""
-    pages = (
-        site.client("logs")
-        .get_paginator("filter_log_events")
-        .paginate(
-            logGroupName=f"/aws/lambda/{site.outputs[function]}",
-            startTime=site.clock.now_ms() - minutes * 60_000,
-            filterPattern=f'"{event}"',
-        )
-    )
-    messages = [entry["message"] for page in islice(pages, LOG_PAGES) for entry in page["events"]]
-    lines = map(_json_object, messages)
-    return [line for line in lines if line is not None and line.get("message") == event]
-
-
-def _json_object(text: str) -> dict[str, object] | None:
-    """A log line as JSON, None for another one."""
-    try:
-        line = json.loads(text)
-    except ValueError:
-        return None
-    return line if isinstance(line, dict) else None

@@ -32,6 +32,7 @@ Name = Literal[
     "table_units",
     "event_log",
     "throttled",
+    "calls_throttled",
     "test_notification",
     "arrives_at",
     "not_paused",

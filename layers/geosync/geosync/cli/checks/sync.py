@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from geosync.aws.errors import tells_of_throttling
-from geosync.cli.checks.endpoint import read_log
 from geosync.cli.checks.findings import CheckFinding, ok, problem
+from geosync.cli.checks.function_log import read_log
 from geosync.cli.output import age, count, moment
 from geosync.cli.site import StackSite
 from geosync.cli.status.look import dead_letters

@@ -1,19 +1,26 @@
-"""The calls that AWS refused a site in the last hour because there were too many, as CloudWatch has counted them."""
+"""The calls that AWS refused a site in the last hour because there were too many.
+
+CloudWatch counts what Lambda and DynamoDB refuse. What SQS, SNS, Secrets Manager, EventBridge and Amazon ECR refuse it
+does not: the function that met it says so in its log.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from geosync.aws.errors import OF_DYNAMODB
-from geosync.cli.checks.findings import CheckFinding, ok, problem
+from geosync.aws.errors import OF_DYNAMODB, SAID, call_told_of
+from geosync.cli.checks.findings import CheckFinding, ok, problem, unknown
+from geosync.cli.checks.function_log import search
 from geosync.cli.site import StackSite
 from geosync.messages import event_log
 from geosync.sync_registry.owed_index import DUE_INDEX
 
 HOUR_S = 3_600
+WHAT_TO_SET = "see docs/scale.md for the quota that is met, and what to set"
 INDEXES = {"SyncRegistryTable": DUE_INDEX, "EventsTable": event_log.INDEX}
 """The tables by their outputs, each with its global index: CloudWatch counts what that refuses apart."""
 
@@ -47,9 +54,36 @@ def look(site: StackSite) -> Iterator[CheckFinding]:
         text = (
             f"AWS refused in the last hour, as there were too many: {parts}. Nothing is lost by it; all of it is late"
         )
-        yield problem("throttled", text, "see docs/scale.md for the quota that is met, and what to set")
+        yield problem("throttled", text, WHAT_TO_SET)
     else:
         yield ok("throttled", "CloudWatch has counted no refused invocation, read, write or operation in the last hour")
+
+
+def look_in_the_logs(site: StackSite) -> Iterator[CheckFinding]:
+    """Look in the functions' logs for calls that AWS throttled to the end of the function's own retries."""
+    told, cut = Counter[str](), list[str]()
+    for output in [name for name in site.outputs if name.endswith("Function")]:
+        found = search(site, output, SAID.strip(), HOUR_S // 60)
+        for line in found.lines:
+            told.update({f"{call} in {site.outputs[output]}" for call in _calls_told_of(line)})
+        if not found.is_whole:
+            cut.append(site.outputs[output])
+    more = f"; more was logged than a check reads: {', '.join(cut)}" if cut else ""
+    if told:
+        parts = ", ".join(f"{number} {what}" for what, number in told.most_common())
+        text = f"lines of the functions' logs tell of it in the last hour: {parts}{more}"
+        yield problem("calls_throttled", f"{text}. Nothing is lost by it; all of it is late", WHAT_TO_SET)
+    elif cut:
+        logs = "geosync logs --function NAME shows it"
+        yield unknown("calls_throttled", f"no function tells of it in what was read{more}", logs)
+    else:
+        yield ok("calls_throttled", "no function has logged a call that AWS throttled in the last hour")
+
+
+def _calls_told_of(line: Mapping[str, object]) -> Iterator[str]:
+    for text in line.values():
+        if isinstance(text, str) and (call := call_told_of(text)) is not None:
+            yield call
 
 
 def _of_functions(site: StackSite) -> Iterator[_Metric]:
