@@ -33,7 +33,7 @@ import sys
 import tempfile
 import threading
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import lru_cache, wraps
 from importlib import import_module
@@ -48,6 +48,8 @@ END_OF_LOG = "\x03"
 """What a worker writes to its standard error before each answer, at the end of a line."""
 GONE_S = 0.25
 """For the last lines of a worker that is gone and has not answered."""
+LATEST = "$LATEST"
+"""The version of a function that is changed, and of which the stack's functions have no other."""
 ENDED = -1
 """For how a worker ended, which only its parent could know."""
 BATCHES = {
@@ -217,6 +219,40 @@ def _put_addresses(module: Any, port: str) -> None:
     module._resolve_refs = resolved
 
 
+def let_invocations_end(runtime: Any, service: Any) -> None:
+    """Have what a function is doing go on to its end, with its former configuration, when the function is changed.
+
+    AWS lets it. The emulator kills every worker of the function, those too that are in the middle of an invocation,
+    which then ends in a FunctionError. Differs: changed-functions.
+    """
+    kill, invalidate, release = runtime.kill_workers, runtime.invalidate_worker, runtime.release_worker
+    changing = threading.local()
+
+    def killed(workers: Iterable[Any]) -> None:
+        found = [one for one in workers if one is not None]
+        with runtime._lock:
+            busy = [one for one in found if one.in_use] if getattr(changing, "is_so", False) else []
+            for one in busy:
+                one.ends_with_its_invocation = True
+        kill([one for one in found if one not in busy])
+
+    def invalidated(name: str, qualifier: str | None = None, **more: Any) -> None:
+        changing.is_so = qualifier == LATEST  # without one, the function is deleted
+        try:
+            invalidate(name, qualifier, **more)
+        finally:
+            changing.is_so = False
+
+    def released(worker: Any) -> None:
+        release(worker)
+        if getattr(worker, "ends_with_its_invocation", False):
+            kill([worker])
+
+    runtime.kill_workers = killed
+    runtime.invalidate_worker = service.invalidate_worker = invalidated
+    runtime.release_worker = service.release_worker = released
+
+
 def log_of(worker: Any) -> str:
     """Take what a worker of the emulator's logged in the invocation that it has just answered, up to the mark."""
     lines: list[str] = []
@@ -249,6 +285,7 @@ def main() -> None:
     namespace.subprocess = SimpleNamespace(**vars(subprocess) | {"Popen": ForkedWorker})
     as_aws(os.environ["GATEWAY_PORT"])
     namespace.Worker._drain_stderr_bounded = log_of
+    let_invocations_end(namespace, import_module("ministack.services.lambda_svc"))
     dynamodb, iam = import_module("ministack.services.dynamodb"), import_module("ministack.core.iam_evaluator")
     _remember(iam, "parse_policy_document")
     _remember(dynamodb, "_tokenize")
