@@ -18,6 +18,7 @@ from tests.integration.conftest import Place
 from tests.integration.secondary import Secondary, event
 from tests.support.proxy import Call, Slow
 from tests.support.scripted import Reply, Request
+from tests.support.upgrade import previous
 from tests.support.vendors.double import VendorDouble
 
 from geosync.messages.geo_event import GeoEvent
@@ -28,6 +29,7 @@ from geosync.registries.registry import Registry
 from geosync.sync_registry.items import FAILED, PENDING, SYNCED, Reference
 from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.table.changes import Key
+from geosync.sync_registry.table.memory import MemoryStore
 from geosync.sync_registry.timing import Timing
 from geosync.sync_registry.uploads import UPLOAD_PREFIX, KeptUpload
 
@@ -160,6 +162,27 @@ def test_the_next_invocation_goes_on_with_the_rest(chunked: Secondary, plain_reg
     reads = [one for one in chunked.primary_proxy.exchanges if one.kind == "blob" and left.digest in one.path]
     assert [(one.status, one.received) for one in reads] == [(206, LAYER - left.offset)]
     assert chunked.secondary_proxy.counts()["GET", "upload"] == 1
+
+
+def test_an_upload_that_the_previous_release_began_is_gone_on_with(
+    chunked: Secondary, plain_registry: Place, repository: str, tmp_path: Path
+) -> None:
+    """Its own code sends a chunk to the registry, and leaves the layer to the next holder: one of today's."""
+    made, _ = push(plain_registry, repository, LAYER)
+    (layer,) = [one for one in made.blobs if one.size == LAYER]
+    content = requests.get(f"{plain_registry.url}/v2/{repository}/blobs/{layer.digest}", timeout=60).content
+    (tmp_path / "chunk").write_bytes(content[:MIB])
+    library = previous.library(tmp_path / "previous")
+    url = chunked.secondary_proxy.url
+    items = previous.under_way(library, url, repository, pushed=made.digest, blob=layer, chunk=tmp_path / "chunk")
+    chunked.store.table.update(MemoryStore(items).table)
+    chunked.secondary_proxy.reset()
+    chunked.registries.pace.rate = ASSUMED
+
+    assert finish(chunked, repository, made) == LAYER - MIB
+
+    reads = [one for one in chunked.primary_proxy.exchanges if one.kind == "blob" and layer.digest in one.path]
+    assert [(one.status, one.received) for one in reads] == [(206, LAYER - MIB)]
 
 
 def test_a_source_that_knows_no_ranges_is_read_from_the_start(

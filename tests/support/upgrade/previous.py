@@ -7,16 +7,19 @@ import shutil
 import subprocess
 import sys
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from local import deploy
 from release import ROOT, folder, template, zips
 from release.keep import KEPT, LOCKS
 from tests.support.images import Made
-from tests.support.upgrade import former_table
+from tests.support.upgrade import former_table, former_upload
+
+from geosync.oci.manifests import Descriptor
 
 
 def about() -> dict[str, str]:
@@ -51,18 +54,32 @@ def left(library: Path, prefix: str, now_ms: int, images: Sequence[Made] = ()) -
         {"repository": one.repository, "tag": one.reference, "digest": one.digest, "media_type": one.media_type}
         for one in images
     ]
+    said = _run(library, former_table, {"prefix": prefix, "now_ms": now_ms, "images": pushed})
+    return Left(items=_items(said["items"]), letters=said["letters"], events=said["events"])
+
+
+def under_way(library: Path, url: str, repository: str, *, pushed: str, blob: Descriptor, chunk: Path) -> Any:
+    """The items that its own code writes when it leaves a layer under way, of which a registry took the chunk."""
+    layer = {"digest": blob.digest, "size": blob.size}
+    asked = {"url": url, "repository": repository, "pushed": pushed, "layer": layer, "chunk": str(chunk)}
+    return _items(_run(library, former_upload, asked))
+
+
+def _run(library: Path, module: ModuleType, asked: Mapping[str, Any]) -> Any:
     done = subprocess.run(
-        [sys.executable, former_table.__file__],
-        input=json.dumps({"prefix": prefix, "now_ms": now_ms, "images": pushed}),
+        [sys.executable, str(module.__file__)],
+        input=json.dumps(asked),
         env={"PYTHONPATH": str(library.parent), "PYTHONDONTWRITEBYTECODE": "1"},
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    said = json.loads(done.stdout)
-    items = [{name: _value(value) for name, value in item.items()} for item in said["items"]]
-    return Left(items=items, letters=said["letters"], events=said["events"])
+    return json.loads(done.stdout)
+
+
+def _items(said: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{name: _value(value) for name, value in item.items()} for item in said]
 
 
 def package(built: Path, into: Path) -> Path:
