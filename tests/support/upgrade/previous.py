@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from local import deploy
 from release import ROOT, folder, template, zips
 from release.keep import KEPT, LOCKS
 from tests.support.images import Made
-from tests.support.upgrade import former_table, former_upload
+from tests.support.upgrade import former_table, former_upload, read_by_former
 
 from geosync.oci.manifests import Descriptor
 
@@ -65,11 +66,21 @@ def under_way(library: Path, url: str, repository: str, *, pushed: str, blob: De
     return _items(_run(library, former_upload, asked))
 
 
-def _run(library: Path, module: ModuleType, asked: Mapping[str, Any]) -> Any:
+def reads(
+    library: Path, prefix: str, now_ms: int, items: Sequence[Mapping[str, Any]], messages: Sequence[str]
+) -> dict[str, Any]:
+    """What its own code makes of a table and of messages that another version wrote (read_by_former.py)."""
+    asked = {"prefix": prefix, "now_ms": now_ms, "items": [former_table.plain(one) for one in items]}
+    path = f"{library.parent}{os.pathsep}{ROOT}"
+    said: dict[str, Any] = _run(library, read_by_former, {**asked, "messages": list(messages)}, path=path)
+    return said
+
+
+def _run(library: Path, module: ModuleType, asked: Mapping[str, Any], *, path: str | None = None) -> Any:
     done = subprocess.run(
         [sys.executable, str(module.__file__)],
         input=json.dumps(asked),
-        env={"PYTHONPATH": str(library.parent), "PYTHONDONTWRITEBYTECODE": "1"},
+        env={"PYTHONPATH": path or str(library.parent), "PYTHONDONTWRITEBYTECODE": "1"},
         capture_output=True,
         text=True,
         check=False,
