@@ -161,6 +161,21 @@ def test_a_helper_brings_blobs_and_no_manifest_and_the_holder_moves_none_of_them
     assert site.row(repository).state == SYNCED
 
 
+def test_who_was_asked_for_help_asks_nobody_for_what_it_goes_on_with(
+    site: Site, queue_url: str, repository: str, log: Log
+) -> None:
+    """Each helper's helpers would be further in one chain of functions/sync's own messages, which Lambda stops."""
+    helped, others = owe(site, repository), owe(site, f"{repository}/large")
+    lease = hold(site, repository)
+    assert handle(help_with(helped, lease.token)) == DONE
+    assert site.digest(others.repository, "v1") == others.digest, "it goes on with what is due"
+    assert (sent(queue_url), said(log, "help_asked")) == ([], [])
+
+    another = owe(site, f"{repository}/another")
+    assert handle(sample("sync-work.json", repository=another.repository)) == DONE
+    assert len(sent(queue_url)) == 3, "a wake of the sweep is no such message"
+
+
 def test_a_helper_copies_no_more_blobs_at_a_time_than_the_site_may(
     site: Site, aws: pytest.MonkeyPatch, repository: str
 ) -> None:

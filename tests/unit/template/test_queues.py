@@ -1,7 +1,7 @@
 import re
 
 import pytest
-from tests.unit.template.parts import FUNCTIONS, LINES, QUEUES, RESOURCES, ROOT, walk
+from tests.unit.template.parts import FUNCTIONS, LINES, QUEUES, RESOURCES, ROOT, actions, statements, walk
 
 TAKERS = {"EventsQueue": "LogCursorFunction", "LiveQueue": "SyncFunction", "WorkQueue": "SyncFunction"}
 SOURCES = set(TAKERS)
@@ -18,6 +18,22 @@ def test_one_function_marks_two_queues_wake_the_other_one_takes_what_is_dead_and
         if event["Type"] == "SQS"
     }
     assert taken == TAKERS
+
+
+def test_no_chain_of_messages_comes_near_the_loops_that_lambda_stops() -> None:
+    """Lambda stops a function at about its sixteenth invocation in one chain through SQS and SNS.
+
+    functions/log_cursor wakes functions/sync, which may ask another execution of its own for help, and that one asks
+    nobody (tests/functional/sync/test_help.py). Nobody else may send to a queue that invokes who invoked it.
+    """
+    sends: dict[str, set[str]] = {}
+    for name, function in FUNCTIONS.items():
+        for statement in statements(function["Role"]["Fn::GetAtt"][0]):
+            if "sqs:SendMessage" in actions(statement):
+                queues = {node["Fn::GetAtt"][0] for _, node in walk(statement["Resource"]) if "Fn::GetAtt" in node}
+                sends.setdefault(name, set()).update(TAKERS[queue] for queue in queues & SOURCES)
+    invoked = {name: to for name, to in sends.items() if name in TAKERS.values()}
+    assert invoked == {"LogCursorFunction": {"SyncFunction"}, "SyncFunction": {"SyncFunction"}}
 
 
 @pytest.mark.parametrize("name", sorted(SOURCES))

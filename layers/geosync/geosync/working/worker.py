@@ -60,6 +60,12 @@ class Worker:
         self._help = HelpWork(place, self._readiness, self._share)
         self._comparison = ComparisonWork(place, self._readiness, self._removals)
         self._verification = VerificationWork(place, self._readiness, options.verification)
+        self._was_asked_for_help = False
+        """This invocation came of a message of functions/sync itself, so it asks nobody for help in its turn.
+
+        Lambda counts how often a function comes of its own messages. It takes a chain of sixteen for a loop, stops it
+        and puts the message into the DLQ.
+        """
 
     def receive(self, body: str, *, sent_at_ms: int | None = None) -> bool:
         """Process one message. True: it came from the work queue, so that this invocation may `go_on`.
@@ -74,6 +80,7 @@ class Worker:
             self._refusals.refuse(body, error)
             return False
         self._share.pool = "work" if _came_from_the_work_queue(message) else "live"
+        self._was_asked_for_help = isinstance(message, WorkMessage) and message.help is not None
         try:
             self._process(message, body, sent_at_ms)
         except CorruptItem as error:
@@ -198,7 +205,7 @@ class Worker:
             window=self._options.window,
             bandwidth=bandwidth,
             # Helpers keep to the bandwidth: a holder that does not would wait for them.
-            work_queue=place.work_queue if bandwidth is place.bandwidth else None,
+            work_queue=place.work_queue if bandwidth is place.bandwidth and not self._was_asked_for_help else None,
             shared_copy_bytes=self._options.shared_copy_bytes,
             clock=place.clock,
         )
