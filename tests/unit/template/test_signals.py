@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 import pytest
-from tests.unit.template.parts import RESOURCES, ROOT, of_type, refers_to
+from tests.unit.template.parts import FUNCTIONS, RESOURCES, ROOT, of_type, refers_to
 
 ALARMS = of_type("AWS::CloudWatch::Alarm")
 RUNBOOK = (ROOT / "docs" / "signals.md").read_text().split("\n## When an alarm rings", 1)[1].split("\n## ", 1)[0]
@@ -27,7 +27,10 @@ def metrics_put() -> set[str]:
 
 
 def widgets() -> list[dict[str, Any]]:
-    body = of_type("AWS::CloudWatch::Dashboard")["Dashboard"]["DashboardBody"]["Fn::Sub"]
+    """The dashboard's widgets: of a part that is there under a condition nothing is left."""
+    body, parts = of_type("AWS::CloudWatch::Dashboard")["Dashboard"]["DashboardBody"]["Fn::Sub"]
+    for part in parts:
+        body = body.replace(f"${{{part}}}", "")
     shown: list[dict[str, Any]] = json.loads(re.sub(r"\$\{[^}]+\}", "x", body))["widgets"]
     return shown
 
@@ -38,7 +41,8 @@ def test_an_alarm_has_its_entry_in_the_runbook_and_tells_who_wants_to_know(name:
     alarm = ALARMS[name]
     assert alarm["AlarmDescription"]
     assert alarm["AlarmActions"] == alarm["OKActions"] == {"Fn::If": ["HasAlarmTopic", [{"Ref": "AlarmTopicArn"}], []]}
-    assert "Condition" not in RESOURCES[name]  # the role decides nothing, so that a promotion makes nothing
+    # The role decides nothing, so that a promotion makes nothing.
+    assert RESOURCES[name].get("Condition") == ("HasReads" if name == "PullThrottledAlarm" else None)
 
 
 def test_the_runbook_knows_no_alarm_that_is_not_there() -> None:
@@ -63,12 +67,30 @@ def test_a_site_that_stops_altogether_is_not_silent() -> None:
 
 
 def test_the_dashboard_shows_every_alarm_and_no_two_widgets_in_one_place() -> None:
-    body = of_type("AWS::CloudWatch::Dashboard")["Dashboard"]["DashboardBody"]["Fn::Sub"]
-    assert all(f"${{{name}.Arn}}" in body for name in ALARMS)
+    body, parts = of_type("AWS::CloudWatch::Dashboard")["Dashboard"]["DashboardBody"]["Fn::Sub"]
+    under = {part: value["Fn::If"] for part, value in parts.items()}
+    for name in ALARMS:
+        if "Condition" not in RESOURCES[name]:
+            assert f"${{{name}.Arn}}" in body, name
+            continue
+        (part,) = [part for part, (condition, *_) in under.items() if condition == RESOURCES[name]["Condition"]]
+        assert under[part][1:] == [{"Fn::Sub": f', "${{{name}.Arn}}"'}, ""]
+        assert f'.Arn}}"${{{part}}},' in body, "in the list of alarms, behind one"
     places = {
         (one["x"] + dx, one["y"] + dy) for one in widgets() for dx in range(one["width"]) for dy in range(one["height"])
     }
     assert len(places) == sum(one["width"] * one["height"] for one in widgets())
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_each_function_has_an_alarm_on_its_throttles_while_it_is_there(name: str) -> None:
+    (alarm,) = [
+        alarm
+        for alarm, about in ALARMS.items()
+        if about["MetricName"] == "Throttles"
+        and about["Dimensions"] == [{"Name": "FunctionName", "Value": {"Ref": name}}]
+    ]
+    assert RESOURCES[alarm].get("Condition") == RESOURCES[name].get("Condition")
 
 
 def test_no_alarm_needs_metric_math() -> None:
