@@ -7,11 +7,14 @@ Whether it may use it on the right resources is what the deployed stack shows, w
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
+from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Any
 
 import pytest
-from tests.support.aws_actions import seen
-from tests.unit.template.parts import FUNCTIONS, ROOT, actions, statements
+from tests.support.aws_actions import KEYS, seen
+from tests.unit.template.parts import FUNCTIONS, ROOT, actions, as_list, refers_to, statements
 
 # Used by Lambda itself in the function's name: its log, its event sources, its network interface, its destination of
 # what failed. No test sees that.
@@ -52,6 +55,45 @@ def allowed(function: str) -> set[str]:
         if statement["Sid"] not in BY_LAMBDA | BY_SERVICES | BY_ECR
         for action in actions(statement)
     }
+
+
+def lets(statement: Mapping[str, Any], written: str) -> bool:
+    """Whether IAM lets a function write to a partition by a statement. Neither moto nor the emulator asks."""
+    action, key, partition = written.split(" ", 2)
+    table = {"repository": "SyncRegistryTable", "id": "EventsTable"}[key]
+    if action not in actions(statement) or not any(refers_to(one, table) for one in as_list(statement["Resource"])):
+        return False
+    for kind, keys in statement.get("Condition", {}).items():
+        patterns = keys["dynamodb:LeadingKeys"]
+        if kind == "ForAllValues:StringEquals":
+            fits = partition in patterns
+        elif kind == "ForAllValues:StringLike":
+            fits = any(fnmatchcase(partition, pattern) for pattern in patterns)
+        else:
+            assert kind == "ForAllValues:StringNotLike", kind
+            fits = not any(fnmatchcase(partition, pattern) for pattern in patterns)
+        if not fits:
+            return False
+    return True
+
+
+@pytest.mark.parametrize("function", NAMES)
+def test_a_function_may_write_to_the_partitions_that_it_writes_to(function: str, used: dict[str, set[str]]) -> None:
+    role = FUNCTIONS[f"{function.title().replace('_', '')}Function"]["Role"]["Fn::GetAtt"][0]
+    written = used.get(f"{function}{KEYS}", set())
+    assert [one for one in sorted(written) if not any(lets(statement, one) for statement in statements(role))] == []
+
+
+def test_partitions_with_a_condition_are_among_those_that_are_written_to(used: dict[str, set[str]]) -> None:
+    for function, written in (
+        ("admin", "dynamodb:DeleteItem repository #site"),
+        ("admin", "dynamodb:PutItem id audit#"),
+        ("sync", "dynamodb:BatchWriteItem repository blob#"),
+        ("sync", "dynamodb:BatchWriteItem repository #outbox"),
+        ("reconcile", "dynamodb:BatchWriteItem repository #outbox"),
+        ("notifications", "dynamodb:BatchWriteItem id "),
+    ):
+        assert [one for one in used[f"{function}{KEYS}"] if one.startswith(written)], (function, written)
 
 
 @pytest.mark.parametrize("function", NAMES)

@@ -15,7 +15,7 @@ import os
 import sys
 import threading
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -65,6 +65,36 @@ def actions(service: str, operation: str, parameters: Mapping[str, Any]) -> Iter
     return {_ACTIONS.get(name, name), *more}
 
 
+KEYS = " keys"
+"""Ends the name under which the partitions that a function writes to are noted, as `partitions` has them."""
+_SHOWN = 12
+"""Characters of a partition that are noted: conditions name what it begins with."""
+_CHANGES = ("Put", "Update", "Delete")
+
+
+def partitions(service: str, operation: str, parameters: Mapping[str, Any]) -> Iterator[str]:
+    """Yield `dynamodb:DeleteItem repository #site` for each item that one call writes, which IAM may have a word in."""
+    if service != "dynamodb":
+        return
+    if operation == "BatchWriteItem":
+        for requests in parameters["RequestItems"].values():
+            for request in requests:
+                yield from _partition(operation, next(iter(request.values())))
+    elif operation == "TransactWriteItems":
+        for item in parameters["TransactItems"]:
+            for part in item.keys() & set(_CHANGES):
+                yield from _partition(f"{part}Item", item[part])
+    elif operation.removesuffix("Item") in _CHANGES:
+        yield from _partition(operation, parameters)
+
+
+def _partition(operation: str, written: Mapping[str, Any]) -> Iterator[str]:
+    item = written.get("Key") or written.get("Item") or {}
+    name = "repository" if "item" in item else "id"  # the keys of the sync registry, and of the event log
+    value = item[name]["S"] if isinstance(item[name], dict) else item[name]
+    yield f"dynamodb:{operation} {name} {value[:_SHOWN]}"
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--aws-actions", type=Path, metavar="FOLDER", help="write there the IAM actions that functions ask for"
@@ -101,6 +131,7 @@ class _Recorder:
             if recorder._function and _is_ours():
                 service = client.meta.service_model.service_name
                 recorder._seen[recorder._function].update(actions(service, operation, parameters))
+                recorder._seen[recorder._function + KEYS].update(partitions(service, operation, parameters))
             return recorder._call(client, operation, parameters)
 
         BaseClient._make_api_call = noted  # type: ignore[attr-defined]

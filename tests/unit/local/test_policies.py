@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -48,6 +50,25 @@ def test_a_wrong_statement_is_found(statement: dict[str, Any], issue: str) -> No
 
 def test_a_right_statement_is_not() -> None:
     assert list(policies.findings("SomeRole", document(Action="sqs:SendMessage", Resource=QUEUE))) == []
+
+
+def test_the_policies_of_a_role_are_together_no_longer_than_iam_takes(template: dict[str, Any]) -> None:
+    """10,240 characters inline without white space (IAM and STS quotas), with room for the names of a long stack."""
+    sizes: Counter[str] = Counter()
+    resolver = Resolver(template, met=True)
+    for name, resource in template["Resources"].items():
+        properties = resource.get("Properties", {})
+        if resource["Type"] == "AWS::IAM::Role":
+            sizes[name] += sum(length(one["PolicyDocument"]) for one in resolver.value(properties.get("Policies", [])))
+        if resource["Type"] == "AWS::IAM::Policy":
+            for role in properties["Roles"]:
+                sizes[role["Ref"]] += length(resolver.value(properties["PolicyDocument"]))
+    assert set(sizes) >= {"SyncRole", "ReconcileRole"}
+    assert max(sizes.values()) < 0.7 * 10_240, sizes
+
+
+def length(document: dict[str, Any]) -> int:
+    return len(re.sub(r"\s", "", json.dumps(document, separators=(",", ":"))))
 
 
 def test_every_policy_of_every_role_is_read_and_each_exception_is_needed(
