@@ -130,8 +130,8 @@ def test_nothing_is_lost_and_the_site_says_why_nothing_arrives(
         (primary, "notifications", "SNS PublishBatch"),
         (secondary, "sync", "Secrets Manager GetSecretValue"),
     ):
-        told = throttles.look_in_the_logs(Geosync(state).deployed(site))
-        assert f"{call} in {site.about['functions'][function]}" in problem(told, "calls_throttled").text
+        found = throttles.look_in_the_logs(Geosync(state).deployed(site))
+        assert f"{call} in {site.about['functions'][function]}" in problem(found, "calls_throttled").text
     done = published.throttle.refused + published.throttle.halved
     assert {name.partition(":")[0] for name in done} >= {"dynamodb", "sns"}
     done = taken.throttle.refused + taken.throttle.halved

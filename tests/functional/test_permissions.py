@@ -7,7 +7,6 @@ Whether it may use it on the right resources is what the deployed stack shows, w
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -57,7 +56,7 @@ def allowed(function: str) -> set[str]:
     }
 
 
-def lets(statement: Mapping[str, Any], written: str) -> bool:
+def lets(statement: dict[str, Any], written: str) -> bool:
     """Whether IAM lets a function write to a partition by a statement. Neither moto nor the emulator asks."""
     action, key, partition = written.split(" ", 2)
     table = {"repository": "SyncRegistryTable", "id": "EventsTable"}[key]

@@ -62,7 +62,7 @@ def items() -> list[dict[str, Any]]:
     """A table in which there is every kind of item that today's code writes."""
     store = MemoryStore(previous.left(TODAY, PREFIX, NOW).items)
     of_new_kinds(SyncRegistry(store, clock=FakeClock(NOW), tells=True))
-    return list(store.table.values())
+    return [dict(item) for item in store.table.values()]
 
 
 @pytest.fixture(scope="module")
