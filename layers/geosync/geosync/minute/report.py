@@ -16,7 +16,8 @@ from geosync.errors import ReportFailed
 from geosync.minute.queues import Queues
 from geosync.minute.settings import ReconcileSettings
 from geosync.operating import status as site_status
-from geosync.operating.site_report import QueuedMessages, site_report
+from geosync.operating.queued_messages import QueuedMessages
+from geosync.operating.site_report import site_report
 from geosync.operating.sites import NAME, URL
 from geosync.sync_registry.site.sites import MOST_SITES
 from geosync.sync_registry.site.told import Told, ToldSite

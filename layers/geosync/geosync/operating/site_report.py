@@ -12,6 +12,7 @@ from geosync.operating.comparison_report import comparison_report
 from geosync.operating.drill_schedule import last_drill_fields, why_due
 from geosync.operating.geo_site_status import geo_site_status
 from geosync.operating.health import health_of, signs_of
+from geosync.operating.queued_messages import QueuedMessages
 from geosync.operating.recovery_point import why_not_known
 from geosync.operating.service_level import level_now
 from geosync.operating.site_facts import SiteFacts
@@ -25,14 +26,6 @@ MOST_NAMED = 20
 
 SHOWN_BINS = range(0, 85, 4)
 """The bins whose bounds are those of the metric: 0.1 s, and each bound twice the one before, up to five days."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QueuedMessages:
-    """Numbers of messages in a site's queues."""
-
-    dead_letters: int
-    events_waiting: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

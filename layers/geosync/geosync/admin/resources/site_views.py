@@ -20,8 +20,9 @@ from geosync.admin.site import AdminSite
 from geosync.clock import moment
 from geosync.operating import fleet, sites, status
 from geosync.operating.health import PrimarySigns, health_of
+from geosync.operating.queued_messages import with_queues
 from geosync.operating.revision import revision
-from geosync.operating.site_report import QueuedMessages, site_report
+from geosync.operating.site_report import site_report
 from geosync.operating.status import Status
 from geosync.sync_registry.site.heartbeat import LastHeartbeat
 from geosync.sync_registry.site.sites import LATE_SECONDS, KnownSite, SiteReport, site_id
@@ -64,10 +65,12 @@ class SiteViews:
     def own_status(self) -> GeoSiteStatus:
         """The status of the site that answers."""
         site = self._site
-        with site.sync_registry.threads.pool(2, name="queues") as pool:
-            letters, events = pool.submit(site.letters.count), pool.submit(site.events_waiting)
-            read = self._read()
-            queued = QueuedMessages(dead_letters=letters.result(), events_waiting=events.result())
+        read, queued = with_queues(
+            self._read,
+            dead_letters=site.letters.count,
+            events_waiting=site.events_waiting,
+            threads=site.sync_registry.threads,
+        )
         report = site_report(
             read,
             site.settings.facts,

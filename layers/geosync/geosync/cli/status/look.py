@@ -12,7 +12,8 @@ from geosync.messages.queues import Queue
 from geosync.operating import fleet
 from geosync.operating import status as site_status
 from geosync.operating.health import Health, health_of, signs_of
-from geosync.operating.site_report import CountedCatalogue, QueuedMessages, site_report
+from geosync.operating.queued_messages import QueuedMessages, with_queues
+from geosync.operating.site_report import CountedCatalogue, site_report
 from geosync.operating.sites import silent_sites
 from geosync.operating.status import Status
 from geosync.sync_registry.site.sites import KnownSite, SiteReport
@@ -71,10 +72,12 @@ def look_at(site: StackSite) -> SiteLook:
     """Look at a site once. Raises botocore's errors."""
     sync_registry = site.sync_registry
     site.client("sqs")  # here: one session makes one client at a time
-    with sync_registry.threads.pool(2, name="look") as pool:
-        letters, events = pool.submit(dead_letters, site), pool.submit(waiting, site, "EventsQueueUrl")
-        found = site_status.read(sync_registry, primary=site.primary_topic, clock=site.clock)
-        queued = QueuedMessages(dead_letters=letters.result(), events_waiting=events.result())
+    found, queued = with_queues(
+        lambda: site_status.read(sync_registry, primary=site.primary_topic, clock=site.clock),
+        dead_letters=lambda: dead_letters(site),
+        events_waiting=lambda: waiting(site, "EventsQueueUrl"),
+        threads=sync_registry.threads,
+    )
     fleet_now = _fleet(site, found.at) if site.is_primary else None
     return SiteLook(site=site, found=found, queued=queued, fleet=fleet_now)
 
