@@ -18,6 +18,7 @@ from tests.functional.cli.conftest import REGION, Site
 from tests.support.terminal import COLUMNS, stdout_on_a_terminal
 
 from geosync.cli import entry
+from geosync.cli.choosing import contexts
 from geosync.cli.main import main
 from geosync.sync_registry.items import Reference
 
@@ -128,6 +129,15 @@ def test_ctrl_c_while_the_modules_are_read_is_no_trace(capsys: pytest.CaptureFix
     with patch.dict(sys.modules, {"geosync.cli.main": reading}), pytest.raises(SystemExit) as ended:
         entry.main()
     assert (ended.value.code, capsys.readouterr().err) == (1, "Aborted!\n")
+
+
+def test_ctrl_c_in_a_completion_writes_nothing_into_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:
+    asked = {"_GEOSYNC_COMPLETE": "bash_complete", "COMP_WORDS": "geosync --context o", "COMP_CWORD": "2"}
+    interrupted = patch.object(contexts, "read", side_effect=KeyboardInterrupt)
+    program = patch.object(sys, "argv", ["geosync"])
+    with patch.dict(os.environ, asked), program, interrupted, pytest.raises(SystemExit) as ended:
+        entry.main()
+    assert (ended.value.code, *capsys.readouterr()) == (1, "", "")
 
 
 def test_the_command_begins_there(capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import click
 from click.shell_completion import get_completion_class
 
+from geosync.cli.entry import COMPLETING
+
 SHELLS = ("bash", "zsh", "fish")
-VARIABLE = "_GEOSYNC_COMPLETE"
-"""The variable with which click's script asks the command what may follow."""
 
 
 @click.command(short_help="Complete names in bash, zsh or fish.")
@@ -22,5 +22,5 @@ def completion(ctx: click.Context, shell: str) -> None:
     """
     of_shell = get_completion_class(shell)
     assert of_shell is not None, "click knows these three"  # noqa: S101
-    made = of_shell(ctx.find_root().command, {}, "geosync", VARIABLE)
+    made = of_shell(ctx.find_root().command, {}, "geosync", COMPLETING)
     click.echo(made.source_template % made.source_vars())
