@@ -30,9 +30,9 @@ setup:
 
 # ── checks ──
 
-## check: check formatting, lint, complexity, types, the template, the locks and the documentation's links
+## check: check formatting, lint, complexity, types, the template, the workflows, the locks and the documentation's links
 .PHONY: check
-check: check-code check-template check-locks check-links
+check: check-code check-template check-workflows check-locks check-links
 
 .PHONY: check-code
 check-code: setup
@@ -52,6 +52,13 @@ check-template: setup
 	$(PYTHON_BIN)/cfn-lint .local/transformed.json --regions $(LINTED_REGIONS) --ignore-checks W1028
 	$(CHECKOV) --file .local/transformed.json
 	$(SAM) validate --lint
+
+# By the schemas that GitHub and GitLab publish, as they are in the checker itself.
+CHECK_SCHEMA := $(PYTHON_BIN)/check-jsonschema
+.PHONY: check-workflows
+check-workflows: setup
+	$(CHECK_SCHEMA) --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(CHECK_SCHEMA) --builtin-schema vendor.gitlab-ci --data-transform gitlab-ci .gitlab-ci.yml
 
 .PHONY: check-locks
 check-locks:
