@@ -16,7 +16,11 @@ from geosync.cli.site import AwsAccess, StackSite
 ROOT = Path(__file__).parents[3]
 FOLDER = ROOT / "docs" / "getting-started"
 KINDS_WITH_A_PAGE = ("distribution", "gitlab", "ecr", "acr", "gar", "ghcr")
-MOST_COMMANDS = 8
+MOST_COMMANDS, MOST_BY_HAND = 8, 1
+BY_HAND = re.compile(r"^   (?:Copy|Run|Make) .*", re.MULTILINE)
+"""How a page tells what no command does: with the file that `geosync init` wrote, in which all values are."""
+TO_BE_FILLED_IN = re.compile(r"<|…|arn:|[0-9]{12}|execute-api")
+"""Values that somebody would copy from elsewhere into a command."""
 
 
 def section(kind: str, title: str) -> str:
@@ -50,6 +54,7 @@ def test_each_kind_that_differs_has_a_page_which_the_first_one_names() -> None:
     overview = (ROOT / "docs" / "getting-started.md").read_text()
     for kind in KINDS:
         assert f"getting-started/{kind}.md" in overview or f"`{kind}`" in overview, kind
+    assert all(name in overview for name in ("Harbor", "Quay", "zot", "Bundle Bar"))
 
 
 @pytest.mark.parametrize("kind", KINDS_WITH_A_PAGE)
@@ -59,7 +64,17 @@ def test_a_page_has_few_commands_and_those_that_init_prints_in_its_order(kind: s
     assert commands[:2] == ("pipx install ../geosync-0.1.0-py3-none-any.whl", "geosync init")
     assert commands[-1] == "geosync init"
     assert [one for one in commands[2:] if one != "geosync init"] == printed(kind, tmp_path)
-    assert not [one for one in commands if "<" in one], "no value is to be copied"
+    assert not [one for one in commands if TO_BE_FILLED_IN.search(one)], "no value is to be copied"
+
+
+@pytest.mark.parametrize("kind", KINDS_WITH_A_PAGE)
+def test_one_thing_is_done_by_hand_and_no_page_asks_to_copy_a_value(kind: str) -> None:
+    """What is copied is a whole file, once: it has the URL and the token, which `geosync init` fetched."""
+    text = section(kind, "From nothing to the first image")
+    by_hand = BY_HAND.findall(text)
+    assert len(by_hand) == (MOST_BY_HAND if kind != "ecr" else 0)
+    assert all("dublin-notifications.txt" in one for one in by_hand)
+    assert "Outputs[" not in text
 
 
 @pytest.mark.parametrize("kind", KINDS_WITH_A_PAGE)
