@@ -12,6 +12,7 @@ _MOMENT = (1980, 1, 1, 0, 0, 0)
 _UNIX = 3
 _READABLE_FILE = 0o100644 << 16
 _DIGEST_LENGTH = 16
+_OF_FILE_MANAGERS = {".DS_Store", "Thumbs.db"}
 
 
 def pack(archive: Path, folder: Path, within: str = "") -> None:
@@ -38,5 +39,5 @@ def pack_named(into: Path, folder: Path, code: str) -> str:
 
 
 def files(folder: Path) -> Iterable[Path]:
-    """Return the files below a folder, in an order of their own."""
-    return sorted(path for path in folder.rglob("*") if path.is_file())
+    """Return the files below a folder, in an order of their own; none that a file manager left there."""
+    return sorted(path for path in folder.rglob("*") if path.is_file() and path.name not in _OF_FILE_MANAGERS)

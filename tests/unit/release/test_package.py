@@ -56,6 +56,8 @@ def test_an_archive_follows_from_names_and_content_alone(tmp_path: Path) -> None
             file.write_text(path)
             file.chmod(0o600 if name == "one" else 0o755)
             os.utime(file, (position, 2_000_000_000 + position))
+    (tmp_path / "two" / "sub" / ".DS_Store").touch()  # macOS writes it into each folder that somebody opens
+    for name in ("one", "two"):
         zips.pack(tmp_path / f"{name}.zip", tmp_path / name)
     assert (tmp_path / "one.zip").read_bytes() == (tmp_path / "two.zip").read_bytes()
     with zipfile.ZipFile(tmp_path / "one.zip") as archive:
