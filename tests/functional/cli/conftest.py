@@ -14,6 +14,7 @@ from click.testing import CliRunner, Result
 from moto import mock_aws
 from tests.support.event_log import create_event_log
 
+from geosync import __version__
 from geosync.cli.main import main
 from geosync.cli.site import AwsAccess
 from geosync.cli.site import StackSite as DeployedSite
@@ -146,6 +147,7 @@ def deploy(stacks: dict[str, DeployedSite], clock: PlayedClock) -> Callable[[str
             outputs[name] = sqs.create_queue(QueueName=outputs[name])["QueueUrl"]
         outputs["AdminUrl"] = "https://admin.example.com/geo/"
         outputs["EventsTable"] = "events"
+        outputs["Version"] = __version__
         create_event_log(boto3.client("dynamodb", region_name=REGION), outputs["EventsTable"])
         tables.create(boto3.client("dynamodb", region_name=REGION), outputs["SyncRegistryTable"])
         logs = boto3.client("logs", region_name=REGION)

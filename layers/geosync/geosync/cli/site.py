@@ -122,6 +122,11 @@ class StackSite:
         return self.parameters["SiteRole"]
 
     @property
+    def version(self) -> str | None:
+        """The version of Geosync that the stack was deployed from; None: one that did not say it."""
+        return self.outputs.get("Version")
+
+    @property
     def is_primary(self) -> bool:
         """True for the site that publishes geo events."""
         return self.role == "primary"

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from rich.text import Text
+
+from geosync import __version__
 from geosync.cli.output import Column, Grid, Part, age, count, facts, moment, plain
 from geosync.cli.slo import in_a_line
 from geosync.cli.status.look import Fleet, SiteLook
@@ -42,12 +45,19 @@ def _lines(seen: SiteLook) -> Iterator[Line]:
     """The lines above the table."""
     site, found, letters = seen.site, seen.found, seen.queued.dead_letters
     yield ("site", f"{site.name} ({site.role}, {site.region}, stack {site.stack})")
+    yield ("version", _version(site.version))
     yield from _health(seen.health)
     if seen.fleet is None or found.owed or found.parked:
         yield from _backlog(found)
     yield ("dlq", plain(count(letters, False, "message"), "red" if letters else ""))
     yield from _stopped(found)
     yield from _of_secondary(seen) if seen.fleet is None else _of_primary(found, seen.fleet)
+
+
+def _version(deployed: str | None) -> Text:
+    if deployed is None:
+        return plain("not known: the stack's template is of a version that does not say it", "yellow")
+    return plain(deployed if deployed == __version__ else f"{deployed}; this command is {__version__}")
 
 
 def _of_secondary(seen: SiteLook) -> Iterator[Line]:

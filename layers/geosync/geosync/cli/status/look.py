@@ -49,7 +49,10 @@ class SiteLook:
         return self.site.parameters.get("SupersededImages", "replicate")
 
     def report(self) -> dict[str, Any]:
-        """The status as the admin API answers with it."""
+        """The status as the admin API answers with it; the version is the stack's, whatever that of this command is.
+
+        The revision is null: nothing but the site's own code knows it.
+        """
         report = site_report(
             self.found,
             self.site.facts,
@@ -58,7 +61,8 @@ class SiteLook:
             silent=self._silent(),
             last_event=self.fleet.last_event if self.fleet is not None else None,
         )
-        return {**report, "superseded_images": self.superseded_images}
+        own = {"version": self.site.version, "revision": None}
+        return {**report, **own, "superseded_images": self.superseded_images}
 
     def _silent(self) -> tuple[str, ...]:
         """Say of each site that a primary expects, and that is silent, what is wrong."""
