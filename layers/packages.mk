@@ -28,6 +28,6 @@ define packages
 	find "$(ARTIFACTS_DIR)/python" -type d \( -name __pycache__ -o -name tests \) -prune -exec rm -rf {} +
 	find "$(ARTIFACTS_DIR)/python" -type f \( -name '*.pyc' -o -name '*.pyi' -o -name '*.c' -o -name '*.h' \
 	    -o -path '*.dist-info/RECORD' -o -path '*.dist-info/INSTALLER' -o -path '*.dist-info/REQUESTED' \
-	    -o -path '*.dist-info/WHEEL' -o -path '*.dist-info/top_level.txt' \) -delete
+	    -o -path '*.dist-info/WHEEL' -o -path '*.dist-info/top_level.txt' \) -exec rm -f {} +
 	$(call bytecode)
 endef

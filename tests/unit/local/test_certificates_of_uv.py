@@ -23,7 +23,7 @@ UV = ROOT / ".local" / "uv" / "bin" / "uv"
     ],
 )
 def test_uv_takes_the_machine_s_authorities(folder: str, command: tuple[str, ...]) -> None:
-    asked = [UV, "--show-settings", *command]  # it says what it would go by, and does nothing
+    asked = (str(UV), "--show-settings", *command)  # it says what it would go by, and does nothing
     shown = subprocess.run(
         asked, cwd=Path(ROOT, folder), env=plain_environment(), capture_output=True, text=True, check=True
     ).stdout
