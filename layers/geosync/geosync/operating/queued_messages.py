@@ -1,4 +1,4 @@
-"""How many messages a site's queues hold, counted beside its status."""
+"""The messages that a site's queues hold, counted beside its status."""
 
 from __future__ import annotations
 
