@@ -164,7 +164,10 @@ bench: up
 # The same commit gives the same moment in the files.
 package:
 	@sh local/bootstrap.sh release
-	SOURCE_DATE_EPOCH=$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct 2>/dev/null || echo 315532800)} \
+	@# Once for all layers: where none can be fetched, each of them would try and wait.
+	@.local/uv/bin/uv run --quiet --no-project --python $(RUNTIME:python%=%) python -c '' || \
+		export UV_PYTHON_DOWNLOADS=never; \
+		SOURCE_DATE_EPOCH=$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct 2>/dev/null || echo 315532800)} \
 		PYTHONPATH=layers/geosync .local/release/bin/python -m release.package dist --runtime $(RUNTIME) --url "$(URL)" \
 		$(if $(filter required,$(BYTE_CODE)),--needs-byte-code)
 
