@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import boto3
@@ -85,3 +86,12 @@ def test_more_than_a_look_reads_is_said(secondary: Site, clock: PlayedClock, mon
     leave_after(clock, many)
     answer = secondary.run("events", "--follow")
     assert "More than 2 entries came" in answer.stderr
+
+
+def test_a_line_that_stays_has_the_moment_and_not_an_age(secondary: Site, clock: PlayedClock) -> None:
+    put(secondary, "old", ago_ms=60_000)
+    leave_after(clock, lambda: put(secondary, "new"), lambda: None, lambda: None)
+    titles, *lines = secondary.run("events", "--follow").stdout.splitlines()
+    assert titles.startswith("time\t")
+    assert [bool(re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ\t", line)) for line in lines] == [True, True]
+    assert secondary.run("events").stdout.startswith("ago\t")

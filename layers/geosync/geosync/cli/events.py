@@ -12,7 +12,19 @@ import click
 from geosync.cli.arguments import check_repository, repository_names
 from geosync.cli.drill.entries import drill_entries
 from geosync.cli.following import POLL_SECONDS, FailedLook, look_once
-from geosync.cli.output import NOTHING_OWED, Answer, AnswerStream, Column, Format, Grid, age, output_option, plain, put
+from geosync.cli.output import (
+    NOTHING_OWED,
+    Answer,
+    AnswerStream,
+    Column,
+    Format,
+    Grid,
+    age,
+    moment,
+    output_option,
+    plain,
+    put,
+)
 from geosync.cli.site import Chosen, StackSite
 from geosync.messages.event_log import AUDIT, HOUR_MS, HOURS, Before, EventLog, Filter
 from geosync.messages.geo_event import EventName
@@ -129,7 +141,7 @@ def _follow(site: StackSite, wanted: _Wanted, first: _Entries, output: Format) -
         while True:
             new = [*filter(is_new, reversed(entries.found))]
             seen.update(map(_identity, new))
-            stream.put(_answer(site, replace(entries, found=new), wanted))
+            stream.put(_answer(site, replace(entries, found=new), wanted, when=_MOMENT))
             site.clock.sleep(POLL_SECONDS)
             since_ms = max(start_ms, min(entries.at - OVERLAP_MS, _oldest_open_ms(entries)))
             found = look_once(partial(_read, site, _since(wanted, since_ms)))
@@ -178,10 +190,16 @@ def _read(site: StackSite, wanted: _Wanted) -> _Entries:
     return _Entries(found=found, has_older=before is not None, at=now_ms)
 
 
-def _answer(site: StackSite, entries: _Entries, wanted: _Wanted) -> Answer:
-    """The entries in every output."""
+_MOMENT = Column("time", lambda entry: moment(int(entry["received_at"])))
+"""When an entry came, of one that is followed: its line stays there, and an age would soon be another."""
+
+
+def _answer(site: StackSite, entries: _Entries, wanted: _Wanted, *, when: Column | None = None) -> Answer:
+    """The entries in every output; `when` is the first column for people, by default the age."""
     documents = [_document(entry, is_audit=wanted.is_audit) for entry in entries.found]
-    shown = [Grid(_columns(wanted.is_audit, entries.at), entries.found)] if entries.found else []
+    age_now = Column("ago", lambda entry: age(int(entry["received_at"]), entries.at))
+    columns = (when or age_now, *_columns(wanted.is_audit))
+    shown = [Grid(columns, entries.found)] if entries.found else []
     nothing = [] if entries.found else [_nothing(site, entries, wanted)]
     return Answer(document=documents, rows=documents, shown=[*shown, *nothing], key="id")
 
@@ -191,7 +209,7 @@ def _document(entry: dict[str, Any], *, is_audit: bool) -> dict[str, Any]:
     return {**entry, **(audit_fields(entry) if is_audit else event_fields(entry))}
 
 
-def _columns(is_audit: bool, now_ms: int) -> tuple[Column, ...]:
+def _columns(is_audit: bool) -> tuple[Column, ...]:
     names = ("action", "who", "outcome", "detail") if is_audit else ("event_name", "repository", "tag", "outcome")
     more = ("source", "count") if is_audit else ("digest", "correlation_id", "source")
 
@@ -199,7 +217,6 @@ def _columns(is_audit: bool, now_ms: int) -> tuple[Column, ...]:
         return lambda entry: (entry if is_audit else _with_claims(entry)).get(name) or ""
 
     return (
-        Column("ago", lambda entry: age(int(entry["received_at"]), now_ms)),
         *(Column(name, text(name)) for name in names),
         *(Column(name, text(name), wide=True) for name in more),
         Column("id", lambda entry: entry["id"]),
