@@ -41,6 +41,10 @@ of results, what is written down.
 Paths are below the stack's output `AdminUrl`. A route has the parameters that are named here and no others: an unknown
 one is answered with 400. Every route may also be answered with {_ALWAYS_NAMED}. An answer that is no success is
 `{{"message": …}}`.
+
+What a version takes and gives, later ones do as well: fields, parameters and words may come, and a field keeps its
+type. What is to go is first called deprecated here, for a whole version in which it works as before, and the changelog
+says what takes its place. A test compares each version with the one before it.
 """
 
 
