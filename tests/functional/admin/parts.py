@@ -13,9 +13,10 @@ import boto3
 from functions.admin import app
 from tests.support.event_log import create_event_log
 
-from geosync.sync_registry.items import Reference, Seen
+from geosync.sync_registry.items import ROW, Reference, Seen
 from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.table import tables
+from geosync.sync_registry.table.changes import Key, Update
 from geosync.sync_registry.table.dynamodb import DynamoStore
 from geosync.sync_registry.transitions.marks import Mark
 
@@ -143,6 +144,12 @@ class Site:
         for owed in self.sync_registry.due(repository):
             self.sync_registry.fail(owed, text, parked=parked)
         assert self.sync_registry.finish(lease)
+
+    def measured(self, repository: str, tags: int, size_bytes: int | None) -> None:
+        """Have a verification have counted the tags and bytes of a repository."""
+        values = {"measured_tags": tags, "measured_at": 1_700_000_000_000}
+        sized = {"measured_bytes": size_bytes} if size_bytes is not None else {}
+        self.store.write(Update(key=Key(repository, ROW), set=values | sized))
 
     def id_of(self, repository: str) -> int:
         row = self.sync_registry.row(repository)

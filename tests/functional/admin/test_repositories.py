@@ -211,6 +211,38 @@ def test_tags_are_counted_as_they_are_listed_and_up_to_a_bound(
     assert counted() == (2, True), "one that was seen, and the one of which it is known that it is owed"
 
 
+def test_the_size_of_a_repository_is_that_of_its_images_each_once_and_not_known_where_one_is_not(
+    site: Site, ask: Ask, calls: Calls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.synced("group/app", v1=A, latest=A, v2=B)
+    path = f"{ALL}/{site.id_of('group/app')}"
+    calls.made()
+
+    def shown() -> tuple[int | None, int | None, int | None, str | None]:
+        row = ask("GET", path).json
+        return row["total_size"], row["measured_total_size"], row["measured_tags_count"], row["measured_at"]
+
+    assert shown() == (None, None, None, None), "never 0"
+    before = calls.made()
+    site.store.write(Update(key=Key("group/app", "tag#v1"), set={"size_bytes": 1_000, "sized": A}))
+    assert shown()[0] is None, "that of v2 is not known"
+    site.store.write(Update(key=Key("group/app", "tag#v2"), set={"size_bytes": 30, "sized": B}))
+    calls.made()
+    assert shown()[0] == 1_030
+    assert calls.made() == before, "and for no further request"
+    site.measured("group/app", tags=2, size_bytes=1_000)
+    assert shown() == (1_030, 1_000, 2, "2023-11-14T22:13:20.000Z"), "what is here now, and what was verified"
+    (listed,) = ask("GET", ALL).json["nodes"]
+    assert (listed["measured_total_size"], listed["measured_tags_count"]) == (1_000, 2)
+    site.store.write(Update(key=Key("group/app", "tag#v2"), set={"sized": 7}))
+    assert shown()[0] is None, "nor of an item that cannot be read"
+    monkeypatch.setattr(repositories, "TAGS_COUNTED", 2)
+    site.store.write(Update(key=Key("group/app", "tag#v2"), set={"sized": B}))
+    assert shown()[0] is None, "nor where not all tags were read"
+    site.synced("group/empty")
+    assert ask("GET", f"{ALL}/{site.id_of('group/empty')}").json["total_size"] == 0
+
+
 def test_resync_of_one_repository_and_of_some_of_its_references(site: Site, ask: Ask) -> None:
     site.synced("group/app", v1=A)
     path = f"{ALL}/{site.id_of('group/app')}/resync"

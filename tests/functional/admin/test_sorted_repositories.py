@@ -18,6 +18,9 @@ def filled(site: Site) -> Site:
     for number, name in enumerate(("d/old", "a/new", "c/newer")):
         site.synced(name, v1=A)
         site.store.write(Update(key=Key(name, ROW), set={"last_synced_at": 1_700_000_000_000 + number}))
+    site.measured("d/old", tags=3, size_bytes=5_000)
+    site.measured("a/new", tags=12, size_bytes=None)
+    site.measured("c/newer", tags=0, size_bytes=0)
     site.failed("e/broken", "v1")
     site.store.write(Update(key=Key("e/broken", ROW), set={"last_synced_at": 1_800_000_000_000}))
     site.sync_registry.mark("b/pending", Reference.tag("v1"))
@@ -45,6 +48,8 @@ ORDERS = {
     "name": ["a/new", "b/pending", "c/newer", "d/old", "e/broken"],
     "state": ["e/broken", "b/pending", "a/new", "c/newer", "d/old"],
     "last_synced_at": ["b/pending", "d/old", "a/new", "c/newer", "e/broken"],
+    "measured_total_size": ["a/new", "b/pending", "e/broken", "c/newer", "d/old"],
+    "measured_tags_count": ["b/pending", "e/broken", "c/newer", "d/old", "a/new"],
 }
 
 
@@ -52,7 +57,7 @@ ORDERS = {
 def test_rows_come_in_an_order_either_way_page_by_page_and_counted(ask: Ask) -> None:
     for order_by, names in ORDERS.items():
         assert walk(ask, order_by=order_by, sort="desc") == names[::-1]
-    for order_by in ("state", "last_synced_at"):
+    for order_by in ORDERS.keys() - {"name"}:
         assert walk(ask, order_by=order_by) == ORDERS[order_by]
 
 

@@ -9,6 +9,7 @@ from tests.support.clock import FakeClock
 
 from geosync.errors import MalformedMessage
 from geosync.operating import rows_report, sites_repositories
+from geosync.operating.repositories import RowFilter
 from geosync.operating.rows_report import MOST_BYTES, next_page, page_fields, read_page
 from geosync.operating.sites_repositories import ReportedRepository
 from geosync.sync_registry.items import Reference
@@ -43,11 +44,12 @@ class Pair:
         self.primary.reported_rows.put(site, read_page(page_fields(page), at_ms=self.clock.now))
         registry.rows_report_cursor.record(page.following)
 
-    def listed(self, *, limit: int = 7, prefix: str = "") -> list[ReportedRepository]:
+    def listed(self, *, limit: int = 7, prefix: str = "", search: str = "") -> list[ReportedRepository]:
         found: list[ReportedRepository] = []
         after: str | None = ""
         while after is not None:
-            page, after = sites_repositories.page(self.primary, limit=limit, after=after, prefix=prefix)
+            wanted = RowFilter(prefix=prefix, search=search)
+            page, after = sites_repositories.page(self.primary, wanted, limit=limit, after=after)
             assert len(page) <= limit
             found += page
         return found
@@ -115,6 +117,32 @@ def test_a_prefix_narrows_the_list(monkeypatch: pytest.MonkeyPatch) -> None:
     for prefix in ("", "group", "group/", "group/app", "z", "zz", "Group", "g\n", "a"):
         listed = [one.name for one in pair.listed(limit=2, prefix=prefix)]
         assert listed == [name for name in names if name.startswith(prefix)], prefix
+
+
+@pytest.mark.parametrize("searched", [1, 5, 1000])
+@pytest.mark.parametrize("limit", [1, 3, 100])
+def test_a_search_finds_a_name_by_any_part_at_whichever_site_and_looks_at_a_bounded_number(
+    searched: int, limit: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rows_report, "MOST_ROWS", 3)
+    monkeypatch.setattr(sites_repositories, "SEARCHED", searched)
+    pair = Pair("oregon", "seoul", "silent")
+    at_oregon = [f"group/app-{number:02}" for number in range(20)]
+    at_seoul = ["a/zebra", *at_oregon[5:9], "group/zebra-2", "z/app-04-b", "z/zebra"]
+    pair.sync("oregon", *at_oregon)
+    pair.sync("seoul", *at_seoul)
+    for site in ("oregon", "seoul"):
+        for _ in range(7):
+            pair.report(site)
+    everything = sorted({*at_oregon, *at_seoul})
+    for search in ("", "zebra", "APP-0", "04", "p/zebra-2", "nothing", "%"):
+        found = pair.listed(limit=limit, search=search)
+        assert [one.name for one in found] == [name for name in everything if search.lower() in name], search
+        for one in found:
+            known = {at.site: at.row is not None for at in one.sites if at.at is not None}
+            assert known == {"oregon": one.name in at_oregon, "seoul": one.name in at_seoul}
+    both = pair.listed(limit=limit, prefix="z/", search="app")
+    assert [one.name for one in both] == ["z/app-04-b"]
 
 
 def test_a_page_stays_small_whatever_repositories_are_called() -> None:

@@ -10,6 +10,7 @@ from tests.support.counts import verification_counts
 
 from geosync.clock import DAY_MS
 from geosync.sync_registry.items import ROW, SYNCED, Counted, Reference, Row, Seen
+from geosync.sync_registry.measured import Measured
 from geosync.sync_registry.site import counters
 from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.table.changes import ConditionFailed, Key, TransactionFailed
@@ -117,6 +118,20 @@ def test_a_round_that_ends_well(site: Site) -> None:
     assert (row.checksum_mismatch, row.verification_checksum_mismatched) == (False, None)
     assert site.item["due"] == site.clock.now + 1000
     assert (verification_counts(site.sync_registry).verified, verification_counts(site.sync_registry).failed) == (1, 0)
+
+
+def test_a_round_that_ends_well_notes_what_it_counted_and_no_other_does(site: Site) -> None:
+    assert site.row.measured is None
+    known = Measured(tags=2, size_bytes=1_030, at=NOW)
+    for measured in (known, Measured(tags=3, size_bytes=None, at=NOW + 1), known):
+        at = site.start()
+        changes = transitions.succeed(at, "equal", now_ms=NOW, due=NOW, measured=measured)
+        without = transitions.succeed(at, "equal", now_ms=NOW, due=NOW)
+        assert len(changes) == len(without), "in the write with which it ends"
+        site.store.transact(changes)
+        assert site.row.measured == measured
+    site.fail(site.start())
+    assert site.row.measured == known
 
 
 def test_a_round_that_ends_badly_is_tried_again_with_gitlabs_backoff(site: Site) -> None:

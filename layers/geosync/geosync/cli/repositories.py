@@ -22,6 +22,7 @@ from geosync.cli.output import (
     output_option,
     plain,
     put,
+    size_text,
 )
 from geosync.cli.repositories_at_sites import show_at_sites
 from geosync.cli.site import Chosen, StackSite
@@ -33,7 +34,7 @@ from geosync.sync_registry.items import FAILED, Row
 _INTERNAL = frozenset(
     {
         *("revision", "lease_token", "lease_expires", "suspect_until", "working_on", "deaths"),
-        *("state_counted", "verification_counted"),
+        *("state_counted", "verification_counted", "measured"),
     }
 )
 """Fields that the protocol keeps in a row beside the console's."""
@@ -117,6 +118,8 @@ def _columns(now_ms: int) -> tuple[Column, ...]:
         Column("synced", lambda row: ago(row.last_synced_at, now_ms)),
         Column("verified", lambda row: ago(row.verified_at, now_ms), wide=True),
         Column("attempts", lambda row: row.retry_count, wide=True),
+        Column("tags", lambda row: row.measured.tags if row.measured is not None else "not known", wide=True),
+        Column("size", lambda row: size_text(row.measured.size_bytes if row.measured is not None else None), wide=True),
         Column("checksum", lambda row: row.verification_checksum or "", wide=True),
         Column("failure", failure),
     )

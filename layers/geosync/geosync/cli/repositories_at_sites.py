@@ -20,6 +20,7 @@ from geosync.cli.output import (
 from geosync.cli.site import StackSite
 from geosync.operating import sites_repositories
 from geosync.operating.documents import STATES, reported_repository_fields
+from geosync.operating.repositories import RowFilter
 from geosync.operating.sites_repositories import AtSite, ReportedRepository
 from geosync.sync_registry.items import FAILED
 
@@ -47,7 +48,7 @@ def _read(site: StackSite, prefix: str, limit: int) -> tuple[list[ReportedReposi
     after: str | None = ""
     while after is not None and len(found) < limit:
         some, after = sites_repositories.page(
-            site.sync_registry, limit=min(PAGE, limit - len(found)), after=after, prefix=prefix
+            site.sync_registry, RowFilter(prefix=prefix), limit=min(PAGE, limit - len(found)), after=after
         )
         found += some
     return found, after is not None

@@ -118,6 +118,7 @@ def _facts(found: _Shown) -> Iterator[tuple[object, object]]:
     if row.renamed_from is not None:
         yield ("renamed from", row.renamed_from)
     yield ("tags", f"{'more than ' if found.more else ''}{len(found.tags)}")
+    yield ("size", size_text(found.detail.size_bytes))
     yield ("owed", plain(_owed(found.detail), "" if found.detail.owed else "green"))
 
 

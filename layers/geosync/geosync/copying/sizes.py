@@ -6,6 +6,8 @@ descriptor names none, and where a child was found at the destination and so was
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from geosync.copying.kinds import Kinds, Parts
 from geosync.errors import MalformedManifest
 from geosync.oci.manifests import Manifest
@@ -47,12 +49,20 @@ class Sizes:
             return None  # both sides have it, and nobody has to read it
 
     def _sum(self, below: Parts) -> int | None:
-        sizes: list[int | None] = [self._known.get(child.digest) for child in below.manifests]
-        blobs = {blob.digest: blob.size for blob in below.all_blobs}
-        sizes += [size if size > 0 or digest == _EMPTY else None for digest, size in blobs.items()]
-        total = 0
-        for size in sizes:
-            if size is None or total > _MOST - size:
-                return None
-            total += size
-        return total
+        return image_bytes(below, self._known.get)
+
+
+def image_bytes(below: Parts, known: Callable[[str], int | None]) -> int | None:
+    """The size of the image that consists of what is `below` its manifest; None: not known.
+
+    `known` are the sizes of its children, by their digests.
+    """
+    sizes: list[int | None] = [known(child.digest) for child in below.manifests]
+    blobs = {blob.digest: blob.size for blob in below.all_blobs}
+    sizes += [size if size > 0 or digest == _EMPTY else None for digest, size in blobs.items()]
+    total = 0
+    for size in sizes:
+        if size is None or total > _MOST - size:
+            return None
+        total += size
+    return total

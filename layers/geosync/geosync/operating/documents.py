@@ -47,6 +47,9 @@ def repository_fields(row: Row) -> dict[str, Any]:
         "verification_checksum": row.verification_checksum,
         "verification_checksum_mismatched": row.verification_checksum_mismatched,
         "checksum_mismatch": row.checksum_mismatch,
+        "measured_tags_count": row.measured.tags if row.measured is not None else None,
+        "measured_total_size": row.measured.size_bytes if row.measured is not None else None,
+        "measured_at": optional_moment(row.measured.at) if row.measured is not None else None,
     }
 
 
@@ -60,6 +63,7 @@ def repository_detail_fields(detail: RowDetail) -> dict[str, Any]:
         "more_owed": detail.more_owed,
         "tags_count": detail.tags,
         "more_tags": detail.more_tags,
+        "total_size": detail.size_bytes,
         "lag_seconds": lag_seconds(detail.owed_since, detail.at),
     }
 

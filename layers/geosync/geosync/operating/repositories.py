@@ -8,7 +8,7 @@ is in the index `due`: while that is short, these rows are found by it and the p
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 
@@ -16,6 +16,7 @@ from geosync.clock import SYSTEM_CLOCK, Clock
 from geosync.errors import CorruptItem
 from geosync.sync_registry.browsing import KnownTag
 from geosync.sync_registry.items import ABSENT, SYNCED, UNNAMED, Owed, Row, Seen
+from geosync.sync_registry.measured import Tally
 from geosync.sync_registry.sync_registry import SyncRegistry
 
 EXAMINED = 500
@@ -171,7 +172,8 @@ def _listed(sync_registry: SyncRegistry, prefix: str, after: str, step: int) -> 
 class RowDetail:
     """One repository: its row, what is owed in it, oldest first, and how many tags are known.
 
-    `more_owed`, `more_tags`: there are more than were read.
+    `more_owed`, `more_tags`: there are more than were read. `size_bytes` are those of the images that its tags were
+    seen to have here (sync_registry/measured.py); None: not known of one of them, or not all were read.
     """
 
     row: Row
@@ -179,6 +181,7 @@ class RowDetail:
     more_owed: bool
     tags: int
     more_tags: bool
+    size_bytes: int | None
     at: int
 
     @property
@@ -202,15 +205,25 @@ def detail(sync_registry: SyncRegistry, repository: str, *, clock: Clock = SYSTE
     owed = sorted(found[:OWED_COUNTED], key=lambda one: (one.owed_since, str(one.reference)))
     more_owed = len(found) > OWED_COUNTED
     seen = sync_registry.browsing.seen_tags(repository, limit=TAGS_COUNTED + 1)
-    names = {*seen[:TAGS_COUNTED], *(str(one.reference) for one in owed if one.reference.kind == "tag")}
+    names = {*list(seen)[:TAGS_COUNTED], *(str(one.reference) for one in owed if one.reference.kind == "tag")}
     return RowDetail(
         row=row,
         owed=tuple(owed),
         more_owed=more_owed,
         tags=len(names),
         more_tags=len(seen) > TAGS_COUNTED or more_owed,
+        size_bytes=_size_bytes(seen.values()) if len(seen) <= TAGS_COUNTED else None,
         at=now_ms,
     )
+
+
+def _size_bytes(seen: Iterable[Seen | CorruptItem]) -> int | None:
+    tally = Tally()
+    for one in seen:
+        if isinstance(one, CorruptItem):
+            return None
+        tally.add(one.digest, one.size_bytes)
+    return tally.size_bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

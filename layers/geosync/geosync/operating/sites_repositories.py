@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 
-from geosync.sync_registry.site.reported_rows import ReportedPage, ReportedRow
+from geosync.operating.repositories import SEARCHED, RowFilter
+from geosync.sync_registry.site.reported_rows import END, ReportedPage, ReportedRow
 from geosync.sync_registry.sync_registry import SyncRegistry
 
 NAME_CHARACTERS = re.compile(r"[a-z0-9._/-]*")
@@ -34,45 +35,56 @@ class ReportedRepository:
 
 
 def page(
-    sync_registry: SyncRegistry, *, limit: int, after: str = "", prefix: str = ""
+    sync_registry: SyncRegistry, wanted: RowFilter, *, limit: int, after: str = ""
 ) -> tuple[tuple[ReportedRepository, ...], str | None]:
     """The next at most `limit` repositories after a name, and after which there may be more (None: no more).
 
-    Of the names those that begin with `prefix`. It costs a query or two for each site.
+    Of the names those that `wanted` takes; the states of rows are not looked at. It costs a query or two for each site,
+    and with a search as many as SEARCHED names take: then the page may be short although there are more.
     """
-    if not NAME_CHARACTERS.fullmatch(prefix):
+    if not NAME_CHARACTERS.fullmatch(wanted.prefix):
         return (), None
-    sites = [_Rows.read(sync_registry, one.name, prefix, after, limit) for one in sync_registry.sites.all()]
-    names = sorted({name for one in sites for name in one.names})
+    sites = [_Rows.read(sync_registry, one.name, wanted, after, limit) for one in sync_registry.sites.all()]
+    stopped_at = min((one.stopped_at for one in sites if one.stopped_at is not None), default=None)
+    names = sorted({name for one in sites for name in one.names if stopped_at is None or name <= stopped_at})
     found = tuple(
         ReportedRepository(name=name, sites=tuple(one.at_site(name) for one in sites)) for name in names[:limit]
     )
-    return tuple(found), names[limit - 1] if len(names) > limit else None
+    return found, names[limit - 1] if len(names) > limit else stopped_at
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Rows:
-    """The reported rows of one site from some name on: `limit` names, and one more where there is one."""
+    """The reported rows of one site from some name on: `limit` names, and one more where there is one.
+
+    `stopped_at`: the search has looked at enough names, up to this one.
+    """
 
     site: str
     pages: tuple[ReportedPage, ...]
     names: tuple[str, ...]
+    stopped_at: str | None
 
     @classmethod
-    def read(cls, sync_registry: SyncRegistry, site: str, prefix: str, after: str, limit: int) -> _Rows:
-        """Read pages until there are enough names."""
+    def read(cls, sync_registry: SyncRegistry, site: str, wanted: RowFilter, after: str, limit: int) -> _Rows:
+        """Read pages until there are enough names, or SEARCHED were looked at."""
         pages: list[ReportedPage] = []
         names: list[str] = []
+        prefix, looked, stopped_at = wanted.prefix, 0, None
         covered = start = max(after, _before(prefix))
         for one in sync_registry.reported_rows.pages(site, after=start):
             begins = max(one.after, covered)  # a page of before may reach into the one before it
             rows = tuple(row for row in one.rows if row.name > begins)
             pages.append(replace(one, after=begins, rows=rows))
-            names += [row.name for row in rows if row.name.startswith(prefix)]
+            names += [row.name for row in rows if wanted.takes_name(row.name)]
             covered = one.until
+            looked += len(rows)
+            if looked >= SEARCHED and one.until != END:
+                stopped_at = one.until
+                break
             if len(names) > limit or (rows and rows[-1].name > prefix and not rows[-1].name.startswith(prefix)):
                 break
-        return cls(site=site, pages=tuple(pages), names=tuple(names))
+        return cls(site=site, pages=tuple(pages), names=tuple(names), stopped_at=stopped_at)
 
     def at_site(self, name: str) -> AtSite:
         """The row that the site told of, or that it told of none."""

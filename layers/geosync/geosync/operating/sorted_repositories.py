@@ -18,12 +18,21 @@ from geosync.sync_registry.sync_registry import SyncRegistry
 
 SORTED = repositories.EXAMINED
 """Rows that are read at most to sort them."""
-OrderBy = Literal["name", "state", "last_synced_at"]
+OrderBy = Literal["name", "state", "last_synced_at", "measured_total_size", "measured_tags_count"]
 _URGENCY = (FAILED, PENDING, STARTED, SYNCED)
+
+
+def _number(measured: int | None) -> int:
+    """The place of what is not known: before 0."""
+    return measured if measured is not None else -1
+
+
 _ORDERS: dict[OrderBy, Callable[[Row], int]] = {
     "name": lambda _row: 0,
     "state": lambda row: _URGENCY.index(row.state),
     "last_synced_at": lambda row: row.last_synced_at or 0,
+    "measured_total_size": lambda row: _number(row.measured.size_bytes if row.measured is not None else None),
+    "measured_tags_count": lambda row: _number(row.measured.tags if row.measured is not None else None),
 }
 """What rows are sorted by before their names."""
 
@@ -32,7 +41,8 @@ _ORDERS: dict[OrderBy, Callable[[Row], int]] = {
 class Order:
     """An order of rows: by state (failed, pending, started, synced), by the last sync (never comes first), by name.
 
-    Rows that are equal in this come by name; `descending` turns the whole list round.
+    Likewise by size and by number of tags, as they were last measured (what is not known comes first). Rows that are
+    equal in this come by name; `descending` turns the whole list round.
     """
 
     by: OrderBy = "name"

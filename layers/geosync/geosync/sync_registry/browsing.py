@@ -48,14 +48,21 @@ class Browsing:
         )
         return found, (names[limit - 1] if len(names) > limit else None)
 
-    def seen_tags(self, repository: str, *, limit: int) -> list[str]:
-        """The first at most `limit` names of tags that were seen at this site; one query."""
-        items = self._store.items(repository, TAG_PREFIX, limit=limit, only=("item",))
-        return [str(item["item"]).removeprefix(TAG_PREFIX) for item in items]
+    def seen_tags(self, repository: str, *, limit: int) -> dict[str, Seen | CorruptItem]:
+        """The first at most `limit` tags that were seen at this site, or why one cannot be read; one query."""
+        items = self._store.items(repository, TAG_PREFIX, limit=limit)
+        return {str(item["item"]).removeprefix(TAG_PREFIX): _seen(item) for item in items}
 
     def _after(self, repository: str, prefix: str, after: str, limit: int) -> dict[str, Item]:
         items = self._store.items(repository, prefix, limit=limit + 1, after=prefix + after if after else "")
         return {str(item["item"]).removeprefix(prefix): item for item in items}
+
+
+def _seen(item: Item) -> Seen | CorruptItem:
+    try:
+        return Seen.from_item(item)
+    except CorruptItem as corrupt:
+        return corrupt
 
 
 def _row(item: Item) -> Row | CorruptItem:

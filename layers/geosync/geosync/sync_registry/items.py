@@ -22,6 +22,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
+from geosync.sync_registry.measured import Measured
 from geosync.sync_registry.table.attributes import AttributeReader, texts
 
 Item: TypeAlias = Mapping[str, Any]
@@ -293,6 +294,7 @@ class Row:
     attempt; `is_first_hold`: it was the first. `lease_token` and `lease_expires` are None when nobody holds it. What it
     counts as is in `state_counted` and `verification_counted` (site/counters.py). `renamed_from` is its former name, of
     whose blobs it mounts. `working_on`: what its holder is at (`Reference.seen_key`); `deaths`: holders that vanished.
+    `measured`: its tags and bytes, as the last verification that found it whole counted them.
     """
 
     repository: str
@@ -324,6 +326,7 @@ class Row:
     is_first_hold: bool = False
     working_on: frozenset[str] = frozenset()
     deaths: int = 0
+    measured: Measured | None = None
 
     @property
     def counted(self) -> Counted:
@@ -371,6 +374,7 @@ class Row:
             working_on=read.texts("working_on"),
             is_first_hold=read.number("first_held_at", -1) == read.optional_number("last_synced_at"),
             deaths=read.number("deaths", 0),
+            measured=Measured.read(read),
         )
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from geosync.copying.graph import MAX_DEPTH, MAX_MANIFEST_BYTES, MAX_PARTS
 from geosync.copying.kinds import Kinds, Parts, may_be_of_another_kind
+from geosync.copying.sizes import image_bytes
 from geosync.errors import ContentError, MalformedManifest, RegistryError
 from geosync.oci.manifests import Descriptor, Manifest
 from geosync.pair.pair import Pair
@@ -127,12 +128,16 @@ class Contents:
         self._asking = asking
         self._pool = pool
         self._kinds = Kinds(pair.primary, ask=asking.ask)
-        self._manifests: set[str] = set()
+        self._manifests: dict[str, int | None] = {}  # with the size of the image, None: not known
         self._blobs: set[str] = set()
 
     def is_known(self, digest: str) -> bool:
         """True when the manifest was found whole in this run."""
         return digest in self._manifests
+
+    def size(self, digest: str) -> int | None:
+        """The bytes of an image that was found whole in this run, as copying/sizes.py counts them; None: not known."""
+        return self._manifests.get(digest)
 
     def look(self, manifests: Sequence[Manifest]) -> dict[str, Below]:
         """Look at what is below each of `manifests`; returns it by the manifest's digest.
@@ -194,7 +199,7 @@ class Contents:
         level = list(nodes.values())
         for depth in range(MAX_DEPTH + 1):
             children = _children(level)
-            wanted = children.keys() - nodes.keys() - missing - self._manifests
+            wanted = children.keys() - nodes.keys() - missing - self._manifests.keys()
             if not wanted:
                 break
             if depth == MAX_DEPTH:
@@ -228,7 +233,12 @@ class Contents:
         if len(self._manifests) + len(self._blobs) > MOST_KNOWN:
             self.forget()
         self._blobs |= looked.found
-        self._manifests |= looked.whole()
+        whole = looked.whole()
+        # Children before their index: images first, then the indexes from the last level on.
+        indexes = [digest for digest, node in looked.nodes.items() if node.is_index]
+        for digest in [one for one in looked.nodes if not looked.nodes[one].is_index] + indexes[::-1]:
+            if digest in whole:
+                self._manifests[digest] = image_bytes(looked.nodes[digest].parts, self.size)
 
 
 def _children(nodes: Iterable[_Node]) -> dict[str, Descriptor]:

@@ -37,6 +37,7 @@ class VerificationRun:
         self.asking = Asking(at.spent_on(context.clock.now_ms()), context.bounds.requests, context.clock)
         self.place = RoundPlace(context, at, self.asking)
         looks = Looks(context, pair, self.asking, pool)
+        self._contents = looks.contents
         notes = SuspectNotes(context.sync_registry.suspects, at.repository)
         self._tags = KnownTagsPhase(context, self.place, looks, notes)
         self._listing = ListedTagsPhase(context, self.place, looks, notes)
@@ -51,4 +52,5 @@ class VerificationRun:
             self._listing.run()
             self.place.enter(CONFIRM)
         self._confirming.run()
-        return conclude(self._context.sync_registry, self._context.registries.selection, self.place.repository)
+        selection = self._context.registries.selection
+        return conclude(self._context.sync_registry, selection, self.place.repository, self._contents.size)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
 
 from geosync.pair.selection import Selection
-from geosync.sync_registry.items import EVERYTHING, Reference
+from geosync.sync_registry.items import EVERYTHING, Reference, Seen
+from geosync.sync_registry.measured import Tally
 from geosync.sync_registry.suspects import Suspect
 from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.transitions import verification as transitions
@@ -24,19 +25,24 @@ MOST_NAMED = 50
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """The end of a round: both checksums, and why it failed (None: it did not)."""
+    """The end of a round: both checksums, why it failed (None: it did not), and what it counted of the tags here."""
 
     ours: str
     primarys: str
     failure: str | None
+    tally: Tally
 
 
-def conclude(sync_registry: SyncRegistry, selection: Selection, repository: str) -> Verdict:
-    """Reckon both checksums, and mark each tag that differs, with what is not to be trusted below it."""
-    ours, primarys = Checksum(), Checksum()
+def conclude(
+    sync_registry: SyncRegistry, selection: Selection, repository: str, size_of: Callable[[str], int | None]
+) -> Verdict:
+    """Reckon both checksums, and mark each tag that differs, with what is not to be trusted below it.
+
+    `size_of`: the bytes of an image, by its digest, where this round read all of it.
+    """
+    ours, primarys, tally = Checksum(), Checksum(), Tally()
     failure: str | None = None
-    tags = _recorded(sync_registry, repository)
-    recorded = ((tag, digest) for tag, digest in tags if selection.has_tag(repository, tag))
+    recorded = _counted(_selected(sync_registry, selection, repository), tally, size_of)
     for tag, digest, suspect in _merged(recorded, sync_registry.suspects.all(repository)):
         if suspect is None:
             ours.add(tag, digest or "")
@@ -50,20 +56,31 @@ def conclude(sync_registry: SyncRegistry, selection: Selection, repository: str)
         failure = _failure(failure, suspect)
         sync_registry.shared_blobs.forget(suspect.blobs)  # before the mark: nobody is to mount what is wrong
         sync_registry.mark(repository, Reference.tag(tag), Mark(distrust=_distrusted(suspect), asked=True))
-    return Verdict(ours=str(ours), primarys=str(primarys), failure=failure)
+    return Verdict(ours=str(ours), primarys=str(primarys), failure=failure, tally=tally)
 
 
-def _recorded(sync_registry: SyncRegistry, repository: str) -> Iterator[tuple[str, str]]:
-    """The tags that were seen equal, with their digests, sorted; read a page at a time."""
+def _selected(sync_registry: SyncRegistry, selection: Selection, repository: str) -> Iterator[tuple[str, Seen]]:
+    """The selected tags that were seen equal, sorted; read a page at a time."""
     after = ""
     while page := sync_registry.seen_tags(repository, limit=SEEN_PAGE, after=after):
-        yield from ((reference.value, seen.digest) for reference, seen in page)
+        for reference, seen in page:
+            if selection.has_tag(repository, reference.value):
+                yield reference.value, seen
         after = page[-1][0].seen_key
 
 
 def _distrusted(suspect: Suspect) -> frozenset[str]:
     """The digests that a mark of this tag names; too many of them are everything."""
     return suspect.distrusted if len(suspect.distrusted) <= MOST_NAMED else frozenset({EVERYTHING})
+
+
+def _counted(
+    tags: Iterator[tuple[str, Seen]], tally: Tally, size_of: Callable[[str], int | None]
+) -> Iterator[tuple[str, str]]:
+    """The digests of these tags; each is counted on the way."""
+    for tag, seen in tags:
+        tally.add(seen.digest, seen.size_bytes if seen.size_bytes is not None else size_of(seen.digest))
+        yield tag, seen.digest
 
 
 def _merged(

@@ -97,7 +97,8 @@ class Verifier:
         now_ms = self._context.clock.now_ms()
         interval_s = self._context.bounds.interval_s
         due_ms = now_ms + (ms(interval_s) if interval_s else transitions.OFF_MS)
-        self._items.succeed(run.place.noted, verdict.ours, now_ms=now_ms, due_ms=due_ms)
+        measured = verdict.tally.measured(now_ms)
+        self._items.succeed(run.place.noted, verdict.ours, now_ms=now_ms, due_ms=due_ms, measured=measured)
         return VerificationEnding.VERIFIED, ""
 
     def _fail(

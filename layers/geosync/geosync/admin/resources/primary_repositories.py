@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from aws_lambda_powertools.event_handler.openapi.params import Query
 from pydantic import Field
 
 from geosync.admin import cursors
 from geosync.admin.common import PER_PAGE, AnswerModel, Cursor, PageModel, PerPage, page_info
-from geosync.admin.resources.repositories import State, VerificationState
+from geosync.admin.resources.repositories import Prefix, Search, State, VerificationState
 from geosync.admin.site import AdminSite
 from geosync.operating import sites_repositories
 from geosync.operating.documents import reported_repository_fields
-
-Prefix = Annotated[str, Query(max_length=255, description="Only names that begin so.")]
+from geosync.operating.repositories import RowFilter
 
 
 class RepositoryAtSite(AnswerModel):
@@ -42,14 +38,15 @@ class PrimaryRepositoryRoutes:
         self._site = site
 
     def list_repositories(
-        self, prefix: Prefix = "", per_page: PerPage = PER_PAGE, cursor: Cursor = None
+        self, prefix: Prefix = "", search: Search = "", per_page: PerPage = PER_PAGE, cursor: Cursor = None
     ) -> PageModel[PrimaryRepository]:
-        """A page of repositories, by name."""
+        """A page of repositories, by name. With `search` it may be short although there are more."""
         self._site.must_be_primary("what its sites have of each repository")
         name = f"primary repositories {prefix}"
         position = cursors.decode(name, cursor, str)
+        wanted = RowFilter(prefix=prefix, search=search)
         found, last = sites_repositories.page(
-            self._site.sync_registry, limit=per_page, after=position[0] if position else "", prefix=prefix
+            self._site.sync_registry, wanted, limit=per_page, after=position[0] if position else ""
         )
         return PageModel[PrimaryRepository](
             nodes=[PrimaryRepository(**reported_repository_fields(one)) for one in found],

@@ -60,6 +60,16 @@ class ContainerRepository(AnswerModel):
     verification_checksum: str | None
     verification_checksum_mismatched: str | None
     checksum_mismatch: bool
+    measured_tags_count: int | None = Field(
+        description="Tags here, as the last verification that found the repository whole counted them. null: none did."
+    )
+    measured_total_size: int | None = Field(
+        description=(
+            "Bytes of the images of these tags: images with the same digest count once, a layer that several images"
+            " share counts in each. null: not known of one of them."
+        )
+    )
+    measured_at: str | None = Field(description="When that verification ended.")
 
 
 class ContainerRepositoryPage(PageModel[ContainerRepository]):
@@ -93,6 +103,12 @@ class ContainerRepositoryDetail(ContainerRepository):
     more_owed: bool = Field(description="There is more owed than the counts say.")
     tags_count: int = Field(description="Tags that were seen here, or are owed by name.")
     more_tags: bool = Field(description="There are more than were counted.")
+    total_size: int | None = Field(
+        description=(
+            "Bytes of the images that these tags have here now, counted as in `measured_total_size`. null: not known of"
+            " one of them, or there are more tags than were counted."
+        )
+    )
     lag_seconds: int = Field(description="For how long the oldest reference is owed; 0: nothing is.")
     owed: list[OwedReferenceModel]
 
@@ -150,7 +166,7 @@ WantedOrder = Annotated[
     Query(
         description=(
             "state: failed, pending, started, synced. Another order than by ascending name reads every row that may"
-            f" fit: it is refused where these are more than {SORTED}."
+            f" fit: it is refused where these are more than {SORTED}. What is not known comes before 0."
         )
     ),
 ]

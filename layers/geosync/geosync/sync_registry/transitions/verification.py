@@ -38,6 +38,7 @@ from geosync.sync_registry.items import (
     Item,
     Row,
 )
+from geosync.sync_registry.measured import Measured
 from geosync.sync_registry.site import counters
 from geosync.sync_registry.table.changes import Change, Key, Update
 from geosync.sync_registry.table.shards import verification_shard
@@ -158,8 +159,8 @@ def keep(at: Round, due: int, *, anew: bool = False) -> Update:
     return _change(at, {**progress, **_spent(at)}, (), due)
 
 
-def succeed(at: Round, checksum: str, *, now_ms: int, due: int) -> list[Change]:
-    """The transaction that ends a round well; due again at `due`."""
+def succeed(at: Round, checksum: str, *, now_ms: int, due: int, measured: Measured | None = None) -> list[Change]:
+    """The transaction that ends a round well; due again at `due`. `measured`: what it counted meanwhile."""
     values = {
         "verification_state": VERIFICATION_SUCCEEDED,
         "verified_at": now_ms,
@@ -169,7 +170,15 @@ def succeed(at: Round, checksum: str, *, now_ms: int, due: int) -> list[Change]:
         "checksum_mismatch": False,
         **_spent(at),
     }
+    unmeasured: tuple[str, ...] = ()
+    if measured is not None:
+        values |= {"measured_tags": measured.tags, "measured_at": measured.at}
+        if measured.size_bytes is not None:
+            values["measured_bytes"] = measured.size_bytes
+        else:
+            unmeasured = ("measured_bytes",)
     gone = (
+        *unmeasured,
         "verification_asked_at",
         "verification_retry_at",
         "verification_failure",

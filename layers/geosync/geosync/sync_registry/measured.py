@@ -1,0 +1,63 @@
+"""The tags of a repository and the bytes of their images, as far as they were seen here.
+
+Images are counted by their digest: tags with the same digest once, and a layer that two images share in each of them.
+A verification that found a repository whole notes both in its row, in the write with which it ends.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from geosync.sync_registry.table.attributes import AttributeReader
+
+MOST_DIGESTS = 50_000
+"""Digests that are kept to be counted once (some 8 MB); of more the bytes are not known."""
+MOST_BYTES = 2**53 - 1
+"""The largest number that every JSON reader keeps; more is somebody's joke."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """A repository's `tags` and `size_bytes` (None: not known of one of them) as they were `at` (ms)."""
+
+    tags: int
+    size_bytes: int | None
+    at: int
+
+    @classmethod
+    def read(cls, read: AttributeReader) -> Measured | None:
+        """Read the attributes of a row; None: nobody has measured it."""
+        tags, at = read.optional_number("measured_tags"), read.optional_number("measured_at")
+        if tags is None or at is None:
+            return None
+        return cls(tags=tags, size_bytes=read.optional_number("measured_bytes"), at=at)
+
+
+class Tally:
+    """Counts tags, and the bytes of their images."""
+
+    def __init__(self) -> None:
+        self.tags = 0
+        self._sizes: dict[str, int | None] = {}
+
+    def add(self, digest: str, size_bytes: int | None) -> None:
+        """Count a tag; `size_bytes` of its image are known from it or from another tag with the same digest, or not."""
+        self.tags += 1
+        if len(self._sizes) <= MOST_DIGESTS and self._sizes.get(digest) is None:
+            self._sizes[digest] = size_bytes
+
+    @property
+    def size_bytes(self) -> int | None:
+        """The bytes of all images that were counted; None: not known."""
+        if len(self._sizes) > MOST_DIGESTS:
+            return None
+        total = 0
+        for size in self._sizes.values():
+            if size is None:
+                return None
+            total += size
+        return total if total <= MOST_BYTES else None
+
+    def measured(self, at: int) -> Measured:
+        """Sum up what was counted until `at` (ms)."""
+        return Measured(tags=self.tags, size_bytes=self.size_bytes, at=at)
