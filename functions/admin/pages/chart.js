@@ -26,7 +26,7 @@ function options(place, { names, text, inSeconds, range, onPoint }) {
     scales: { y: { range: (plot, lowest, highest) => [0, Math.max(highest ?? 0, inSeconds ? 1 : 4) * 1.15] } },
     axes: [
       { ...axis, size: 24, gap: 3, space: 70, values: (plot, splits) => splits.map((at) => (range === "24 h" ? utc(at * 1000).slice(11, 16) : month.format(at * 1000))) },
-      { ...axis, size: 58, space: 32, ...(inSeconds ? { incrs: SECONDS } : {}), values: (plot, splits) => splits.map((value) => (value === 0 ? "0" : text(value))) },
+      { ...axis, size: (plot, texts) => 16 + 6.5 * Math.max(4, ...(texts ?? []).map((text) => text.length)), space: 32, ...(inSeconds ? { incrs: SECONDS } : {}), values: (plot, splits) => splits.map((value) => (value === 0 ? "0" : text(value))) },
     ],
     series: [{}, ...names.map((name, at) => ({
       label: name, stroke: () => colour(COLOURS[at]), width: 2, dash: at ? [6, 3] : undefined, points: { show: false, filter: lonePoints, size: 5, fill: () => colour(COLOURS[at]) },

@@ -62,13 +62,13 @@ function stepsOf({ since, until, step_seconds: step, rows }) {
 const known = (number, text) => (number === null ? html`<span class="dim">not known</span>` : text(number));
 const COLUMNS = [
   ["From", (row) => html`<time datetime=${row.at}>${utc(Date.parse(row.at)).slice(0, 16)}</time>`, "name"],
-  ["Recovery point age", (row) => html`${known(row.recovery_point_age_seconds, duration)}${row.recovery_point_unknown_minutes > 0 && row.recovery_point_age_seconds !== null ? `, not known for ${count(row.recovery_point_unknown_minutes)} min` : ""}`],
-  ["Lag p50 / p99", (row) => (row.pushes_count === 0 ? html`<span class="dim">no push</span>` : html`${known(row.lag_median_seconds, lagText)} / ${known(row.lag_p99_seconds, lagText)}`)],
-  ["Owed", (row) => html`${row.is_at_least ? "at least " : ""}${known(row.owed_references_count, count)}`],
-  ["Failed", (row) => known(row.failed_references_count, count)],
-  ["Bytes per minute", (row) => known(rate("bytes")(row), bytes)],
-  ["Copies per minute", (row) => known(rate("synced_count")(row), perMinute)],
-  ["Minutes recorded", (row) => count(row.minutes)],
+  ["Recovery point age", (row) => html`${known(row.recovery_point_age_seconds, duration)}${row.recovery_point_unknown_minutes > 0 && row.recovery_point_age_seconds !== null ? `, not known for ${count(row.recovery_point_unknown_minutes)} min` : ""}`, "number"],
+  ["Lag p50 / p99", (row) => (row.pushes_count === 0 ? html`<span class="dim">no push</span>` : html`${known(row.lag_median_seconds, lagText)} / ${known(row.lag_p99_seconds, lagText)}`), "number"],
+  ["Owed", (row) => html`${row.is_at_least ? "at least " : ""}${known(row.owed_references_count, count)}`, "number"],
+  ["Failed", (row) => known(row.failed_references_count, count), "number"],
+  ["Bytes per minute", (row) => known(rate("bytes")(row), bytes), "number"],
+  ["Copies per minute", (row) => known(rate("synced_count")(row), perMinute), "number"],
+  ["Minutes recorded", (row) => count(row.minutes), "number"],
 ];
 
 // The same numbers, the newest first, once somebody wants them.

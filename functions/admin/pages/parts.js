@@ -125,7 +125,7 @@ export function Table({ caption, columns, rows, keyOf, empty, kind = "cards" }) 
   // It may be wider than the screen: then a keyboard has to come into it to move it.
   return html`<div class=${`table ${kind}`} role="region" tabindex="0" aria-label=${caption}><table role="table">
     <caption>${caption}</caption>
-    <thead role="rowgroup"><tr role="row">${columns.map(([title]) => html`<th role="columnheader" scope="col" key=${title}>${title}</th>`)}</tr></thead>
+    <thead role="rowgroup"><tr role="row">${columns.map(([title, , kind]) => html`<th role="columnheader" scope="col" key=${title} class=${kind}>${title}</th>`)}</tr></thead>
     <tbody role="rowgroup">${rows.map((row) => html`<tr role="row" key=${keyOf(row)}>${columns.map(cell(row))}</tr>`)}</tbody>
   </table></div>`;
 }

@@ -7,12 +7,12 @@ import { Chips, Choice, Filters, useFilters } from "./filters.js";
 import { Menu } from "./menu.js";
 import { ActionButton, Age, Badge, Due, Freshness, Heading, Pager, Polled, Question, RepositoryLink, Table } from "./parts.js";
 import { useAction, usePages } from "./poll.js";
-import { count, plural, STATES, VERIFICATION_STATES } from "./words.js";
+import { bytes, count, plural, STATES, utc, VERIFICATION_STATES } from "./words.js";
 
 const PER_PAGE = 20;
 const SELECTS = [["state", "Replication", STATES], ["verification_state", "Verification", VERIFICATION_STATES]];
 const NARROWING = ["state", "verification_state", "parked", "search"];
-const ORDER = ["order", "Order", { "name desc": "Name, from the end", "state asc": "State, failed first", "last_synced_at desc": "Last synced, newest first", "last_synced_at asc": "Last synced, oldest first" }, "Name"];
+const ORDER = ["order", "Order", { "name desc": "Name, from the end", "state asc": "State, failed first", "last_synced_at desc": "Last tried, newest first", "last_synced_at asc": "Last tried, oldest first", "measured_total_size desc": "Size, largest first", "measured_total_size asc": "Size, smallest first", "measured_tags_count desc": "Tags, most first" }, "Name"];
 const SIZE = ["per_page", "Rows", { 50: "50", 100: "100" }, String(PER_PAGE)];
 
 export function Repositories(context) {
@@ -58,29 +58,25 @@ const chips = (own) => [
   [html`Parked <span class="dim">${own?.parked_references_count == null ? count(null) : plural(own.parked_references_count, "reference", "references")}</span>`, { parked: "true" }],
 ];
 
-// How many rows a list has, where the site counts them; else null.
+// How many rows a list has, where the site counts just these; else null. What it counts as verified are the rows whose
+// last verification ended well: of some the next one is still to come.
 function totalOf(own, filters) {
   if (!own || filters.size > 1) return null;
   if (filters.size === 0) return own.container_repositories_registry_count;
-  const counted = {
-    "state=synced": own.container_repositories_synced_count,
-    "state=failed": own.container_repositories_failed_count,
-    "verification_state=succeeded": own.container_repositories_verified_count,
-    "verification_state=failed": own.container_repositories_verification_failed_count,
-  };
+  const counted = { "state=synced": own.container_repositories_synced_count, "state=failed": own.container_repositories_failed_count };
   return counted[String(filters)] ?? null;
 }
 
 // At the primary: its repositories, and what each of its sites said that it has of them.
 function AtSites({ route, onUnauthorized }) {
-  const [filters, change] = useFilters(route, ["prefix"]);
+  const [filters, change] = useFilters(route, ["search"]);
   const [page, pages] = usePages(`api/v4/geo/primary_repositories?${filters}`, PER_PAGE, 10, onUnauthorized);
   return html`
     <div class="title"><${Heading}>Replication details<//><${Freshness} of=${[page]} /></div>
     <p class="dim">What each site has, as it reported it. Each site's own dashboard shows more, and acts: the <a href="#/sites">Geo sites</a> lead there.</p>
-    <${Filters} label="Container repositories" selects=${[]} filters=${filters} change=${change} />
+    <${Filters} label="Container repositories" selects=${[]} text=${SEARCH} filters=${filters} change=${change} />
     <${Polled} of=${page} rows=${PER_PAGE}>${({ nodes, page_info: info }) => html`<${Table} caption="Container repositories, by name" rows=${nodes} keyOf=${(row) => row.name}
-      empty=${pages.cursors.length ? "There are no more." : filters.size ? "No container repository that a site reported fits the filter." : "No site has reported a container repository yet."}
+      empty=${info.has_next_page || pages.cursors.length ? emptyText(info, filters, pages.cursors) : filters.size ? "No container repository that a site reported fits the filter." : "No site has reported a container repository yet."}
       columns=${[["Container repository", (row) => html`<bdi class="repository">${row.name}</bdi>`, "name"], ...siteColumns(nodes)]} />
     <${Pager} info=${info} ...${pages} shown=${nodes.length} what="container repositories" />`}<//>`;
 }
@@ -98,16 +94,22 @@ function emptyText(info, filters, cursors) {
   return filters.size ? "No container repository fits the filters." : "There is no container repository yet.";
 }
 
+const ENDED = new Set(["succeeded", "failed"]);
+const NOT_KNOWN = html`<span class="dim">not known</span>`;
+const whenMeasured = (row) => (row.measured_at === null ? "The first verification that finds it whole counts them" : `As the verification of ${utc(Date.parse(row.measured_at))} counted them`);
+
 const columns = (tell, why, refresh) => [
   ["Container repository", (row) => html`<${RepositoryLink} row=${row} />
     ${row.missing_on_primary && html`<span class="dim"> not at the primary</span>`}`, "name"],
   ["Replication", (row) => html`<${Badge} state=${row.state} text=${STATES[row.state]} />
-    <span class="dim">${row.last_synced_at ? html`Synced <${Age} at=${row.last_synced_at} />` : "Never synced"}</span>
+    <span class="dim">${row.last_synced_at ? html`${row.state === "synced" ? "" : "Tried "}<${Age} at=${row.last_synced_at} />` : "Never tried"}</span>
     ${row.last_sync_failure && html`<${Failure} text=${row.last_sync_failure} about=${row.name} />`}
     ${row.retry_at && html`<span class="dim">Next try: <${Due} at=${row.retry_at} />; ${plural(row.retry_count, "try has", "tries have")} failed</span>`}`],
   ["Verification", (row) => html`<${Badge} state=${row.verification_state} text=${VERIFICATION_STATES[row.verification_state]} />
-    <span class="dim">${row.verified_at ? html`Verified <${Age} at=${row.verified_at} />` : "Never verified"}</span>
+    <span class="dim">${row.verified_at ? html`${ENDED.has(row.verification_state) ? "" : "Verified "}<${Age} at=${row.verified_at} />` : "Never verified"}</span>
     ${row.verification_failure && html`<${Failure} text=${row.verification_failure} about=${row.name} />`}`],
+  ["Tags / size", (row) => html`<span title=${whenMeasured(row)}>${row.measured_at === null ? NOT_KNOWN
+    : html`${count(row.measured_tags_count)} / ${row.measured_total_size === null ? NOT_KNOWN : bytes(row.measured_total_size)}`}</span>`, "number"],
   ["Actions", (row) => html`<${RowActions} row=${row} tell=${tell} why=${why} refresh=${refresh} />`, "actions"],
 ];
 

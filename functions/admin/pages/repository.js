@@ -27,8 +27,8 @@ export function Repository({ route, tell, noSync, onUnauthorized }) {
       <${Freshness} of=${all} /></div>
     <${Polled} of=${one} rows=${6}>${() => html`<div class="flow">
       <section class="card" aria-label="The row">
-        <div class="head"><${Badge} state=${row.state} text=${STATES[row.state]} />
-          <span class="role">Verification</span> <${Badge} state=${row.verification_state} text=${VERIFICATION_STATES[row.verification_state]} />
+        <div class="head"><span class="dim">Replication</span> <${Badge} state=${row.state} text=${STATES[row.state]} />
+          <span class="dim">Verification</span> <${Badge} state=${row.verification_state} text=${VERIFICATION_STATES[row.verification_state]} />
           ${row.held && html`<span class="role">Somebody works on it now</span>`}</div>
         ${row.last_sync_failure && html`<${Failure} text=${row.last_sync_failure} about="the latest sync" />`}
         ${row.verification_failure && html`<div>Verification: <${Failure} text=${row.verification_failure} about="the latest verification" /></div>`}
@@ -46,12 +46,19 @@ export function Repository({ route, tell, noSync, onUnauthorized }) {
       <${Pager} info=${info} ...${pages} shown=${nodes.length} total=${row && !row.more_tags ? row.tags_count : null} what="tags" />`}<//>`;
 }
 
+// The size now, else as it was last measured.
+function sizeOf(row) {
+  if (row.total_size !== null) return bytes(row.total_size);
+  return row.measured_total_size === null ? "not known" : html`${bytes(row.measured_total_size)} <span class="dim">measured <${Age} at=${row.measured_at} /></span>`;
+}
+
 function facts(row) {
   return [
     ["Tags", `${row.more_tags ? "more than " : ""}${count(row.tags_count)}`],
+    ["Size", sizeOf(row)],
     ["Owed", html`${row.more_owed ? "more than " : ""}${count(row.owed_count)}${row.failed_count ? ` (${count(row.failed_count)} failed)` : ""}`, row.failed_count ? "bad" : ""],
     ["Oldest owed for", row.lag_seconds ? duration(row.lag_seconds) : "nothing is owed"],
-    ["Last synced", html`<${Age} at=${row.last_synced_at} />`],
+    [row.state === "synced" ? "Last synced" : "Last tried", html`<${Age} at=${row.last_synced_at} />`],
     ["Failed tries", count(row.retry_count)],
     row.retry_at !== null && ["Next try", html`<${Due} at=${row.retry_at} />`],
     ["Verified", html`<${Age} at=${row.verified_at} />`],

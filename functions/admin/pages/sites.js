@@ -67,8 +67,8 @@ function PrimaryFacts({ status }) {
       <strong><${Age} at=${last ? last * 1000 : null} otherwise="none in two days" /></strong>
       <span class="dim">Each push to this site's registry becomes a geo event, which the secondaries process.</span></p>
     <${Facts} of=${[
-      ["Container repositories", html`${count(status.container_repositories_count)}${status.primary_repositories_counted_at &&
-        html` <span class="dim">as a site's comparison saw them <${Age} at=${status.primary_repositories_counted_at} /></span>`}`],
+      ["Repositories", count(status.container_repositories_count)],
+      status.primary_repositories_counted_at && ["Counted by a site", html`<${Age} at=${status.primary_repositories_counted_at} />`],
       ["Events waiting", count(status.events_waiting_count)],
       ["Dead letters", html`<${DeadLetterCount} number=${status.dead_letters_count} />`, status.dead_letters_count ? "bad" : ""],
     ]} />`;
@@ -89,10 +89,10 @@ function SecondaryFacts({ status, isCurrent }) {
       <${Percentage} name="Verified" text=${s.container_repositories_verified_in_percentage} of=${[s.container_repositories_verified_count, s.container_repositories_verification_total_count]} />
     </div>
     <${Facts} of=${[
-      ["Container repositories", count(s.container_repositories_registry_count)],
+      ["Repositories", count(s.container_repositories_registry_count)],
       ["Failed", count(s.container_repositories_failed_count), s.container_repositories_failed_count ? "bad" : ""],
       ["Verification failed", count(s.container_repositories_verification_failed_count), s.container_repositories_verification_failed_count ? "bad" : ""],
-      ["Lag, from push to synced", lag(s)],
+      ["Lag p50 / p99", lag(s)],
       ["Oldest owed for", s.oldest_owed_seconds === null ? "not known" : s.oldest_owed_seconds ? duration(s.oldest_owed_seconds) : "nothing is owed"],
       ["Owed references", html`${s.more_owed ? "more than " : ""}${count(s.owed_references_count)}`],
       s.failed_references_count > 0 && ["Failed references", count(s.failed_references_count), "bad"],
@@ -114,8 +114,8 @@ function SecondaryFacts({ status, isCurrent }) {
 // The lag of the last hour's pushes; of a site of the version before it is not known.
 function lag(s) {
   if (s.lag_measured_count === null) return "not known";
-  if (s.lag_median_seconds === null) return "nothing measured in the last hour";
-  return `half within ${lagText(s.lag_median_seconds)}, 99 % within ${lagText(s.lag_p99_seconds)}`;
+  if (s.lag_median_seconds === null) return "no push in the last hour";
+  return `${lagText(s.lag_median_seconds)} / ${lagText(s.lag_p99_seconds)}`;
 }
 
 const VERDICTS = { passed: "Passed", incomplete: "Incomplete", failed: "Failed" };

@@ -15,7 +15,8 @@ from geosync import __version__
 from geosync.clock import Clock, moment
 from geosync.errors import NotFound, RegistryUnavailable
 from geosync.sync_registry.items import Reference, Seen
-from geosync.sync_registry.site import catalogue
+from geosync.sync_registry.measured import Tally
+from geosync.sync_registry.site import catalogue, walks
 from geosync.sync_registry.site.findings import Finding
 from geosync.sync_registry.site.history import HistoryItems, Observed, bin_name
 from geosync.sync_registry.site.recovery import Recovery
@@ -101,7 +102,11 @@ def _verify(site: Site, repository: str, now_ms: int) -> None:
     assert row is not None
     begun = items.start(row, phase="1", now_ms=now_ms)
     assert begun is not None
-    items.succeed(begun, digest(9).removeprefix("sha256:"), now_ms=now_ms, due_ms=NOW_MS + 7 * 86_400_000)
+    tally, hexadecimal = Tally(), digest(9).removeprefix("sha256:")
+    for _, seen in site.sync_registry.seen_tags(repository, limit=len(TAGS)):
+        tally.add(seen.digest, seen.size_bytes)
+    measured = tally.measured(now_ms)
+    items.succeed(begun, hexadecimal, now_ms=now_ms, due_ms=NOW_MS + 7 * 86_400_000, measured=measured)
 
 
 def _fail(site: Site, repository: str, tag: str, why: str, *, parked: bool = False) -> None:
@@ -119,8 +124,12 @@ def _well(site: Site) -> None:
     registry.sweep.record(woken=0, reason=None)
     registry.heartbeat.record(site="dublin", sent_at=NOW_MS - 22_000, arrived_at=NOW_MS - 21_000)
     begun = dict.fromkeys(("started_at", "proved_at", "settled_at"), NOW_MS - 6 * 3_600_000)
-    ended = dict.fromkeys(("touched_at", "finished_at", "clean_since", "counted_at"), NOW_MS - 5 * 3_600_000)
-    registry._store.write(Update(key=catalogue.KEY, set={**begun, **ended, "counted": 8}))
+    ended = dict.fromkeys(
+        ("touched_at", "finished_at", "clean_since", "counted_at", "moved_at"), NOW_MS - 5 * 3_600_000
+    )
+    registry._store.write(Update(key=catalogue.KEY, set={**begun, **ended, "counted": 8, "repositories": 8}))
+    counted = {walks.COMPARED: 8, walks.TAGS: 32, walks.FOUND: 3, walks.SETTLED: 3}
+    registry._store.write(walks.count(begun["started_at"], "shop/web", counted, now_ms=NOW_MS))
     registry.recovery.write(Recovery(sent_at=NOW_MS - 22_000, at=NOW_MS - 21_000))
 
 

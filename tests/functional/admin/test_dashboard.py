@@ -30,6 +30,7 @@ from geosync.errors import (
 )
 from geosync.sync_registry.site.drills import LastDrill
 from geosync.sync_registry.site.history import HistoryItems, Observed, bin_name
+from geosync.sync_registry.site.reported_rows import END, ReportedPage, ReportedRow
 from geosync.sync_registry.site.sites import site_id
 from geosync.sync_registry.site.told import Told, ToldSite
 from geosync.sync_registry.table.memory import MemoryStore
@@ -235,6 +236,26 @@ def test_a_failure_is_a_short_cause_with_what_to_do_and_its_text_folded(
     dashboard.press("group/parked", "tbody th a")
     dashboard.shows("Tags on both sides", "what nobody has seen before")
     dashboard.is_readable(f"failures-repository-{scheme}")
+
+
+def test_a_primary_finds_a_repository_of_its_sites_by_any_part_of_its_name(primary: Site, dashboard: Dashboard) -> None:
+    now_ms = SYSTEM_CLOCK.now_ms()
+    primary.sync_registry.sites.add(name="oregon", url="https://oregon.example.com/geo", key="k", now_ms=now_ms)
+    rows = tuple(
+        ReportedRow(name=f"group/app-{number:02}", state="2", verification_state="0", last_synced_at=now_ms)
+        for number in range(24)
+    )
+    primary.sync_registry.reported_rows.put("oregon", ReportedPage(after="", until=END, at=now_ms, rows=rows))
+    dashboard.open()
+    dashboard.sign_in("read")
+    dashboard.go("Replication details")
+    dashboard.shows("What each site has", "oregon", "1-20")
+    dashboard.find("input[name=search]").send_keys("PP-1" + Keys.ENTER)
+    dashboard.shows("1-10 of 10")
+    assert dashboard.rows() == [f"group/app-1{number}" for number in range(10)]
+    dashboard.is_readable("primary-repositories")
+    dashboard.find("input[name=search]").send_keys("x" + Keys.ENTER)
+    dashboard.shows("No container repository that a site reported fits the filter.")
 
 
 def test_the_sites_and_the_chips_go_by_keyboard(site: Site, dashboard: Dashboard) -> None:

@@ -149,6 +149,8 @@ def _fill(site: Site) -> None:
     """More than a page of rows, of which one has failed, and what a comparison found in another one."""
     for number in range(21):
         site.synced(f"group/app-{number:02}", v1=A)
+    site.measured("group/app-01", tags=12, size_bytes=1_234_567)
+    site.measured("group/app-02", tags=1_200, size_bytes=None)
     site.failed("group/z-broken", "v1")
     finding = Finding(repository="group/app-00", found_at=1_700_000_000_000, of=3, extra=2, extra_names=("mine", "old"))
     note_finding(site.store, finding, None)
@@ -159,6 +161,10 @@ def _sorts_and_sizes(dashboard: Dashboard, monkeypatch: pytest.MonkeyPatch, layo
     dashboard.go("Replication details")
     dashboard.shows("1-20 of 22")
     layouts.compare(dashboard, "repositories")
+    dashboard.shows("12 / 1.2 MB", "1,200 / not known")
+    _select(dashboard, "order", "Size, largest first")
+    dashboard.shows("by size, largest first", "1-20 of 22")
+    assert dashboard.rows()[0] == "group/app-01"
     _select(dashboard, "order", "State, failed first")
     dashboard.shows("by state, failed first", "1-20 of 22")
     assert dashboard.rows()[:2] == ["group/z-broken", "group/app-00"]
@@ -169,7 +175,7 @@ def _sorts_and_sizes(dashboard: Dashboard, monkeypatch: pytest.MonkeyPatch, layo
     dashboard.shows("by name, from the end")
     eventually(lambda: dashboard.rows()[:2] == ["group/z-broken", "group/app-20"], what="the other order")
     monkeypatch.setattr(sorted_repositories, "SORTED", 10)
-    _select(dashboard, "order", "Last synced, newest first")
+    _select(dashboard, "order", "Last tried, newest first")
     dashboard.shows("narrow the list")
     layouts.compare(dashboard, "repositories order refused")
     assert all("400" in one for one in dashboard.complaints())
