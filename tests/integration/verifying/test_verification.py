@@ -16,7 +16,7 @@ from tests.support.proxy import Call, Status
 from geosync.clock import SYSTEM_CLOCK
 from geosync.messages.work import VerifyMessage
 from geosync.sync_registry.items import FAILED, ROW, SYNCED, Row
-from geosync.sync_registry.measured import Measured
+from geosync.sync_registry.measured import MeasuredTags
 from geosync.sync_registry.table.changes import Delete, Key, Update
 from geosync.sync_registry.transitions.verification import MISMATCH
 from geosync.verifying.checksum import checksum
@@ -73,7 +73,9 @@ def test_what_is_equal_is_verified_with_gitlabs_checksum(
     assert row.verification_started_at is not None
     assert (row.checksum_mismatch, row.verification_failure, row.verification_retry_count) == (False, None, 0)
     known = {seen.digest: seen.size_bytes for _, seen in secondary.sync_registry.seen_tags(repository, limit=9)}
-    assert row.measured == Measured(tags=3, size_bytes=sum(size or 0 for size in known.values()), at=row.verified_at)
+    assert row.measured == MeasuredTags(
+        tags=3, size_bytes=sum(size or 0 for size in known.values()), at=row.verified_at
+    )
     assert verification_counts(secondary.sync_registry).verified == 1
     assert not secondary.sync_registry.verification.due(now_ms=SYSTEM_CLOCK.now_ms(), limit=MOST)
     assert secondary.sync_registry.verification.due(now_ms=SYSTEM_CLOCK.now_ms() + 8 * 86_400_000, limit=MOST) == [

@@ -10,7 +10,7 @@ from tests.support.counts import verification_counts
 
 from geosync.clock import DAY_MS
 from geosync.sync_registry.items import ROW, SYNCED, Counted, Reference, Row, Seen
-from geosync.sync_registry.measured import Measured
+from geosync.sync_registry.measured import MeasuredTags
 from geosync.sync_registry.site import counters
 from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.table.changes import ConditionFailed, Key, TransactionFailed
@@ -122,8 +122,8 @@ def test_a_round_that_ends_well(site: Site) -> None:
 
 def test_a_round_that_ends_well_notes_what_it_counted_and_no_other_does(site: Site) -> None:
     assert site.row.measured is None
-    known = Measured(tags=2, size_bytes=1_030, at=NOW)
-    for measured in (known, Measured(tags=3, size_bytes=None, at=NOW + 1), known):
+    known = MeasuredTags(tags=2, size_bytes=1_030, at=NOW)
+    for measured in (known, MeasuredTags(tags=3, size_bytes=None, at=NOW + 1), known):
         at = site.start()
         changes = transitions.succeed(at, "equal", now_ms=NOW, due=NOW, measured=measured)
         without = transitions.succeed(at, "equal", now_ms=NOW, due=NOW)

@@ -10,7 +10,6 @@ tag#v1       digest#sha256:…         what was seen of a discharged reference
 differs#v1                           a tag that a verification saw differ (suspects.py)
 upload#sha256:… half#sha256:…        a layer under way (uploads.py); a copy left half (half_copies.py)
 ```
-
 and the partition `#site` for what concerns all of them: `pause`, `hold#<registry>`, `counter#…`. Times are integer
 milliseconds since the epoch. Attributes not known here are ignored and missing ones take their defaults, so that rows
 of older and newer versions can be read; an attribute that is there and not what it must be raises CorruptItem.
@@ -22,7 +21,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
-from geosync.sync_registry.measured import Measured
+from geosync.sync_registry.measured import MeasuredTags
 from geosync.sync_registry.table.attributes import AttributeReader, texts
 
 Item: TypeAlias = Mapping[str, Any]
@@ -164,17 +163,14 @@ class Owed:
     the first, or that of the whole repository with which it became owed. `due` is None while parked. `failure` is None
     unless an attempt failed since the last mark. `seen` is the reference's `tag#…` or `digest#…` item (None: it was
     never seen equal), `seen_digest` what it is whatever primary it was seen under: `look` and `due` fill them in.
-
     `distrust` holds the digests of blobs and manifests below the reference that verification found missing or wrong at
     the secondary (or EVERYTHING): that the tag is equal does not discharge it, and what the secondary says of them
     counts for nothing until they were brought anew (copying/repair.py).
-
     `pushed_at` is the earliest push that it stands for, by the primary's clocks; of what no event announced, the last
     moment at which it is known to have been equal. `walk` names the comparison that made it owed (Walk.started_at).
     `unannounced`: that one found it different, and no event has spoken of it since. `asked`: an operator, verification
     or a pull wants it. `if_absent` (MISSING, ADOPT, KEEP) says what may become of the secondary's tag should the
     primary not have it, beside what `expects` says; OUTSIDE and KEEP, should the site's selection not have it.
-
     `named` holds the digests of all pushes that it stands for, also of those under another primary, which say nothing
     of what the tag is now. `pushed_as` is the tag under which a manifest by digest was pushed, before a later push of
     the tag overtook it; None for one that was pushed by digest.
@@ -293,8 +289,8 @@ class Row:
     `id` and `container_repository_id` are None until the counter gave one. `last_synced_at` is the start of the last
     attempt; `is_first_hold`: it was the first. `lease_token` and `lease_expires` are None when nobody holds it. What it
     counts as is in `state_counted` and `verification_counted` (site/counters.py). `renamed_from` is its former name, of
-    whose blobs it mounts. `working_on`: what its holder is at (`Reference.seen_key`); `deaths`: holders that vanished.
-    `measured`: its tags and bytes, as the last verification that found it whole counted them.
+    whose blobs it mounts. `working_on`: what its holder is at (`Reference.seen_key`); `deaths`: holders that vanished;
+    `measured`: see measured.py.
     """
 
     repository: str
@@ -326,7 +322,7 @@ class Row:
     is_first_hold: bool = False
     working_on: frozenset[str] = frozenset()
     deaths: int = 0
-    measured: Measured | None = None
+    measured: MeasuredTags | None = None
 
     @property
     def counted(self) -> Counted:
@@ -374,7 +370,7 @@ class Row:
             working_on=read.texts("working_on"),
             is_first_hold=read.number("first_held_at", -1) == read.optional_number("last_synced_at"),
             deaths=read.number("deaths", 0),
-            measured=Measured.read(read),
+            measured=MeasuredTags.read(read),
         )
 
 

@@ -17,7 +17,7 @@ MOST_BYTES = 2**53 - 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Measured:
+class MeasuredTags:
     """A repository's `tags` and `size_bytes` (None: not known of one of them) as they were `at` (ms)."""
 
     tags: int
@@ -25,7 +25,7 @@ class Measured:
     at: int
 
     @classmethod
-    def read(cls, read: AttributeReader) -> Measured | None:
+    def read(cls, read: AttributeReader) -> MeasuredTags | None:
         """Read the attributes of a row; None: nobody has measured it."""
         tags, at = read.optional_number("measured_tags"), read.optional_number("measured_at")
         if tags is None or at is None:
@@ -58,6 +58,6 @@ class Tally:
             total += size
         return total if total <= MOST_BYTES else None
 
-    def measured(self, at: int) -> Measured:
+    def measured(self, at: int) -> MeasuredTags:
         """Sum up what was counted until `at` (ms)."""
-        return Measured(tags=self.tags, size_bytes=self.size_bytes, at=at)
+        return MeasuredTags(tags=self.tags, size_bytes=self.size_bytes, at=at)

@@ -13,7 +13,7 @@ from itertools import islice
 from boto3.dynamodb.conditions import Attr
 
 from geosync.sync_registry.items import PARKED_DUE_MS, ROW, VERIFICATION_PENDING, Item, Reference
-from geosync.sync_registry.measured import Measured
+from geosync.sync_registry.measured import MeasuredTags
 from geosync.sync_registry.sweep import in_turn, nothing, of_shard
 from geosync.sync_registry.table.attributes import whole_number
 from geosync.sync_registry.table.changes import Change, ConditionFailed, Key, Store, TransactionFailed, Update
@@ -106,7 +106,9 @@ class VerificationItems:
                 return replace(attempt, until=int(written["verification_due"]))
         raise Overtaken
 
-    def succeed(self, at: Round, checksum: str, *, now_ms: int, due_ms: int, measured: Measured | None = None) -> None:
+    def succeed(
+        self, at: Round, checksum: str, *, now_ms: int, due_ms: int, measured: MeasuredTags | None = None
+    ) -> None:
         """End a round well; it is due again at `due_ms`. `measured` as in transitions.succeed. Raises Overtaken."""
         self._end(
             at,

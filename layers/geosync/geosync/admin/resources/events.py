@@ -126,6 +126,7 @@ def _nothing(site: AdminSite, wanted: Filter, found: event_log.Page, back_to: st
     what = f"no {f'{wanted.event_name} ' if wanted.event_name else ''}event"
     what += f" of {wanted.repository}" if wanted.repository else ""
     if found.following is not None:
-        return f"{what} among the {found.examined} that were read, back to {back_to}: there may be older ones"
+        among = f"among the {found.examined} that were read, " if found.examined else ""
+        return f"{what} {among}back to {back_to}: there may be older ones"
     message = f"{what} in the log of {site.name}, which goes back to {back_to}"
     return message if site.is_primary else f"{message}; it is a secondary, and the log of its primary has the events"

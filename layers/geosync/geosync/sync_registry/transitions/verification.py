@@ -38,7 +38,7 @@ from geosync.sync_registry.items import (
     Item,
     Row,
 )
-from geosync.sync_registry.measured import Measured
+from geosync.sync_registry.measured import MeasuredTags
 from geosync.sync_registry.site import counters
 from geosync.sync_registry.table.changes import Change, Key, Update
 from geosync.sync_registry.table.shards import verification_shard
@@ -159,7 +159,7 @@ def keep(at: Round, due: int, *, anew: bool = False) -> Update:
     return _change(at, {**progress, **_spent(at)}, (), due)
 
 
-def succeed(at: Round, checksum: str, *, now_ms: int, due: int, measured: Measured | None = None) -> list[Change]:
+def succeed(at: Round, checksum: str, *, now_ms: int, due: int, measured: MeasuredTags | None = None) -> list[Change]:
     """The transaction that ends a round well; due again at `due`. `measured`: what it counted meanwhile."""
     values = {
         "verification_state": VERIFICATION_SUCCEEDED,
