@@ -10,7 +10,7 @@ import pytest
 from tests.functional.cli.conftest import PlayedClock, Site
 
 from geosync.cli.checks.registries import DigestAtPrimary
-from geosync.cli.following import POLL_SECONDS
+from geosync.cli.pace import LONGEST_S
 from geosync.cli.site import StackSite as DeployedSite
 from geosync.errors import Contended
 from geosync.reading.arrival import Arrival
@@ -46,7 +46,8 @@ def test_it_ends_with_0_once_the_image_was_seen_here(
     holder(A)
     ended = secondary.run("wait", "group/app:v1")
     assert (ended.exit_code, ended.output) == (0, f"group/app:v1 is at frankfurt: {A}\n")
-    assert clock.slept == [POLL_SECONDS]  # and that is the longest from seen to its end
+    (pause_s,) = clock.slept  # and that is the longest from seen to its end, a look apart
+    assert pause_s <= LONGEST_S
     (wake,) = secondary.bodies("WorkQueueUrl")
     assert (wake["repository"], "references" in wake) == ("group/app", False)
     assert [one["action"] for one in secondary.audit()] == ["geosync wait"]
@@ -191,7 +192,8 @@ def test_a_table_that_does_not_answer_is_asked_until_the_time_is_over(
 
     monkeypatch.setattr("geosync.cli.awaited.look", fails)
     ended = secondary.run("wait", "group/app:v1", "--timeout", "5s")
-    assert (ended.exit_code, [round(seconds) for seconds in clock.slept]) == (2, [2, 2, 1])
+    assert ended.exit_code == 2
+    assert 0 < sum(clock.slept) <= 5
     assert "frankfurt could not be asked in 5 s: in the way" in ended.output
     assert ended.output.count("still waiting") == 1
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from math import inf
 
 import click
 from click.core import ParameterSource
@@ -11,7 +13,7 @@ from click.core import ParameterSource
 from geosync.cli.arguments import check_repository, duration, repository_names, site_names
 from geosync.cli.awaited import AwaitedSite, WhichSites
 from geosync.cli.choosing.options import site_choice
-from geosync.cli.following import POLL_SECONDS, FailedLook, look_once
+from geosync.cli.following import FailedLook, look_once
 from geosync.cli.output import (
     CANNOT_TELL,
     NOTHING_OWED,
@@ -23,6 +25,7 @@ from geosync.cli.output import (
     put,
     spinner,
 )
+from geosync.cli.pace import LookPace
 from geosync.cli.site import Chosen
 from geosync.clock import SYSTEM_CLOCK, Clock, optional_moment
 from geosync.errors import MalformedMessage
@@ -30,6 +33,10 @@ from geosync.oci.references import is_digest
 from geosync.operating import actions
 from geosync.reading.arrival import Arrival, AwaitedImage
 from geosync.sync_registry.items import Reference
+from geosync.threads import SYSTEM_THREADS
+
+MOST_AT_ONCE = 8
+"""Sites that are asked side by side."""
 
 
 @click.command(short_help="Wait until an image is at a site, or at all.")
@@ -85,10 +92,11 @@ def wait(  # noqa: PLR0913 - one for each option
         else which.over_aws(choose, secondaries)
     )
     waits = [_Wait(site, image, awaited) for site in sites]
-    with spinner(f"Waiting for {image} …"):
+    at_once = min(len(waits), MOST_AT_ONCE)
+    with spinner(f"Waiting for {image} …"), SYSTEM_THREADS.pool(at_once, name="wait") as pool:
         for one in waits:
             one.begin()
-        _look_until(waits, sites[0].clock, timeout)
+        _look_until(waits, sites[0].clock, timeout, pool)
     documents = [one.document() for one in waits]
     here = [text for one in waits if (text := one.in_words()) is not None]
     put(Answer(document=documents, rows=documents, shown=here, key="site"), output)
@@ -128,6 +136,9 @@ class _Wait:
     awaited: AwaitedImage
     found: Arrival | None = None
     failed: str | None = None
+    pace: LookPace = field(default_factory=LookPace)
+    looked_s: float = -inf
+    """The end of its last look (monotonic seconds)."""
 
     def begin(self) -> None:
         """Begin, unless there is nothing to wait for. Raises what the site raises."""
@@ -142,7 +153,10 @@ class _Wait:
 
     def look(self) -> None:
         """Look once. Raises the error that no further look mends."""
+        began_s = self.site.clock.monotonic_s()
         found = look_once(lambda: self.site.look(self.awaited))
+        self.looked_s = self.site.clock.monotonic_s()
+        self.pace.looked(began_s, ended_s=self.looked_s, has_failed=isinstance(found, FailedLook))
         if not isinstance(found, FailedLook):
             self.found, self.failed = found, None
             return
@@ -189,14 +203,15 @@ class _Wait:
         return f", a later one than {expected}"
 
 
-def _look_until(waits: list[_Wait], clock: Clock, timeout_s: float) -> None:
-    """Look at each site until each wait is over, or the time is: at least once, and every POLL_SECONDS."""
+def _look_until(waits: list[_Wait], clock: Clock, timeout_s: float, pool: Executor) -> None:
+    """Look at each site at its pace, until each wait is over or the time is: at first, and once more at the end."""
     end_s = clock.monotonic_s() + timeout_s
     while True:
-        for one in waits:
-            if not one.is_over:
-                one.look()
-        left_s = end_s - clock.monotonic_s()
-        if left_s <= 0 or all(one.is_over for one in waits):
+        now_s = clock.monotonic_s()
+        due_s = now_s if now_s < end_s else inf
+        due = [one for one in waits if not one.is_over and one.looked_s < end_s and one.pace.due_s <= due_s]
+        list(map(_Wait.look, due) if len(due) == 1 else pool.map(_Wait.look, due))
+        left = [one.pace.due_s for one in waits if not one.is_over]
+        if not left or now_s >= end_s:
             return
-        clock.sleep(min(POLL_SECONDS, left_s))
+        clock.sleep(max(min(*left, end_s) - clock.monotonic_s(), 0.0))
