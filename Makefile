@@ -118,6 +118,12 @@ simulate: setup
 		$(if $(FROM),--from $(FROM)) $(if $(JOBS),--jobs $(JOBS)) $(if $(BREAK),--break $(BREAK)) \
 		$(if $(SHRINK),--shrink)
 
+## simulate-arrivals: kill whoever copies, tells or sweeps 10,000 times (CRASHES=), and see that no arrival stays untold
+.PHONY: simulate-arrivals
+CRASHES ?= 10000
+simulate-arrivals: setup
+	@PYTHONHASHSEED=0 PYTHONPATH=layers/geosync:. $(PYTHON_BIN)/python -m tests.simulation.listening --crashes $(CRASHES)
+
 ## mends: undo each mend against hostile parties in a copy, and see its test fail (ONLY=word: some of them)
 .PHONY: mends
 mends: setup

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from local.stack import STATE
 
-from bench import backfill, copy, deployed, endpoint, lines, memory, pulls
+from bench import arrivals, backfill, copy, deployed, drill, endpoint, lines, memory, pulls
 
 
 def main() -> int:
@@ -27,6 +27,8 @@ def main() -> int:
     missed = [
         deployed.main(["--state", str(options.state), "--pushes", "5" if options.quick else "50", *kept]),
         pulls.main(["--state", str(options.state), *(["--pulls", "20", "--pushes", "5"] if options.quick else kept)]),
+        arrivals.main(["--state", str(options.state), *(["--pushes", "10"] if options.quick else kept)]),
+        drill.main(["--state", str(options.state), *(["--pushes", "3"] if options.quick else kept)]),
         copy.main(["--quick"] if options.quick else kept),
         lines.main(["--quick"] if options.quick else kept),
         memory.main(["--quick"] if options.quick else kept),

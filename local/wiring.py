@@ -46,6 +46,7 @@ BUCKET = "registry"
 # What the sites are there to show, beside each other.
 STORES_ON_S3 = "oregon"
 SIGNS_ITS_TOKENS = "frankfurt"
+TELLS_ARRIVALS = "frankfurt"
 
 # Short times: a test of a crash or of an unsettled tag then takes seconds. The lease leaves room for a stall, as all of
 # this shares a machine that may have two cores.
@@ -192,6 +193,8 @@ def parameters(
             values["LocalRegistrySecretArn"] = _make_secret(emulator, site, "registry", accounts.pusher())
             continue
         reader = accounts.signing_key() if site.name == SIGNS_ITS_TOKENS else accounts.reader()
+        if site.name == TELLS_ARRIVALS:
+            values["Arrivals"] = "on"
         values["PrimaryTopicArn"] = f"arn:aws:sns:{primary.region}:{ACCOUNT}:geosync-{primary.name}"
         values["PrimaryRegistryUrl"] = urls[primary]
         values["PrimaryRegistrySecretArn"] = _make_secret(emulator, site, "primary-registry", reader)
@@ -268,6 +271,7 @@ def describe(
         "table": outputs["SyncRegistryTable"],
         "events_table": outputs["EventsTable"],
         "topic_arn": outputs["TopicArn"],
+        "arrivals_topic_arn": outputs.get("ArrivalsTopicArn"),
         "notification_secret_arn": outputs["NotificationTokenSecretArn"],
         "functions": {
             "notifications": outputs["NotificationsFunction"],

@@ -265,10 +265,10 @@ tells what nobody told; an event counts as told once; a minute that could not te
 
 def main() -> int:
     """Run seeds. Exit code 1: something was false; with `--break` that ends it."""
-    ended = run_seeds(listen, BREAKS, minutes=1.0, about=__doc__)
+    ended = run_seeds(listen, BREAKS, minutes=1.0, about=__doc__, crashes=lambda one: one.crashes)
     arrived, crashes = sum(one.arrived for one in ended), sum(one.crashes for one in ended)
     false = sum(one.violation is not None for one in ended)
-    print(f"{arrived} arrivals, {crashes} crashes, {false} false")
+    print(f"{len(ended)} seeds: {arrived} arrivals, {crashes} crashes, {false} false")
     return 1 if false or not arrived else 0
 
 
