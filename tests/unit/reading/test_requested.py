@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
+from geosync.reading.own_registry import _own_link
 from geosync.reading.refusals import ReadRefusal
-from geosync.reading.requested import MOST_AUTHORIZATION, read_request
+from geosync.reading.requested import MOST_AUTHORIZATION, MOST_QUERY, read_request
 
 DIGEST = f"sha256:{'a' * 64}"
 
@@ -69,13 +71,37 @@ def test_a_manifest_is_not_served_in_ranges_and_a_blob_may_be() -> None:
     assert read_request(event("GET", f"/v2/app/blobs/{DIGEST}", Range="bytes=0-1")).kind == "blob"
 
 
-def test_of_a_query_only_what_the_specification_knows_reaches_the_registry() -> None:
-    given = {"n": "10", "last": "v1", "x": "y", "artifactType": "a/b"}
-    assert read_request(event("GET", "/v2/app/tags/list", given)).target == "/v2/app/tags/list?n=10&last=v1"
-    assert read_request(event("GET", "/v2/app/tags/list", {"n": "1&x", "last": "a b"})).target == "/v2/app/tags/list"
-    referrers = read_request(event("GET", f"/v2/app/referrers/{DIGEST}", given)).target
+def test_the_query_of_a_listing_reaches_the_registry_encoded_anew() -> None:
+    given = {"n": "10", "last": "a b&c=d#e\u00e9"}
+    target = read_request(event("GET", "/v2/app/tags/list", given)).target
+    assert target == "/v2/app/tags/list?n=10&last=a+b%26c%3Dd%23e%C3%A9"
+    referrers = read_request(event("GET", f"/v2/app/referrers/{DIGEST}", {"artifactType": "a/b"})).target
     assert referrers == f"/v2/app/referrers/{DIGEST}?artifactType=a%2Fb"
-    assert read_request(event("GET", "/v2/app/manifests/v1", given)).target == "/v2/app/manifests/v1"
+    for path in ("/v2/app/manifests/v1", f"/v2/app/blobs/{DIGEST}", "/v2/"):
+        assert read_request(event("GET", path, given)).target == path
+    with pytest.raises(ReadRefusal) as refused:
+        read_request(event("GET", "/v2/app/tags/list", {"last": "a" * MOST_QUERY}))
+    assert refused.value.status == 400
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        "last=v1&n=100",  # Distribution, Harbor, zot
+        "n=100&last=eyJuZXh0Ijoi%2BL3YxIn0%3D",  # a token in the place of a tag, as Amazon ECR has it
+        "next_page=gAAAAABl-_4%3D&n=50",  # Quay
+        f"n=50&last={'t' * 700}",
+        "n=1000000000",
+    ],
+)
+def test_a_client_that_follows_the_registry_s_link_gets_the_page_that_it_names(page: str) -> None:
+    """Else it would be given the first page again, and follow its link without an end."""
+    link = f'<https://registry:5000/v2/app/tags/list?{page}>; rel="next"'
+    given = _own_link(link, "https://registry:5000/v2/app/tags/list")
+    assert given is not None
+    parts = urlsplit(given.partition(">")[0].removeprefix("<"))
+    asked = event("GET", parts.path, dict(parse_qsl(parts.query)))  # API Gateway decodes it
+    assert parse_qsl(urlsplit(read_request(asked).target).query) == parse_qsl(page)
 
 
 def test_the_authorization_is_the_client_s_whatever_its_name_s_letters() -> None:

@@ -1,7 +1,9 @@
 """A client's request, out of the event of API Gateway's proxy integration: one of the reads of the specification.
 
 OCI distribution-spec 1.1, "Endpoints": end-1 to end-3, end-8 and end-12. Every name is checked here, and the target for
-the site's registry is made anew of what was checked: nothing that a client wrote reaches it as it was.
+the site's registry is made anew of what was checked: nothing that a client wrote reaches it as it was. The query of a
+listing is the registry's own: what its `Link` to the next page has (a token as `last`, or under another name) comes
+back as it was, encoded anew. Without that a client would be given the first page again and again.
 """
 
 from __future__ import annotations
@@ -24,9 +26,9 @@ MOST_AUTHORIZATION = 8192
 _THING = re.compile(r"/v2/(?P<name>.+)/(?P<kind>manifests|blobs|referrers)/(?P<reference>[^/]+)")
 _TAGS = re.compile(r"/v2/(?P<name>.+)/tags/list")
 _KINDS: Mapping[str, Kind] = {"manifests": "manifest", "blobs": "blob", "referrers": "referrers"}
+MOST_QUERY = 4096
+"""Characters of a listing's query, encoded: tokens of some registries take some hundred."""
 _PRINTABLE = re.compile(r"[\x20-\x7e]+")
-_COUNT = re.compile(r"[0-9]{1,6}")
-_ARTIFACT_TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+/-]{1,255}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,14 +66,14 @@ def read_request(event: Mapping[str, Any]) -> Requested:
     query = event.get("queryStringParameters") or {}
     if (listing := _TAGS.fullmatch(path)) is not None:
         name = _checked(listing["name"])
-        target = f"/v2/{name}/tags/list" + _query(query, {"n": _COUNT.fullmatch, "last": is_tag})
+        target = f"/v2/{name}/tags/list{_query(query)}"
         return Requested(method=method, kind="tags", target=target, repository=name, authorization=authorization)
     thing = _THING.fullmatch(path)
     if thing is None:
         raise ReadRefusal(404, "UNSUPPORTED", "this is none of the reads of the distribution specification")
     kind, name, reference = _KINDS[thing["kind"]], _checked(thing["name"]), thing["reference"]
     _check_reference(kind, reference, headers)
-    more = _query(query, {"artifactType": _ARTIFACT_TYPE.fullmatch}) if kind == "referrers" else ""
+    more = _query(query) if kind == "referrers" else ""
     return Requested(
         method=method,
         kind=kind,
@@ -115,7 +117,9 @@ def _check_reference(kind: Kind, reference: str, headers: Mapping[str, str]) -> 
         raise ReadRefusal(416, "UNSUPPORTED", "a manifest is not served in ranges")
 
 
-def _query(given: Mapping[str, str], known: Mapping[str, Any]) -> str:
-    """Return the query of those parameters that are known and have their form; others are left out."""
-    kept = {name: str(given[name]) for name, fits in known.items() if name in given and fits(str(given[name]))}
-    return f"?{urlencode(kept)}" if kept else ""
+def _query(given: Mapping[str, str]) -> str:
+    """Return a listing's query, encoded anew. Raises ReadRefusal for one that is too long."""
+    encoded = urlencode({str(name): str(value) for name, value in given.items()}, errors="replace")
+    if len(encoded) > MOST_QUERY:
+        raise ReadRefusal(400, "UNSUPPORTED", "the query is longer than that of a page may be")
+    return f"?{encoded}" if encoded else ""
