@@ -44,6 +44,7 @@ def test_the_primary_shows_what_the_secondaries_report(primary: Site, secondarie
     _, statuses = ask(primary, "GET", "/api/v4/geo_sites/status")
     assert [status["name"] for status in statuses] == [primary.name, *(site.name for site in secondaries)]
     assert all(status["reported_at"] for status in statuses[1:])
+    assert {status["selective_sync_type"] for status in statuses} == {None}
     # Every site shows every site, under the same ids.
     shown = {status["name"]: status["geo_node_id"] for status in statuses}
     for site in secondaries:
