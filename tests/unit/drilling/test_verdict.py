@@ -23,7 +23,7 @@ def test_what_stands_alone_comes_before_the_lists_of_what_failed() -> None:
         update=UpdateFound(is_accepted=False, why="AccessDenied"),
     )
     failed = judge(found, late_s=900).failed
-    assert failed[0].startswith("3 references are parked")
+    assert failed[0].startswith("parked references: 3")
     assert failed[1] == "the update of a promotion is refused: AccessDenied"
     unnamed, pulls = failed[2 : 3 + NAMED_REASONS], failed[3 + NAMED_REASONS :]
     assert unnamed[0] == "promote would not have named app:v0: the primary has sha256:a, this site nothing"

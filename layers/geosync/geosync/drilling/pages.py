@@ -125,7 +125,7 @@ def _listed(listed: Mapping[str, Any], truth: Mapping[str, Any]) -> Iterator[tup
     known = f"{moment(point)}, {listed['recovery_point_age_s']:.1f} s before" if point is not None else ""
     yield ("recovery point", known or f"not known: {listed['unknown_because']}")
     more = " and more" if listed["more_lost"] else ""
-    yield ("would be lost", f"{listed['lost_references']} references{more}, {listed['parked']} of them parked")
+    yield ("would be lost", f"references: {listed['lost_references']}{more}, of them parked: {listed['parked']}")
     lost = [f"{one['repository']} {one['reference']}" for one in listed["lost"]]
     yield from (("", line) for line in cut(lost, NAMED, of=listed["lost_references"]))
     queued = f"{listed['events_waiting']} events in the queue, {listed['dead_letters']} messages in the DLQ"

@@ -40,7 +40,7 @@ def _failed(found: DrillFound, late_s: float) -> Iterator[str]:
     elif (age_s := listed.recovery_point_age_s) is not None and age_s > late_s:
         yield f"the recovery point is {age_s:.0f} s old, more than {late_s:.0f} s"
     if listed.parked:
-        yield f"{listed.parked} references are parked: they would be lost, and do not come by themselves"
+        yield f"parked references: {listed.parked}; they would be lost, and do not come by themselves"
     if found.update.is_accepted is False:
         yield f"the update of a promotion is refused: {found.update.why}"
     yield from cut([_in_words(one) for one in truth.unnamed], NAMED_REASONS, of=truth.unnamed_tags)

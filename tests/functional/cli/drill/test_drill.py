@@ -271,7 +271,7 @@ def test_a_parked_reference_fails_the_drill(drilled: Drilled) -> None:
     (owed,) = drilled.sync_registry.owed(drilled.named("app"))
     drilled.sync_registry.fail(owed, "refused", parked=True)
     report = drilled.document(code=1)
-    assert any("1 references are parked" in one for one in report["failed"])
+    assert any("parked references: 1" in one for one in report["failed"])
 
 
 def test_a_byte_that_is_wrong_here_is_found(drilled: Drilled) -> None:
