@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
+import subprocess
 import time
 import uuid
 from collections.abc import Iterator
@@ -11,11 +14,15 @@ from pathlib import Path
 import pytest
 import requests
 from local.demo.skopeo import Skopeo, SkopeoError, location
+from local.processes import plain_environment
 from local.wiring import STORES_ON_S3
+from tests.e2e.command import Geosync, undone
 from tests.e2e.parts import PATIENCE_S, Site, eventually
 from tests.e2e.registries import ACCEPT, digest, maker
 from tests.support.images import ImageMaker, Made
+from tests.unit.template.parts import ROOT
 
+PAGE = ROOT / "docs" / "operations" / "reads.md"
 PUSHES = 10
 MAX_STALENESS_S = 300
 """The template's default."""
@@ -71,6 +78,50 @@ def test_skopeo_pulls_what_was_pushed_just_now_from_a_registry_on_s3(
     assert (tmp_path / "image" / "manifest.json").read_bytes() == made.content
     for blob in made.blobs:
         assert (tmp_path / "image" / blob.removeprefix("sha256:")).exists()
+
+
+MIRROR = re.findall(r"^```toml\n(\[\[registry\]\]\n.*?)^```", PAGE.read_text(), re.DOTALL | re.MULTILINE)[0]
+"""The page's snippet for CRI-O, Podman and skopeo."""
+
+
+def mirrored(folder: Path, primary: Site, site: Site, reference: str) -> str:
+    """The digest that skopeo reads under the primary's name, with the page's mirror; on this machine without TLS."""
+    hosts = {
+        "registry.dublin.example.com": primary.about["registry"],
+        "pull.oregon.example.com": site.about["pull_url"],
+    }
+    text = MIRROR
+    for example, url in hosts.items():
+        assert example in text
+        text = text.replace(f'"{example}"', f'"{url.partition("://")[2]}"')
+    text = re.sub(r"^(location = .*)$", r"\1\ninsecure = true", text, flags=re.MULTILINE)
+    (folder / "registries.conf").write_text(text)
+    if not (folder / "auth.json").exists():
+        Skopeo(folder, [primary.about])  # writes it
+    host = primary.about["registry"].partition("://")[2]
+    line = ["skopeo", "--registries-conf", str(folder / "registries.conf"), "inspect", "--raw", "--authfile"]
+    done = subprocess.run(
+        [*line, str(folder / "auth.json"), f"docker://{host}/{reference}"],
+        env=plain_environment(TMPDIR=str(folder), HOME=str(folder)),
+        capture_output=True,
+        timeout=PATIENCE_S,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return f"sha256:{hashlib.sha256(done.stdout).hexdigest()}"
+
+
+def test_skopeo_takes_the_site_for_a_mirror_as_the_page_has_it_and_goes_on_to_the_primary(
+    state: Path, on_s3: Site, primary: Site, make: ImageMaker, repository: str, tmp_path: Path
+) -> None:
+    with maker(on_s3) as at_the_site:
+        there = at_the_site.image(repository, None, layers=1)  # only the site has it
+    assert mirrored(tmp_path, primary, on_s3, f"{repository}@{there.digest}") == there.digest
+    held = Geosync(state).deployed(on_s3).sync_registry
+    held.pause("the site has nothing new")
+    with undone(held.resume):
+        here = make.image(repository, "v1", layers=1)  # only the primary has it
+        assert mirrored(tmp_path, primary, on_s3, f"{repository}:v1") == here.digest
 
 
 def served(site: Site, repository: str, tag: str) -> requests.Response | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import shlex
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import get_args
@@ -121,6 +122,12 @@ def blocks(page: Path) -> Iterator[str]:
 def fenced(page: Path) -> list[tuple[str, str]]:
     """The blocks of code of a page: what stands behind the fence, and the lines."""
     return re.findall(r"^ *```([^`\n]*)\n(.*?)^ *```$", page.read_text(), re.DOTALL | re.MULTILINE)
+
+
+def test_each_configuration_in_toml_is_read() -> None:
+    """A client that is configured by one reads nothing of it where one line is wrong."""
+    found = [tomllib.loads(block) for page in PAGES for fence, block in fenced(page) if fence.startswith("toml")]
+    assert {name for one in found for name in one} >= {"host", "registry"}
 
 
 def command_lines(block: str) -> Iterator[str]:
