@@ -22,8 +22,10 @@ from geosync.sync_registry.decisions import is_the_primarys
 from geosync.sync_registry.items import ABSENT, UNNAMED, Owed, Reference, Seen
 
 ArrivalState = Literal["here", "waiting", "not_here"]
-UNHEARD_MS = 10_000
-"""A push is heard of within moments. After that time a site whose way from the primary is open has heard of none."""
+UNHEARD_MS = 30_000
+"""A push is heard of within moments, unless the registry, or a function that starts, is slow: a pipeline that has just
+pushed shall not be told that it never did. After that time a site whose way from the primary is open has heard of none.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
