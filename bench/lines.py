@@ -32,12 +32,17 @@ from bench.hands import Workers
 from bench.images import KIB, MIB, Image, image, push, push_large
 from bench.ours import copy_tag, reader, writer
 from geosync.oci.client import RegistryClient
+from geosync.oci.memory import BESIDE_ROOM
 from geosync.pair.connections import Connections
 from geosync.pair.registries import PARALLELISM
 
 LATENCY = 0.08
 RATE = 20e6
 """Bytes per second of one connection."""
+READ_RATE = 40e6
+"""Bytes per second of the one connection that reads for a destination that stores in pieces."""
+STORES = (10 * MIB, 0.25)
+"""A piece as Distribution gives it to S3, and the seconds that this takes: as many bytes a second as are read."""
 WORKER_RATE = 10e6
 """Bytes per second of one worker: four of them leave a busy machine some time for the registries."""
 TAG = "v1"
@@ -75,14 +80,16 @@ class Row:
 
 
 class Lines:
-    """Two registries, one of them on a slow line, or far away."""
+    """Two registries, one of them on a slow line, or far away, or slow to store."""
 
-    def __init__(self, source: RunningRegistry, destination: RunningRegistry, slow_url: str, far_url: str) -> None:
+    def __init__(self, source: RunningRegistry, destination: RunningRegistry, urls: Sequence[str]) -> None:
+        slow_url, far_url, read_url, stores_url = urls
         self._urls = (source.url, destination.url)
         self._folders = [one.folder / "data" / "docker" for one in (source, destination)]
         self._pusher = writer(source.url)
         self._near, self._slow = reader(source.url), reader(slow_url)
         self._writer, self._far = writer(destination.url), writer(far_url)
+        self._read, self._stores = reader(read_url), writer(stores_url)
 
     def slow_connections(self, pairs: int) -> Row:
         """Copy a layer of 256 MiB over as many connections as pay, and over one."""
@@ -102,6 +109,33 @@ class Lines:
         for number in range(pairs):
             for is_ours in (True, False) if number % 2 else (False, True):
                 (row.ours if is_ours else row.others).append(copy(Connections() if is_ours else Connections(most=1)))
+            self._wipe()
+        return row
+
+    def stored_in_pieces(self, pairs: int) -> Row:
+        """Copy a layer to a destination that takes nothing while it stores a piece, reading meanwhile and not."""
+        row = Row(
+            name="128 MiB",
+            line="40 MB/s in, 10 MiB stored in 0.25 s",
+            beside="in turns",
+            at_most="0.9",
+            is_missed=lambda row: row.ratio > 0.9,
+        )
+
+        def copy(*, is_ours: bool) -> float:
+            name = f"bench/{uuid.uuid4().hex[:12]}"
+            push_large(self._pusher, name, 128 * MIB, TAG)
+            pool = self._read.memory.beside
+            taken = 0 if is_ours else BESIDE_ROOM
+            assert pool.take_if_free(taken)  # noqa: S101 - without memory for it nothing is read ahead
+            connections = Connections(most=1)
+            seconds = _timed(partial(copy_tag, self._read, self._stores, name, TAG, connections=connections))
+            pool.give_back(taken)
+            return seconds
+
+        for number in range(pairs):
+            for is_ours in (True, False) if number % 2 else (False, True):
+                (row.ours if is_ours else row.others).append(copy(is_ours=is_ours))
             self._wipe()
         return row
 
@@ -184,8 +218,13 @@ def lines() -> Iterator[Lines]:
         try:
             running.append(start(RegistrySpec(name="source", storage=FileSystem()), Path(folder) / "source"))
             running.append(start(RegistrySpec(name="destination", storage=FileSystem()), Path(folder) / "destination"))
-            with far(running[0].url, 0.0, rate=RATE) as slow_url, far(running[1].url, LATENCY) as far_url:
-                yield Lines(running[0], running[1], slow_url, far_url)
+            with (
+                far(running[0].url, 0.0, rate=RATE) as slow_url,
+                far(running[1].url, LATENCY) as far_url,
+                far(running[0].url, 0.0, rate=READ_RATE) as read_url,
+                far(running[1].url, 0.0, stores=STORES) as stores_url,
+            ):
+                yield Lines(running[0], running[1], (slow_url, far_url, read_url, stores_url))
         finally:
             for registry in running:
                 registry.stop()
@@ -203,6 +242,7 @@ def main(given: Sequence[str] | None = None) -> int:
     with lines() as bench:
         rows = [
             bench.slow_connections(1 if arguments.quick else 3),
+            bench.stored_in_pieces(1 if arguments.quick else 3),
             bench.four_hands(1 if arguments.quick else 3),
             bench.far_destination(1 if arguments.quick else 9),
         ]

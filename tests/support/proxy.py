@@ -127,6 +127,14 @@ class Slow(Fault):
 
 
 @dataclass(kw_only=True)
+class Stores(Fault):
+    """Take the request's body `piece` bytes at a time, and few while it calls `store`, after each whole piece."""
+
+    piece: int
+    store: Callable[[], object]
+
+
+@dataclass(kw_only=True)
 class Call(Fault):
     """Call a function `before` the request goes on or `after` the registry answered; a raise cuts the connection."""
 
@@ -290,8 +298,11 @@ class CountingProxy:
         cut = next((fault for fault in faults if isinstance(fault, Cut)), None)
         rate = min((fault.rate for fault in faults if isinstance(fault, Slow)), default=math.inf)
         upstream.send(request.head)
+        stores = next((fault for fault in faults if isinstance(fault, Stores)), None)
         if request.chunked:
             request.sent = client.pass_chunks(upstream)
+        elif stores is not None:
+            _pass_pieces(client, upstream, request, stores)
         else:
             request.sent = client.pass_on(upstream, request.length, cut.request_bytes if cut else None, rate=rate)
         answer = upstream.head()
@@ -355,6 +366,8 @@ class CountingProxy:
             return history[0][1]
 
 
+_TAKEN_BEFORE = 256 * 1024
+"""Bytes that the system takes from a client that are not asked for: left to itself, it takes 32 MiB."""
 _ACCEPT = (
     "application/vnd.oci.image.index.v1+json, application/vnd.docker.distribution.manifest.list.v2+json, "
     "application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.v2+json"
@@ -393,6 +406,15 @@ class _Request:
             started=self._started,
             seconds=time.monotonic() - self._started,
         )
+
+
+def _pass_pieces(client: Wire, upstream: Wire, request: _Request, stores: Stores) -> None:
+    """Move a body piece by piece."""
+    client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _TAKEN_BEFORE)
+    while request.sent < request.length:
+        request.sent += client.pass_on(upstream, min(stores.piece, request.length - request.sent))
+        if request.sent % stores.piece == 0:
+            stores.store()
 
 
 def _call(hook: Callable[[], object]) -> None:

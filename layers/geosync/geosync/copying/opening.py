@@ -6,8 +6,7 @@ import threading
 from collections.abc import Callable
 from types import TracebackType
 
-from geosync.copying.readers import WideReader
-from geosync.oci.blobs import BlobReader
+from geosync.copying.beside import LayerReader
 from geosync.threads import Threads
 
 
@@ -17,15 +16,15 @@ class Opening:
     `threads` None: it is asked for only when the reader is wanted.
     """
 
-    def __init__(self, open_blob: Callable[[], BlobReader | WideReader], threads: Threads | None) -> None:
+    def __init__(self, open_blob: Callable[[], LayerReader], threads: Threads | None) -> None:
         self._open = open_blob
-        self._reader: BlobReader | WideReader | None = None
+        self._reader: LayerReader | None = None
         self._error: BaseException | None = None
         self._thread: threading.Thread | None = None
         if threads is not None:
             self._thread = threads.start(self._run, name="opening")
 
-    def reader(self) -> BlobReader | WideReader:
+    def reader(self) -> LayerReader:
         """Return the reader, waited for. Raises what the source's answer is."""
         if self._thread is not None:
             self._thread.join()

@@ -13,14 +13,16 @@ several, the layer is read again over one (LayerReaders.narrow), and that one's 
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from types import TracebackType
 
+from geosync.copying.beside import BesideReader, LayerReader
 from geosync.copying.ring import ROOM, Ring
 from geosync.copying.route import Route
 from geosync.errors import ContentError, GeosyncError, OutOfTime, RegistryUnavailable
 from geosync.oci.blobs import BlobReader
 from geosync.oci.manifests import Descriptor
-from geosync.oci.ranges import Range, RangeReader, RangeRefused
+from geosync.oci.ranges import Range, RangeRefused
 from geosync.oci.transport import BLOCK
 
 MIB = 1024 * 1024
@@ -48,16 +50,23 @@ class LayerReaders:
         self._route = route
         self._narrow: set[str] = set()
 
-    def open(self, blob: Descriptor, *, offset: int = 0) -> BlobReader | WideReader:
+    def open(self, blob: Descriptor, *, offset: int = 0) -> LayerReader:
         """Begin to read `blob` from `offset` on. Raises as `Repository.open_blob`, and `read` SeveralFailed as well.
 
-        That says that several connections did not bring it: begin anew, after `narrow`.
+        That says that several connections did not bring it: begin anew, after `narrow`. A large one that goes alone is
+        read beside whoever sends it on.
         """
-        connections = self._route.connections
-        is_narrow = blob.digest in self._narrow or connections.is_doubted(blob.digest) or connections.is_refused
-        if blob.size - offset < LARGE or is_narrow:
+        if blob.size - offset < LARGE:
             return self._route.source.open_blob(blob, offset=offset)
-        return WideReader(self._route, blob, offset)
+
+        def open_large(ahead: Callable[[], int] = lambda: 0) -> LayerReader:
+            connections = self._route.connections
+            if blob.digest in self._narrow or connections.is_doubted(blob.digest) or connections.is_refused:
+                return self._route.source.open_blob(blob, offset=offset)
+            return WideReader(self._route, blob, offset, ahead)
+
+        # A bandwidth says how many bytes may be read, so none are ahead.
+        return BesideReader(self._route, offset, open_large) if self._route.bandwidth is None else open_large()
 
     def narrow(self, blob: Descriptor) -> None:
         """Read `blob` over one connection from now on, and others for a while."""
@@ -71,10 +80,14 @@ class LayerReaders:
 
 
 class WideReader:
-    """A large layer as it comes; a context manager with `len()` and `read()`, as a BlobReader. For one thread."""
+    """A large layer as it comes; a context manager with `len()` and `read()`, as a BlobReader. For one thread.
 
-    def __init__(self, route: Route, blob: Descriptor, offset: int) -> None:
+    `taken_ahead` tells how many of the bytes that were read are still to be sent on.
+    """
+
+    def __init__(self, route: Route, blob: Descriptor, offset: int, taken_ahead: Callable[[], int]) -> None:
         self._route = route
+        self._taken_ahead = taken_ahead
         self._blob = blob
         self._judged_from = offset + BUFFERED
         self._clock = route.clock
@@ -169,6 +182,8 @@ class WideReader:
         connections.note_rate(self, stretch.size / stretch.seconds, several=self._is_wide)
         if self._ahead is not None or not self._reader.gives_ranges or self._reader.left - AHEAD < ROOM:
             return
+        if self._taken_ahead() > STRETCH:  # the way out is slower, however seldom the reading had to wait for it yet
+            return
         if connections.are_worth(stretch.size, stretch.read_s, stretch.sent_s, self):
             self._begin_ahead(self._reader.position + AHEAD, connections.most - 1)
 
@@ -239,21 +254,11 @@ class _Ahead:
                 reader = self._route.source.open_range(self._blob, wanted)
                 try:
                     self.ring.prove()
-                    self._read(reader, wanted)
+                    self.ring.fill(reader, wanted)
                 finally:
                     reader.close()
         except BaseException as error:  # noqa: BLE001 - a thread's edge: who takes the bytes raises it
             self.ring.fail(error)
-
-    def _read(self, reader: RangeReader, wanted: Range) -> None:
-        at = wanted.start
-        while at < wanted.end:
-            size = min(BLOCK, wanted.end - at)
-            if not self.ring.reserve(at, size):
-                return
-            block = reader.read(size)
-            self.ring.put(at, block, reserved=size)
-            at += len(block)
 
 
 class _Stretch:

@@ -6,9 +6,12 @@ bytes always has room for them, and nobody waits in a circle.
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from geosync.oci.deadline import Deadline
 from geosync.oci.memory import LOOK_S
 from geosync.oci.ranges import Range
+from geosync.oci.transport import BLOCK
 from geosync.threads import SYSTEM_THREADS, Threads
 
 MIB = 1024 * 1024
@@ -17,6 +20,14 @@ ROOM = 16 * MIB
 """Bytes of one layer that are ahead. Two layers take all that there is (memory.RINGS_BYTES)."""
 PIECE = 4 * MIB
 """Bytes of a range: one for each connection is ahead. At 20 MiB/s its answer may take 20 ms for a tenth of its time."""
+
+
+class Reader(Protocol):
+    """A giver of the bytes that are put in."""
+
+    def read(self, size: int, /) -> bytes:
+        """Return up to `size` bytes, never none: it raises instead."""
+        ...
 
 
 class Ring:
@@ -85,6 +96,20 @@ class Ring:
             self.held -= reserved - len(block)
             self._blocks[offset] = block
             self._changed.notify_all()
+
+    def fill(self, reader: Reader, wanted: Range) -> None:
+        """Put in the bytes of a range as `reader` gives them, each block once there is room for it.
+
+        Ends early when nobody wants them any more. Raises what the reader raises.
+        """
+        at = wanted.start
+        while at < wanted.end:
+            size = min(BLOCK, wanted.end - at)
+            if not self.reserve(at, size):
+                return
+            block = reader.read(size)
+            self.put(at, block, reserved=size)
+            at += len(block)
 
     def fail(self, error: BaseException) -> None:
         """Have `read` raise `error`; whoever puts bytes in stops."""

@@ -12,7 +12,7 @@ The same holds for the lock of a fallback tag: who has it may wait for a share, 
 
 And `kept` holds manifests until what they refer to is there. Nobody waits for it: what does not fit is read again.
 `rings` holds what several connections have read of a layer ahead of its upload. Nobody waits for it either: a layer for
-which there is no room goes over one connection.
+which there is no room goes over one connection. `beside` holds what one has read ahead while the upload was busy.
 
 What takes up to SMALL_BYTES is not counted. There is at most one of those for each thread.
 """
@@ -41,6 +41,10 @@ KEPT_BYTES = 16 * MIB
 """What a usual repository's references have below them, many times over."""
 RINGS_BYTES = 32 * MIB
 """Two layers at a time (copying/ring.py)."""
+BESIDE_ROOM = 8 * MIB
+"""Bytes of one layer that are read ahead of its upload: most of what a registry stores at a time, and takes nothing."""
+BESIDE_BYTES = BESIDE_ROOM
+"""One layer at a time: only one that goes alone is read so (copying/beside.py)."""
 LOOK_S = 1.0
 """Seconds between two looks at the deadline while a share is waited for."""
 
@@ -114,6 +118,7 @@ class Memory:
     refusals: Pool = field(default_factory=lambda: Pool(REFUSALS_BYTES))
     kept: Pool = field(default_factory=lambda: Pool(KEPT_BYTES))
     rings: Pool = field(default_factory=lambda: Pool(RINGS_BYTES))
+    beside: Pool = field(default_factory=lambda: Pool(BESIDE_BYTES))
     _local: threading.local = field(default_factory=threading.local, repr=False)
 
     @classmethod
@@ -125,6 +130,7 @@ class Memory:
             refusals=Pool(REFUSALS_BYTES, threads),
             kept=Pool(KEPT_BYTES, threads),
             rings=Pool(RINGS_BYTES, threads),
+            beside=Pool(BESIDE_BYTES, threads),
         )
 
     @contextmanager

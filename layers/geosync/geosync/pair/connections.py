@@ -63,6 +63,10 @@ class Connections:
         with self._lock:
             self._rates.pop(layer, None)
 
+    def is_alone(self, layer: object) -> bool:
+        """Tell whether no other layer is read now, as far as any was measured."""
+        return not self._others(layer)
+
     def are_worth(self, size: int, read_s: float, sent_s: float, layer: object = None) -> bool:
         """Judge one connection by `size` bytes of a layer: `read_s` seconds to read them, `sent_s` to send them on.
 
