@@ -190,3 +190,25 @@ def test_no_error_and_no_log_holds_a_secret(
     everything = "\n".join([*texts, caplog.text, printed.out, printed.err])
     for secret in ("0badf00d", "AKIAEXAMPLE", "s3cret-password", "Z2VvOnMzY3JldA", "Z2VvOnMzY3JldC1wYXNzd29yZA"):
         assert secret not in everything
+
+
+def test_connections_ahead_are_to_the_registry_and_to_the_storage_that_it_led_to_last(
+    server: Servers, client: Clients
+) -> None:
+    storage, registry = storage_and_registry(server, strict_storage)
+    reader = client(registry.url, USER)
+    assert len(reader.connections_ahead(2)) == 2
+    with reader.open_blob("a/b", BLOB) as blob:
+        blob.read(len(DATA))
+    asked = len(registry.requests), len(storage.requests)
+    ahead = reader.connections_ahead(3)
+    assert len(ahead) == 2 * 3 - 2, "one to each is open"
+    for connect in ahead:
+        connect()
+    assert reader.connections_ahead(3) == []
+    assert (len(registry.requests), len(storage.requests)) == asked, "nothing was asked"
+
+
+def test_a_connection_ahead_that_cannot_be_opened_is_no_error(client: Clients) -> None:
+    (connect,) = client("http://127.0.0.1:9", USER).connections_ahead(1)
+    connect()

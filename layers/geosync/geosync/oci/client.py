@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -35,7 +35,7 @@ class RegistryClient(UploadVerbs):
     - uploads (upload_verbs.py): `begin_upload`, which may mount instead, then `put_blob` in one piece, or `put_chunk`,
       `upload_status` and `close_upload`; `keepable` and `kept_upload` carry one from one process to the next;
     - listings: `tags`, `tags_with_digests`, `repositories`, `referrers`;
-    - the registry itself: `ping`, `close`, and for a vendor's own API `documents`, `serves`, `delete`.
+    - the registry itself: `ping`, `connections_ahead`, `close`; for a vendor's own API `documents`, `serves`, `delete`.
 
     `url` is `https://host[:port]` (or http, for one on this machine). `deadline` is shared with whoever sets it; every
     request and every read of a stream looks at it. With `writes`, tokens are asked for `pull,push` at once.
@@ -167,17 +167,6 @@ class RegistryClient(UploadVerbs):
         Raises Refused where the registry does not delete (405, or 400 for a tag on Distribution 2.8), OutcomeUnknown.
         """
         self.delete(self._manifest_path(repository, reference), (scopes.delete(repository),))
-
-    def _delete(self, call: Call) -> None:
-        answer = self._requests.send(call)
-        if answer.status == 404:
-            errors = read_errors(answer, self.deadline, self.memory)
-            if errors.empty or errors.well_formed:
-                return
-            raise self._requests.unusable(call, 404, NOT_A_REGISTRYS)
-        if not 200 <= answer.status < 300:
-            self._requests.fail(call, answer)
-        answer.close()
 
     def head_blob(self, repository: str, digest: str) -> int | None:
         """Return a blob's size in bytes, None when it is not there; RegistryUnavailable when no size is announced."""
@@ -342,7 +331,16 @@ class RegistryClient(UploadVerbs):
 
     def delete(self, path: str, access: scopes.Scopes) -> None:
         """DELETE something by a path of the registry's own; not there (404, in the registry's words) is success."""
-        self._delete(Call(method="DELETE", target=path, access=access, write=True))
+        call = Call(method="DELETE", target=path, access=access, write=True)
+        answer = self._requests.send(call)
+        if answer.status == 404:
+            errors = read_errors(answer, self.deadline, self.memory)
+            if errors.empty or errors.well_formed:
+                return
+            raise self._requests.unusable(call, 404, NOT_A_REGISTRYS)
+        if not 200 <= answer.status < 300:
+            self._requests.fail(call, answer)
+        answer.close()
 
     def ping(self) -> None:
         """GET /v2/ with the credentials; the text of Unauthorized or RegistryUnavailable names what is wrong."""
@@ -362,6 +360,10 @@ class RegistryClient(UploadVerbs):
             self._requests.fail(call, answer)
         answer.close()
         return answer
+
+    def connections_ahead(self, most: int) -> list[Callable[[], None]]:
+        """Return what opens the connections that lack of `most` idle ones; none of them raises, or sends a request."""
+        return self._requests.connections_ahead(most)
 
     def close(self) -> None:
         """Close the idle connections."""

@@ -37,6 +37,12 @@ class IdleConnections:
                 return connection
             connection.close()
 
+    def __len__(self) -> int:
+        """The number of those that have not idled for too long."""
+        now_ms = self._clock.now_ms()
+        with self._lock:
+            return sum(now_ms - since_ms <= MAX_IDLE_S * 1000 for since_ms, _ in self._idle)
+
     def put(self, connection: http.client.HTTPConnection) -> None:
         """Keep a connection whose answer was read to the end, or close it where there are enough."""
         with self._lock:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import NoReturn
 from urllib.parse import urljoin, urlsplit
 
@@ -25,6 +27,8 @@ _FIRST_S = 30.0
 """Seconds to wait for the first request's answer, which says how the registry wants credentials; then each asks."""
 MAX_URL = 16 * 1024
 """Characters. A presigned URL has some 4,000; a relative one may make the next longer and longer."""
+AHEAD_S = 3.0
+"""Seconds for which a connection is tried that no request waits for yet."""
 USER_AGENT = "geosync"
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -98,12 +102,30 @@ class Requester:
         )
         self._lock = threading.Lock()
         self._has_first = False
+        self._elsewhere: str | None = None
+        """Scheme and host of the storage to which a reader was led last."""
         self._first_answered = options.threads.event()
 
     @property
     def sent(self) -> int:
         """The number of requests that were sent so far, redirects and repetitions too, but none for tokens."""
         return self._throttle.begun
+
+    def connections_ahead(self, most: int) -> list[Callable[[], None]]:
+        """Return what opens the connections that lack of `most` idle ones, each in a thread of the caller's.
+
+        They are to the registry, and to the host to which it last led a reader. None of them raises: the request that
+        needs the connection tells what is wrong.
+        """
+        urls = (self.base, self._elsewhere) if self._elsewhere is not None else (self.base,)
+        return [partial(self._connect, url) for url in urls for _ in range(most - self._transport.idle(url))]
+
+    def _connect(self, url: str) -> None:
+        end_s = self._clock.monotonic_s() + AHEAD_S
+        with suppress(Broken):
+            self._transport.connect(
+                url, timeouts=self._timeouts, left=lambda: min(self.deadline.left(), end_s - self._clock.monotonic_s())
+            )
 
     def close(self) -> None:
         """Close the idle connections."""
@@ -276,6 +298,8 @@ class Requester:
             answer.close()
             hops += 1
             url = self.resolve(location, url)
+            if call.method == "GET" and not self.is_own(url):
+                self._elsewhere = "{0.scheme}://{0.netloc}".format(urlsplit(url))
             if call.body is not None and not self.is_own(url):
                 # Nobody but the registry is given what was meant for it.
                 raise RegistryUnavailable(self.name, self.label(call), detail="it sends a body on to another host")

@@ -225,6 +225,15 @@ class Transport:
                 return HttpAnswer(response, connection, pool, attempt)
             connection, kept = None, False
 
+    def idle(self, url: str) -> int:
+        """The number of connections to the host of `url` that wait for a request."""
+        return len(self._locate(url)[1])
+
+    def connect(self, url: str, *, timeouts: Timeouts, left: Left) -> None:
+        """Open a connection to the host of `url`, for the next request. Raises Broken."""
+        _, pool, secure, (host, port) = self._locate(url)
+        pool.put(self._connect(host, port, secure, timeouts, left))
+
     def close(self) -> None:
         """Close the idle connections; those in use are closed when their answers end."""
         with self._lock:

@@ -16,6 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from geosync.aws.errors import reason as reason_of
 from geosync.comparing.context import ComparisonContext
 from geosync.comparing.repository import RepositoryComparison
+from geosync.copying.connecting import Connecting
 from geosync.copying.copy import Copier
 from geosync.copying.outcome import Outcome
 from geosync.copying.repair import Repairer
@@ -82,6 +83,7 @@ class Holder:
         self._nowhere = Nowhere(pair, self._held)
         with (
             self._held,
+            Connecting(pair, threads, parallelism=registries.parallelism),
             self._copier,
             threads.pool(self._invocation.reference_concurrency, name="reference") as pool,
         ):
