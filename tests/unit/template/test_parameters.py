@@ -1,10 +1,14 @@
 import re
 
 import pytest
+from tests.support.clock import FakeClock
 from tests.unit.template.parts import PARAMETERS, TEMPLATE, refers_to, walk
 
 from geosync.comparing.window import BackfillWindow
+from geosync.oci.deadline import Deadline
+from geosync.oci.uploads import Upload, UploadLimits
 from geosync.pair import selection
+from geosync.pair.pace import MIN_CHUNK, Pace
 
 TOPIC = "arn:aws:sns:eu-west-1:111122223333:geosync-dublin"
 SECRET = "arn:aws:secretsmanager:eu-west-1:111122223333:secret:geo/registry-AbCdEf"
@@ -148,6 +152,20 @@ def test_a_pattern_accepts(name: str, value: str) -> None:
 @pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in REFUSED.items() for value in values])
 def test_a_pattern_refuses(name: str, value: str) -> None:
     assert not re.search(PARAMETERS[name]["AllowedPattern"], value)
+
+
+def test_the_least_bandwidth_lets_each_worker_end_chunks_in_an_invocation() -> None:
+    """Of 885 s, with twice the time that it should take; less than the least is refused."""
+    least = min(int(one) for one in ACCEPTED["MaxBandwidth"] if int(one))
+    assert str(least - 1) in REFUSED["MaxBandwidth"]
+    share = least / PARAMETERS["WorkConcurrency"]["Default"]
+    deadline = Deadline(FakeClock())
+    deadline.set(885)
+    upload = Upload(repository="team/app", location="https://registry.example.com/v2/team/app/blobs/uploads/1")
+    limits, rest = UploadLimits(), 10**9
+    assert Pace(bound=lambda: share).chunk(rest, deadline, limits, upload) == MIN_CHUNK
+    assert share * 885 > 10 * MIN_CHUNK
+    assert Pace(bound=lambda: 18_000).chunk(rest, deadline, limits, upload) is None, "as the documentation says"
 
 
 def test_the_patterns_of_selective_sync_are_those_that_the_functions_read() -> None:
