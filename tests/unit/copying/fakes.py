@@ -129,6 +129,9 @@ class FakeRegistry(RegistryClient):
     def _find(self, reference: str) -> Manifest | None:
         return self.manifests.get(self.tagged.get(reference, reference))
 
+    def connections_ahead(self, most: int) -> list[Callable[[], None]]:
+        return []
+
     def head_manifest(self, repository: str, reference: str) -> Descriptor | None:
         self._request("HEAD manifest", reference)
         self._refuse_a_blob(reference)
