@@ -1,4 +1,4 @@
-"""The process that bench.backfill measures: a secondary's receiver, without AWS.
+"""The process that bench.backfill and bench.tags measure: a secondary's receiver, without AWS.
 
 Its table is in the process that began it, behind a pipe: a call there is one message and one answer.
 """
@@ -11,9 +11,11 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import asdict, dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from bench.peak import resident_peak
 from geosync.intake.intake import Intake
@@ -38,25 +40,45 @@ WORKERS = 2
 """Wakes that are worked on at once, as WorkConcurrency has it."""
 
 
-def run(primary: str, secondary: str) -> tuple[int, float]:
-    """Backfill `secondary` from `primary`; returns the bytes over the idle process at most, and the seconds."""
-    context = multiprocessing.get_context("spawn")
-    here, there = context.Pipe()
-    process = context.Process(target=_work, args=(primary, secondary, there), daemon=True)
-    process.start()
-    there.close()
-    store = MemoryStore()
-    try:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Took:
+    """What one backfill took: seconds, the process's own seconds of CPU, bytes over the idle process at most."""
+
+    seconds: float
+    cpu_s: float
+    extra: int
+
+
+class Secondary:
+    """A secondary between two registries, with a process of its own; a context manager."""
+
+    def __init__(self, primary: str, secondary: str) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._here, there = context.Pipe()
+        self._process = context.Process(target=_work, args=(primary, secondary, there), daemon=True)
+        self._process.start()
+        # Ours of its end goes, so that a process that ends is an EOFError here and not a wait without end.
+        there.close()
+        self._store = MemoryStore()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        self._here.close()
+        self._process.join(timeout=10)
+        if self._process.is_alive():
+            self._process.kill()
+            self._process.join()
+
+    def backfill(self) -> Took:
+        """Compare with the primary, and copy until nothing is due. Raises EOFError when the process failed."""
+        self._here.send(None)
         while True:
-            name, given, named = here.recv()
+            name, given, named = self._here.recv()
             if name == "done":
-                return int(given[0]), float(given[1])
-            here.send(_answer(store, name, given, named))
-    finally:
-        process.join(timeout=10)
-        if process.is_alive():
-            process.kill()
-            process.join()
+                return Took(**named)
+            self._here.send(_answer(self._store, name, given, named))
 
 
 def _answer(store: MemoryStore, name: str, given: Any, named: Any) -> tuple[str, Any]:
@@ -78,8 +100,7 @@ class _FarStore:
 
     def __getattr__(self, name: str) -> Any:
         def call(*given: Any, **named: Any) -> Any:
-            if name == "batch_get":
-                given = (list(given[0]),)
+            given = tuple(list(one) if isinstance(one, Iterator) else one for one in given)
             with self._lock:
                 self._pipe.send((name, given, named))
                 kind, answer = self._pipe.recv()
@@ -148,12 +169,23 @@ def _work(primary: str, secondary: str, pipe: Connection) -> None:
     worker = Worker(place, WorkOptions(), Intake(context, refusals, logger=logger, metrics=silent), refusals)
     reader.ping()
     writer.ping()
+    with suppress(EOFError):
+        while True:
+            pipe.recv()
+            pipe.send(("done", (), asdict(_backfill(worker, registry))))
+
+
+def _backfill(worker: Worker, registry: SyncRegistry) -> Took:
     Path("/proc/self/clear_refs").write_text("5")
-    idle, started = resident_peak(), time.perf_counter()
+    idle, started, cpu_before_s = resident_peak(), time.perf_counter(), time.process_time()
     worker.receive(CatalogueMessage().to_json())
     with ThreadPoolExecutor(WORKERS) as invocations:
         while due := registry.due_repositories(limit=100):
             wakes = [WorkMessage(repository=name, reason="sweep").to_json() for name in due]
             for _ in invocations.map(worker.receive, wakes):
                 pass
-    pipe.send(("done", (resident_peak() - idle, time.perf_counter() - started), {}))
+    return Took(
+        seconds=time.perf_counter() - started,
+        cpu_s=time.process_time() - cpu_before_s,
+        extra=resident_peak() - idle,
+    )

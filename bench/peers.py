@@ -80,6 +80,11 @@ def _crane(copy: Copy) -> Sequence[str]:
     return "copy", "--insecure", *copy.images
 
 
+def _crane_all_tags(copy: Copy) -> Sequence[str]:
+    ends = (f"{host}/{copy.repository}" for host in (copy.source, copy.destination))
+    return "copy", "--insecure", "--all-tags", *ends
+
+
 def _regctl(copy: Copy) -> Sequence[str]:
     hosts = (f"--host=reg={host},tls=disabled" for host in (copy.source, copy.destination))
     return "image", "copy", *hosts, *copy.images
@@ -90,9 +95,12 @@ def _oras(copy: Copy) -> Sequence[str]:
 
 
 SKOPEO = Peer("skopeo", ("--version",), _skopeo)
+CRANE = Peer("crane", ("version",), _crane)
+CRANE_ALL_TAGS = Peer("crane", ("version",), _crane_all_tags)
+"""Copies every tag of the repository, whatever tag the copy names."""
 PEERS = (
     SKOPEO,
-    Peer("crane", ("version",), _crane),
+    CRANE,
     Peer("regctl", ("version", "--format", "{{.VCSTag}}"), _regctl),
     Peer("oras", ("version",), _oras),
 )
