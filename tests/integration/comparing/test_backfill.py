@@ -92,7 +92,7 @@ def backfills(start_registry: StartRegistry) -> dict[int, Backfilled]:
 
 def test_a_repository_costs_the_same_among_10_and_among_50(backfills: dict[int, Backfilled]) -> None:
     assert backfills[50].requests == backfills[10].requests
-    assert sum(backfills[50].requests.values()) == 13
+    assert sum(backfills[50].requests.values()) == 11
 
 
 def test_memory_does_not_grow_with_the_number_of_repositories(backfills: dict[int, Backfilled]) -> None:

@@ -47,6 +47,23 @@ def test_what_was_there_before_is_found_and_copied(secondary: Secondary, make: I
     assert walk.finished_at is not None
 
 
+@pytest.mark.parametrize(("there", "looks"), [((), 1), (("other",), 2)])
+def test_a_tag_is_looked_for_here_before_its_copy_unless_none_was_listed(
+    secondary: Secondary, second_registry: Place, make: ImageMaker, repository: str, there: tuple[str, ...], looks: int
+) -> None:
+    images = [make.image(repository, f"v{number}", layers=1) for number in range(3)]
+    with second_registry.maker(seed=5) as somebody:
+        for tag in there:
+            somebody.image(repository, tag, layers=1)
+
+    compare(secondary, repository)
+
+    assert [secondary.digest(repository, one.reference) for one in images] == [one.digest for one in images]
+    at_primary = secondary.primary_proxy.counts()
+    assert (at_primary["GET", "tag"], ("HEAD", "tag") in at_primary) == (len(images), False)
+    assert secondary.secondary_proxy.counts()["HEAD", "tag"] == looks * len(images)
+
+
 def test_a_push_that_nobody_announced_is_healed(secondary: Secondary, make: ImageMaker, repository: str) -> None:
     secondary.receive(pushed(make.image(repository, "v1", layers=1)))
     moved = make.image(repository, "v1", layers=1)

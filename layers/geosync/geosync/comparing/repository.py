@@ -54,6 +54,8 @@ class RepositoryComparison:
         self._sync_registry = context.sync_registry
         self._removals = removals
         self._threads = threads
+        self.bare_at: int | None = None
+        """When the secondary was asked for its tags and listed none (ms); None: it was not, or there were some."""
 
     def sync(self, owed: Owed) -> Outcome:
         """Mark the tags that the primary lists and the secondary lacks; note what is missing and what is extra.
@@ -70,6 +72,7 @@ class RepositoryComparison:
         with self._threads.pool(PARALLELISM, name="whole") as pool:
             marker = Marker(self._sync_registry, context.held, pool)
             listing = list_secondary(context.pair, context.clock)
+            self.bare_at = listing.asked_at if listing is not None and not listing.digests else None
             if halves := mark_halves(context, marker, owed):
                 self._sync_registry.walks.count_page(owed, tags=0, found=halves)
             tags = TagComparison(context, marker, pool, TagLooks(context, listing))

@@ -227,7 +227,8 @@ class HeldLease:
             return self._renewed().revision != before
 
     def _suspecting(self, lease: Lease) -> Lease:
-        return replace(lease, suspect_until=max(lease.suspect_until, *self._suspected_until, 0))
+        until = max(self._suspected_until, default=0)
+        return replace(lease, suspect_until=until) if until > lease.suspect_until else lease
 
     def _renewed(self) -> Lease:
         working_on = self._working_on

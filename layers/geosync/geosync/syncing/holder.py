@@ -197,12 +197,6 @@ class Holder:
             clock=invocation.clock,
             threads=invocation.threads,
         )
-        references = ReferenceSync(
-            context,
-            copier=self._copier,
-            repairer=Repairer(route, check=context.check),
-            remover=invocation.registries.remover,
-        )
         whole = RepositoryComparison(
             ComparisonContext(
                 pair=context.pair,
@@ -215,6 +209,13 @@ class Holder:
             ),
             removals=context.removals,
             threads=context.threads,
+        )
+        references = ReferenceSync(
+            context,
+            copier=self._copier,
+            repairer=Repairer(route, check=context.check),
+            remover=invocation.registries.remover,
+            bare_at=lambda: whole.bare_at,
         )
 
         def attempt(owed: Owed) -> Outcome:

@@ -36,7 +36,16 @@ SEEN_PAGE = 500
 class ReferenceSync:
     """Makes references of one repository equal, under one lease. Thread-safe: one call per reference at a time."""
 
-    def __init__(self, context: HolderContext, *, copier: Copier, repairer: Repairer, remover: TagRemover) -> None:
+    def __init__(
+        self,
+        context: HolderContext,
+        *,
+        copier: Copier,
+        repairer: Repairer,
+        remover: TagRemover,
+        bare_at: Callable[[], int | None] = lambda: None,
+    ) -> None:
+        """Make it for one hold. `bare_at` tells when, in this hold, the secondary was seen to have no tag (ms)."""
         self._context = context
         self._sync_registry = context.sync_registry
         self._held = context.held
@@ -45,6 +54,7 @@ class ReferenceSync:
         self._copier = copier
         self._repairer = repairer
         self._remover = remover
+        self._bare_at = bare_at
         self._under_way: dict[Reference, Attempt] = {}
 
     def sync(self, owed: Owed) -> Outcome:
@@ -97,10 +107,12 @@ class ReferenceSync:
         owed = attempt.owed
         if attempt.outside:
             return True
-        # After an event the manifest itself is asked for: it tells the digest as well, and is wanted next. Anything
-        # else (backfill, resync, a second attempt) is most likely equal already: two HEADs tell.
+        # The manifest itself is asked for where it is wanted next: after an event, or for its referrers. It tells the
+        # digest as well. Anything else (a second attempt, a digest of a comparison) is most likely equal already: two
+        # HEADs tell.
         depends = self._depends_on_the_manifest(owed)
-        self._look_at_primary(attempt, whole=(bool(owed.expects) and not owed.worked_on) or depends)
+        after_an_event = bool(owed.expects) and not owed.worked_on
+        self._look_at_primary(attempt, whole=after_an_event or depends or self._may_have_referrers(owed))
         return not depends or attempt.manifest is None or attempt.manifest.subject is not None
 
     def _next_step(self, attempt: Attempt) -> decisions.Step:
@@ -211,6 +223,10 @@ class ReferenceSync:
         attempt.is_looking = False
 
     def _look_at_secondary(self, attempt: Attempt) -> None:
+        bare_at = self._bare_at()
+        if bare_at is not None and self._is_as_the_repository(attempt):
+            attempt.secondary = Look(None, bare_at)
+            return
         at = self._context.clock.now_ms()
         descriptor = self._ask(lambda: self._secondary.head_manifest(attempt.reference))
         attempt.secondary = Look(descriptor.digest if descriptor else None, at)
@@ -218,6 +234,15 @@ class ReferenceSync:
             self._check_archive(self._secondary, attempt)  # another push would restore what its owner archived
         if attempt.secondary.digest == attempt.primary.digest and self._may_be_half_copied(attempt):
             self._look_below(attempt)
+
+    def _is_as_the_repository(self, attempt: Attempt) -> bool:
+        """Tell whether a tag is still not there if no tag was: whoever holds the lease has not written it since.
+
+        That is enough for a write, not for a removal, which is decided by a look after that at the primary.
+        """
+        owed = attempt.owed
+        is_untouched = attempt.writes == 0 and not owed.worked_on and owed.seen is None
+        return is_untouched and owed.reference.kind == "tag" and attempt.primary.digest is not None
 
     def _check_archive(self, repository: Repository, attempt: Attempt) -> None:
         """Raise Archived if what was answered with 404 is only not served."""
