@@ -9,7 +9,7 @@ from pathlib import Path
 
 from local.stack import STATE
 
-from bench import arrivals, backfill, copy, deployed, drill, endpoint, lines, memory, pulls
+from bench import arrivals, backfill, cold, copy, deployed, drill, endpoint, lines, memory, pulls, shared, tags
 
 
 def main() -> int:
@@ -30,10 +30,13 @@ def main() -> int:
         arrivals.main(["--state", str(options.state), *(["--pushes", "10"] if options.quick else kept)]),
         drill.main(["--state", str(options.state), *(["--pushes", "3"] if options.quick else kept)]),
         copy.main(["--quick"] if options.quick else kept),
+        tags.main(["--quick"] if options.quick else kept),
+        shared.main(["--quick"] if options.quick else kept),
         lines.main(["--quick"] if options.quick else kept),
         memory.main(["--quick"] if options.quick else kept),
         backfill.main(["--quick"] if options.quick else kept),
         endpoint.main(["--quick"] if options.quick else kept),
+        cold.main(["--quick"] if options.quick else kept),
     ]
     return max(missed)
 

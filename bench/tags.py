@@ -169,8 +169,8 @@ def main(given: Sequence[str] | None = None) -> int:
     console = Console(soft_wrap=True)
     with running("source") as source, far(source.url, LATENCY) as far_url:
         tags = Tags(source, far_url)
-        rows = [tags.measure("here", 0.9, 1 if arguments.quick else 5)]
-        rows.append(tags.measure("80 ms", 0.6, 1 if arguments.quick else 3))
+        pairs = 1 if arguments.quick else 3
+        rows = [tags.measure("here", 0.9, pairs), tags.measure("80 ms", 0.6, pairs)]
     asked = unchanged(UNCHANGED)
     lines = readme.table(HEADINGS, [row.cells() for row in rows])
     lines += ["", f"And a comparison of {UNCHANGED} tags that are equal: {asked} requests (at most {MOST_REQUESTS})."]
