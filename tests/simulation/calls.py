@@ -12,6 +12,8 @@ from tests.simulation.scheduler import Killed, Scheduler
 from tests.simulation.tally import Tally
 
 Result = TypeVar("Result")
+REPEATED = "call sent a second time"
+"""As it is noted of whoever made it."""
 INSTANT = 0.85
 """The share of calls that take no time, among those that come in dozens: a world has more seeds for it."""
 
@@ -112,6 +114,7 @@ class Calls:
         is_repeated = weather.lost > 0 and self._random.random() < weather.lost
         if is_repeated:
             self.trouble()
+            self.note(REPEATED)
         return is_repeated
 
     def is_in_part(self, weather: Weather) -> bool:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from tests.simulation.calls import Caller
+from tests.simulation.calls import REPEATED, Caller
 from tests.simulation.ledger import Ledger
 from tests.simulation.site import Site
 from tests.simulation.tally import Tally
@@ -110,8 +110,9 @@ def _read(body: str) -> dict[str, Any]:
 
 
 def _refused(run: Run) -> Bounds:
+    """A message that was sent a second time to the DLQ, as no answer came, is there twice, and refused once."""
     number = run.tally.did["refused letter"]
-    return number, (math.inf if run.tally.is_troubled else number)
+    return number - run.tally.did[REPEATED], (math.inf if run.tally.is_troubled else number)
 
 
 # ------------------------------------------------------------------------------------------------------------ sync
