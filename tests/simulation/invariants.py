@@ -10,6 +10,7 @@ from tests.simulation.ledger import Ledger
 from tests.simulation.registry.storage import TagMove
 from tests.simulation.site import Site
 from tests.simulation.table import LAG_S
+from tests.simulation.threads import InOneThread
 from tests.simulation.truth import missing_digests
 
 from geosync.clock import Clock
@@ -69,7 +70,8 @@ class View:
 def look(site: Site, primary: Site, ledgers: dict[str, Ledger], now_s: float) -> View:
     """Read what a site says now, without any delay."""
     topic, clock = site.parameters["PRIMARY_TOPIC_ARN"], _SiteClock(EPOCH_MS + int(now_s * 1000) + site.skew_ms)
-    status = site_status.read(SyncRegistry(site.table), primary=topic or None, clock=clock)
+    sync_registry = SyncRegistry(site.table, threads=InOneThread())
+    status = site_status.read(sync_registry, primary=topic or None, clock=clock)
     return View(now_s, site, primary, ledgers[site.name], ledgers[primary.name], status)
 
 
