@@ -44,8 +44,8 @@ def run_seeds(
     parser.add_argument("--minutes", type=float, default=minutes)
     parser.add_argument("--break", choices=sorted(breaks), dest="broken")
     arguments = parser.parse_args()
-    pin()
     load_once()
+    pin()
     ended: list[_End] = []
     for seed in count(arguments.first):
         is_enough = (

@@ -156,9 +156,10 @@ def test_a_record_that_is_old_in_doubt_or_never_verified_is_not_trusted(
     assert comparison.secondary.asked == comparison.primary.asked == sorted(same)
 
 
-def test_what_an_operator_asks_for_is_looked_at_on_both_sides(same: dict[str, str]) -> None:
+@pytest.mark.parametrize("asked", [{"walk": None}, {"asked": True}], ids=["a repository", "everything"])
+def test_what_an_operator_asks_for_is_looked_at_on_both_sides(same: dict[str, str], asked: dict[str, Any]) -> None:
     comparison = Comparison(Tags(same), Tags(same | {"v1": B}))
-    asked_for = replace(OWED, walk=None)
+    asked_for = replace(OWED, **asked)
     assert equal(comparison.run(asked_for)) == set(same) - {"v1"}
     assert comparison.secondary.asked == sorted(same)
 

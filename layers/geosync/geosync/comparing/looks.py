@@ -78,12 +78,13 @@ class TagLooks:
         """The tags among `known` that are taken to be here as they were seen, after a look at the one seen last.
 
         No tag at all where one of them is not listed here any more: so looks a registry that came back from an older
-        backup, and what was seen last may have been written since.
+        backup, and what was seen last may have been written since. Nor where an operator asked, for one repository or
+        for all: the one seen last may be in the backup as it is now, as it moved back since.
         """
         if any(self._is_lost(one, seen) for one, seen in known.items()):
             self._is_as_recorded = False
         named = [(seen.seen_at, one.value, seen.digest) for one, seen in known.items() if self._is_trusted(one, seen)]
-        if owed.walk is None or not named:
+        if owed.walk is None or owed.asked or not named:
             return frozenset()
         _, last, digest = max(named)
         there = self._pair.secondary.head_manifest(last)
