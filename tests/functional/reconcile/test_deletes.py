@@ -61,6 +61,17 @@ def test_what_was_announced_meanwhile_is_no_reason(site: Site, missed: list[str]
     assert state(site).found == 0
 
 
+def test_tags_that_left_the_selection_are_none_of_those_that_the_missing_ones_are_a_share_of(
+    site: Site, missed: list[str]
+) -> None:
+    """A comparison does not count them: it would doubt for ever what the minute lets go on, and nothing would go."""
+    for number in range(2 * len(missed)):
+        seen = {"digest": "sha256:a", "looked_at": 1, "seen_at": 1, "outside_since": 1}
+        site.store.write(Update(key=Key(REPOSITORY, Reference.tag(f"dev{number}").seen_key), set=seen))
+    minute()
+    assert state(site).reason == f"{NUMBER} of the {NUMBER} tags of {REPOSITORY} are missing at the primary"
+
+
 @pytest.mark.usefixtures("missed")
 def test_a_fresh_doubt_waits_as_a_queue_s_counts_are_right_only_after_a_minute(site: Site) -> None:
     site.store.write(Update(key=breaker.KEY, set={"doubted_at": SYSTEM_CLOCK.now_ms()}))

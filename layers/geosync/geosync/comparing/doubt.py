@@ -45,12 +45,15 @@ def decide(sync_registry: SyncRegistry, events_waiting: Callable[[], int], *, cl
 
 
 def _missing(sync_registry: SyncRegistry, repository: str, *, accepted_at: int) -> tuple[int, int]:
-    """The tags of a repository that are missing and were neither announced nor accepted; and all that are known."""
+    """The tags of a repository that are missing and were neither announced nor accepted; and all known ones inside.
+
+    A comparison counts in the same way: what left the selection is no part of what the missing ones are a share of.
+    """
     missing = of = 0
     after = ""
     while page := sync_registry.seen_tags(repository, limit=SEEN_PAGE, after=after):
         gone = [one for one, seen in page if seen.missing_since is not None and seen.missing_since > accepted_at]
         missing += len(gone) - len(sync_registry.told_deleted(repository, gone))
-        of += len(page)
+        of += sum(seen.outside_since is None for _, seen in page)
         after = page[-1][0].seen_key
     return missing, of
