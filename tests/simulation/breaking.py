@@ -148,7 +148,7 @@ RULES: dict[str, Rule] = {
         finds="recovery_point|metric RecoveryPointAge",
         minutes=4,
         seeds=100,
-        first=27,
+        first=36,
         often=("dynamodb", "late_events"),
     ),
     "mark": Rule(
@@ -181,7 +181,7 @@ RULES: dict[str, Rule] = {
         says="a look at the secondary proves nothing while a late write may land",
         without=(_answer(decisions, "proves_secondary", True),),
         seeds=300,
-        first=31,
+        first=50,
         often=("overtaken_write",),
     ),
     "drain": Rule(

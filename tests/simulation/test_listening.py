@@ -37,16 +37,16 @@ def test_what_a_seed_once_found_stays_mended(seed: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("rule", "finds"),
+    ("rule", "first", "finds"),  # each begins near a seed that finds it
     [
-        ("apart", "nobody"),
-        ("forget first", "nobody"),
-        ("no minute", "nobody"),
-        ("count twice", "counted ReplicationEventsTold"),
-        ("hush", "counted ArrivalsFailed 0, and it was 1 to 1"),
+        ("apart", 0, "nobody"),
+        ("forget first", 0, "nobody"),
+        ("no minute", 0, "nobody"),
+        ("count twice", 0, "counted ReplicationEventsTold"),
+        ("hush", 100, "counted ArrivalsFailed 0, and it was 1 to 1"),
     ],
 )
-def test_without_a_rule_one_is_lost_or_a_count_is_false(rule: str, finds: str) -> None:
-    code, said = listen("--seeds", str(BROKEN), "--break", rule)
+def test_without_a_rule_one_is_lost_or_a_count_is_false(rule: str, first: int, finds: str) -> None:
+    code, said = listen("--seeds", str(BROKEN), "--break", rule, "--from", str(first))
     assert code == 1
     assert finds in said, said
