@@ -9,7 +9,21 @@ from pathlib import Path
 
 from local.stack import STATE
 
-from bench import arrivals, backfill, cold, copy, deployed, drill, endpoint, lines, memory, pulls, shared, tags
+from bench import (
+    arrivals,
+    backfill,
+    cold,
+    copy,
+    deployed,
+    drill,
+    endpoint,
+    lines,
+    memory,
+    overtaken,
+    pulls,
+    shared,
+    tags,
+)
 
 
 def main() -> int:
@@ -26,6 +40,9 @@ def main() -> int:
     # Each prints what it has, also when the other has missed something.
     missed = [
         deployed.main(["--state", str(options.state), "--pushes", "5" if options.quick else "50", *kept]),
+        overtaken.main(
+            ["--state", str(options.state), *(["--pushes", "20", "--seconds", "2"] if options.quick else kept)]
+        ),
         pulls.main(["--state", str(options.state), *(["--pulls", "20", "--pushes", "5"] if options.quick else kept)]),
         arrivals.main(["--state", str(options.state), *(["--pushes", "10"] if options.quick else kept)]),
         drill.main(["--state", str(options.state), *(["--pushes", "3"] if options.quick else kept)]),

@@ -80,14 +80,19 @@ def _summary(measured: Sequence[float]) -> list[str]:
     return [f"{value:.2f} s" for value in (statistics.median(measured), p95, max(measured))]
 
 
+def primary_client(stack: Stack) -> RegistryClient:
+    """Make a client that may push to the primary's registry."""
+    primary = next(site for site in stack.description["sites"] if site["role"] == "primary")
+    # The token service is another port of this machine.
+    credentials = Basic(username=primary["username"], password=primary["password"], realm_hosts=("127.0.0.1",))
+    return RegistryClient(primary["registry"], credentials, deadline=Deadline(), writes=True)
+
+
 class Bench:
     """Pushes to the primary of a stack, and looks at its secondaries, each in a thread of its own."""
 
     def __init__(self, stack: Stack, looks: Sequence[SiteLooks]) -> None:
-        primary = next(site for site in stack.description["sites"] if site["role"] == "primary")
-        # The token service is another port of this machine.
-        credentials = Basic(username=primary["username"], password=primary["password"], realm_hosts=("127.0.0.1",))
-        self._client = RegistryClient(primary["registry"], credentials, deadline=Deadline(), writes=True)
+        self._client = primary_client(stack)
         self._looks = looks
 
     def measure(self, pushes: int, *, wait: bool) -> list[Times]:
