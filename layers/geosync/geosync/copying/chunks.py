@@ -195,12 +195,11 @@ class ChunkedMover:
             return  # the token ran out (Amazon ECR says 403); the next request has another
         limits = self._registry.upload_limits
         misplaced = error.status == 416
-        if isinstance(error, Refused) and not misplaced and course.offset == 0:
-            raise ChunksRefused from error
-        if _is_lost(error) and not misplaced:
-            raise error
-        if not misplaced and not (isinstance(error, RegistryUnavailable) and error.status not in (429, 503)):
-            raise error
+        if not misplaced:
+            if isinstance(error, Refused) and course.offset == 0:
+                raise ChunksRefused from error
+            if _is_lost(error) or not isinstance(error, RegistryUnavailable) or error.status in (429, 503):
+                raise error
         if limits.tells_offset:
             upload, told = self._registry.upload_status(course.upload)
             if told is None or not course.offset <= told <= course.offset + size:

@@ -142,7 +142,7 @@ class Graph:
                 shared.subject_of.append(run)
                 _join(shared, frozenset((run,)))
                 return None
-            descriptor = Descriptor(media_type=manifest.media_type, digest=manifest.digest, size=len(manifest.content))
+            descriptor = manifest.descriptor
             part = Part(
                 key=key,
                 owner=run,
@@ -200,11 +200,8 @@ class Graph:
                 if below is not None:
                     _join(below, part.runs)
                 else:
-                    owner = part.owner if part.owner in part.runs else next(iter(part.runs))
-                    owner.parts += 1
-                    below = Part(key=key, owner=owner, descriptor=descriptor, depth=part.depth + 1, runs=part.runs)
+                    below = self._add_below(part, key, descriptor)
                     below.looked_for_by = part if look_first else None
-                    self._add(below)
                     fresh.append(below)
                 part.needs.append(below)
                 below.needed_by.append(part)
@@ -314,6 +311,14 @@ class Graph:
             raise MalformedManifest(f"{part.digest}: more than {MAX_PARTS} manifests and blobs under one reference")
         if part.key in wanted:
             raise MalformedManifest(f"{part.digest} contains itself")
+
+    def _add_below(self, part: Part, key: Key, descriptor: Descriptor) -> Part:
+        """Add a new part below `part`; the owner of the one above counts it, while it still runs."""
+        owner = part.owner if part.owner in part.runs else next(iter(part.runs))
+        owner.parts += 1
+        below = Part(key=key, owner=owner, descriptor=descriptor, depth=part.depth + 1, runs=part.runs)
+        self._add(below)
+        return below
 
     def _add(self, part: Part) -> None:
         self._live.add(part)

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 from botocore.exceptions import BotoCoreError, ClientError
 
 from geosync.copying.blobs import BlobMover
-from geosync.copying.route import Route
+from geosync.copying.route import Helpers, Route
 from geosync.copying.sharing import CLAIMED_FROM
 from geosync.errors import GeosyncError
 from geosync.messages.work import MOST_AT_ONCE, MOST_BLOBS, Help
@@ -47,18 +47,20 @@ class Hands:
         least = min(CLAIMED_FROM, self._helpers.least_bytes // SMALL_PART)
         # From the largest on: the holder's workers begin with the smallest.
         large = sorted((blob for blob in blobs if blob.size >= least), key=lambda blob: blob.size)[::-1]
-        if len(large) < 2 or sum(blob.size for blob in large) < self._helpers.least_bytes:
-            return
-        shared = [blob for blob in large if self._may_be_shared(blob)][:MOST_BLOBS]
+        if _is_much(large, self._helpers.least_bytes):
+            shared = [blob for blob in large if self._may_be_shared(blob)][:MOST_BLOBS]
+            if _is_much(shared, self._helpers.least_bytes):
+                self._ask(self._helpers, shared)
+
+    def _ask(self, helpers: Helpers, shared: Sequence[Descriptor]) -> None:
+        """Ask for help with `shared`, of which the holder does one part."""
         count = min(len(shared) - 1, MOST_HELPERS)
-        if count < 1 or sum(blob.size for blob in shared) < self._helpers.least_bytes:
-            return
         at_once = min(max(len(shared) // (count + 1), 1), MOST_AT_ONCE)
         helps = [
-            Help(holder=self._helpers.holder, blobs=_beginning_with(shared, number, count + 1), at_once=at_once)
+            Help(holder=helpers.holder, blobs=_beginning_with(shared, number, count + 1), at_once=at_once)
             for number in range(count)
         ]
-        if self._helpers.ask(helps):
+        if helpers.ask(helps):
             self._sharing.hand_out(shared, at_once=at_once)
 
     def _may_be_shared(self, blob: Descriptor) -> bool:
@@ -67,6 +69,10 @@ class Hands:
         except (BotoCoreError, ClientError, GeosyncError):  # whoever copies it meets that, and whoever waits hears it
             return False
         return is_whole and self._sharing.may_be_handed_out(blob)
+
+
+def _is_much(blobs: Sequence[Descriptor], least_bytes: int) -> bool:
+    return len(blobs) > 1 and sum(blob.size for blob in blobs) >= least_bytes
 
 
 def _beginning_with(blobs: Sequence[Descriptor], number: int, hands: int) -> tuple[Descriptor, ...]:

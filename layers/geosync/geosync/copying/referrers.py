@@ -161,21 +161,26 @@ def keep_fallback_tag(pair: Pair, manifest: Manifest, *, tag_write: Callable[[],
     if subject is None:
         return
     tag = fallback_tag(subject.digest)
-    if pair.primary.referrers(subject.digest) is None:
+    if pair.primary.referrers(subject.digest) is None or pair.primary.head_manifest(tag) is not None:
         return
-    if pair.primary.head_manifest(tag) is not None:
-        return
-    current = pair.secondary.get_manifest(tag)
-    if current is not None and not current.is_index:
-        raise MalformedManifest(f"{pair.secondary.name}:{tag} should list referrers, and is not an index")
-    if current is not None and any(listed.digest == manifest.digest for listed in current.children):
-        return
+    content = _with_referrer(pair.secondary, tag, manifest)
+    if content is not None:
+        with tag_write():
+            pair.secondary.put_manifest(tag, Manifest.read(content, media_types.OCI_INDEX))
+
+
+def _with_referrer(secondary: Repository, tag: str, manifest: Manifest) -> bytes | None:
+    """The index under `tag` with `manifest` in its list; None where it is in there. Raises MalformedManifest."""
+    current = secondary.get_manifest(tag)
+    if current is not None:
+        if not current.is_index:
+            raise MalformedManifest(f"{secondary.name}:{tag} should list referrers, and is not an index")
+        if any(listed.digest == manifest.digest for listed in current.children):
+            return None
     try:
-        content = with_item(current.content if current is not None else _NO_REFERRERS, "manifests", _entry(manifest))
+        return with_item(current.content if current is not None else _NO_REFERRERS, "manifests", _entry(manifest))
     except MalformedManifest as error:
-        raise MalformedManifest(f"{pair.secondary.name}:{tag} should list referrers, and has no list") from error
-    with tag_write():
-        pair.secondary.put_manifest(tag, Manifest.read(content, media_types.OCI_INDEX))
+        raise MalformedManifest(f"{secondary.name}:{tag} should list referrers, and has no list") from error
 
 
 def _entry(manifest: Manifest) -> bytes:

@@ -230,6 +230,13 @@ def is_registrys(answer: HttpAnswer, errors: Errors) -> bool:
     return errors.well_formed or answer.header(API_HEADER) is not None
 
 
+def _kind(status: int, errors: Errors) -> type[RegistryError]:
+    """The kind of error by the codes, else by the status."""
+    known = next((_BY_CODE[code] for code in errors.codes if code in _BY_CODE), None) or _BY_STATUS.get(status)
+    # A 400 says in its body if blobs are missing or the manifest is refused for good: without it, ask again.
+    return known or (RegistryUnavailable if status >= 500 or errors.cut else Refused)
+
+
 def classify(
     registry: str,
     request: str,
@@ -243,10 +250,7 @@ def classify(
     # With a foreign layer that it refuses in the same manifest, Distribution 2.8 answers 500 instead of 400.
     if errors.missing and status in (400, 404, 500):
         return BlobsUnknown(registry, request, errors.missing)
-    kind = next((_BY_CODE[code] for code in errors.codes if code in _BY_CODE), None) or _BY_STATUS.get(status)
-    if kind is None:
-        # A 400 says in its body if blobs are missing or the manifest is refused for good: without it, ask again.
-        kind = RegistryUnavailable if status >= 500 or errors.cut else Refused
+    kind = _kind(status, errors)
     if issubclass(kind, RegistryUnavailable):
         return RegistryUnavailable(
             registry, request, status=status, codes=errors.codes, detail=errors.detail, retry_after=retry_after_s

@@ -2,40 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
 
-from geosync.errors import ContentError, DigestMismatch, TooLarge
-from geosync.oci import media_types, scopes
-from geosync.oci.answers import API_HEADER, NOT_A_REGISTRYS, is_registrys, read_errors
+from geosync.errors import TooLarge
+from geosync.oci import scopes
 from geosync.oci.blobs import BlobReader, BlobSource
 from geosync.oci.credentials import Credentials
 from geosync.oci.deadline import Deadline
 from geosync.oci.listings import ListedTag, NoReferrersApi, PageSize, pages, sized_pages, tag_pages
-from geosync.oci.manifests import MAX_MANIFEST_BYTES, MAX_REFERRED, Descriptor, Manifest
+from geosync.oci.manifest_verbs import ManifestVerbs
+from geosync.oci.manifests import MAX_REFERRED, Descriptor
 from geosync.oci.options import DEFAULT_OPTIONS, ClientOptions
 from geosync.oci.ranges import Range, RangeReader, RangeRefused
-from geosync.oci.references import check_digest, check_repository, is_digest, is_repository, is_tag
+from geosync.oci.references import check_digest, check_repository, is_repository, is_tag
 from geosync.oci.requests import Call, Requester
 from geosync.oci.transport import HttpAnswer
 from geosync.oci.upload_verbs import UploadVerbs
 
-# The codes of a registry's own 404 for a manifest; NOT_FOUND is Harbor's word for both.
-_NO_SUCH_MANIFEST = frozenset({"MANIFEST_UNKNOWN", "NAME_UNKNOWN", "NOT_FOUND"})
 
-
-class RegistryClient(UploadVerbs):
+class RegistryClient(ManifestVerbs, UploadVerbs):
     """One registry. Thread-safe; keeps connections, tokens and what it learned of the registry across invocations.
 
     The verbs, by what they are about:
 
-    - manifests: `head_manifest`, `get_manifest`, `put_manifest`, `delete_manifest`;
+    - manifests (manifest_verbs.py): `head_manifest`, `get_manifest`, `put_manifest`, `delete_manifest`;
     - blobs: `head_blob`, `open_blob`, `open_range`, and for bytes in memory `put_small_blob`;
     - uploads (upload_verbs.py): `begin_upload`, which may mount instead, then `put_blob` in one piece, or `put_chunk`,
       `upload_status` and `close_upload`; `keepable` and `kept_upload` carry one from one process to the next;
     - listings: `tags`, `tags_with_digests`, `repositories`, `referrers`;
-    - the registry itself: `ping`, `connections_ahead`, `close`; for a vendor's own API `documents`, `serves`, `delete`.
+    - the registry itself (registry_verbs.py): `ping`, `connections_ahead`, `close`; for a vendor's own API `documents`,
+      `serves`, `delete`.
 
     `url` is `https://host[:port]` (or http, for one on this machine). `deadline` is shared with whoever sets it; every
     request and every read of a stream looks at it. With `writes`, tokens are asked for `pull,push` at once.
@@ -75,98 +72,6 @@ class RegistryClient(UploadVerbs):
     def requests_sent(self) -> int:
         """The number of requests that were sent so far, redirects and repetitions too, but none for tokens."""
         return self._requests.sent
-
-    def head_manifest(self, repository: str, reference: str) -> Descriptor | None:
-        """Return the descriptor of a tag or digest, with size 0 where none is announced; None only where there is none.
-
-        A 404 counts only as the registry's own word: of one that does not name its API the manifest itself is asked
-        for, since a HEAD has no body to tell by. Raises as `get_manifest`.
-        """
-        call = self._manifest_call("HEAD", repository, reference)
-        answer = self._requests.send(call)
-        answer.close()
-        if answer.status == 404 and answer.header(API_HEADER) is not None:
-            return None
-        if answer.status not in (200, 404):
-            self._requests.fail(call, answer)
-        digest = answer.header("Docker-Content-Digest") or (reference if is_digest(reference) else "")
-        media_type = media_types.essence(answer.header("Content-Type"))
-        if answer.status == 404 or not is_digest(digest) or not media_types.is_manifest(media_type):
-            manifest = self.get_manifest(repository, reference)
-            if manifest is None:
-                return None
-            return Descriptor(media_type=manifest.media_type, digest=manifest.digest, size=len(manifest.content))
-        return Descriptor(media_type=media_type, digest=digest, size=answer.length or 0)
-
-    def get_manifest(self, repository: str, reference: str) -> Manifest | None:
-        """Return a manifest by tag or digest, its digest checked; None only where the registry says there is none.
-
-        A large one waits for its memory (memory.py). Raises TooLarge over 4 MiB, DigestMismatch, MalformedManifest.
-        """
-        with self.memory.step(self.deadline):
-            return self._read_manifest(repository, reference)
-
-    def _read_manifest(self, repository: str, reference: str) -> Manifest | None:
-        call = self._manifest_call("GET", repository, reference)
-        answer = self._requests.send(call)
-        if answer.status == 404:
-            errors = read_errors(answer, self.deadline, self.memory)
-            if not errors.empty and not _NO_SUCH_MANIFEST.intersection(errors.codes):
-                raise self._requests.unusable(call, 404, errors.detail or NOT_A_REGISTRYS)
-            # Without words it counts where the registry never names its API.
-            if not is_registrys(answer, errors) and self.header_of_ping(API_HEADER) is not None:
-                raise self._requests.unusable(call, 404, NOT_A_REGISTRYS)
-            return None
-        if answer.status != 200:
-            self._requests.fail(call, answer)
-        self._check_page(call, answer)
-        announced = answer.header("Docker-Content-Digest")
-        expected = reference if is_digest(reference) else announced
-        if expected is not None and not is_digest(expected):
-            expected = None
-        try:
-            content = self._requests.read(call, answer, MAX_MANIFEST_BYTES, "a manifest")
-            return Manifest.read(content, answer.header("Content-Type"), expected)
-        except ContentError as error:
-            raise type(error)(f"{self.name}: {self._requests.label(call)}: {error}") from error
-
-    def put_manifest(self, repository: str, reference: str, manifest: Manifest) -> bool:
-        """Put a manifest's exact bytes under a tag or under its digest.
-
-        Returns True where the registry says that it lists the manifest among the referrers of its subject (OCI
-        distribution-spec 1.1, "Pushing Manifests with Subject": the header `OCI-Subject`).
-
-        Raises BlobsUnknown with everything that is missing, Refused when no later attempt can succeed, NotFound when
-        the repository must be made first, OutcomeUnknown when it was sent and not answered (within 20 s under a tag),
-        DigestMismatch when the registry says that it stored something else.
-        """
-        by_digest = is_digest(reference)
-        call = Call(
-            method="PUT",
-            target=self._manifest_path(repository, reference),
-            access=(scopes.push(repository),),
-            headers={"Content-Type": manifest.media_type},
-            body=manifest.content,
-            bound_s=None if by_digest else self._tag_write_s,
-            write=True,
-            # By digest it can only ever write the same thing; a tag may have moved when a second one arrives.
-            repeatable=by_digest,
-        )
-        answer = self._requests.send(call)
-        if not 200 <= answer.status < 300:
-            self._requests.fail(call, answer)
-        stored = answer.header("Docker-Content-Digest")
-        answer.close()
-        if stored is not None and is_digest(stored) and stored != manifest.digest:
-            raise DigestMismatch(f"{self.name} stored {manifest.digest} as {stored}")
-        return answer.header("OCI-Subject") is not None
-
-    def delete_manifest(self, repository: str, reference: str) -> None:
-        """Delete a digest (every tag on it goes with it) or a tag, where the registry can; not there is success.
-
-        Raises Refused where the registry does not delete (405, or 400 for a tag on Distribution 2.8), OutcomeUnknown.
-        """
-        self.delete(self._manifest_path(repository, reference), (scopes.delete(repository),))
 
     def head_blob(self, repository: str, digest: str) -> int | None:
         """Return a blob's size in bytes, None when it is not there; RegistryUnavailable when no size is announced."""
@@ -315,80 +220,6 @@ class RegistryClient(UploadVerbs):
                 self._has_referrers = False
             return None
         return found
-
-    def documents(self, path: str, access: scopes.Scopes) -> Iterator[dict[str, Any]]:
-        """Yield the JSON documents of another listing of the registry's, page by page as `Link` leads."""
-        yield from pages(self._requests, path, access, arrays=True)
-
-    def serves(self, path: str, access: scopes.Scopes) -> bool:
-        """Tell whether a GET of a path of the registry's own is answered with 200; False for 404."""
-        call = Call(method="GET", target=path, access=access, repeatable=True)
-        answer = self._requests.send(call)
-        if answer.status not in (200, 404):
-            self._requests.fail(call, answer)
-        answer.close()
-        return answer.status == 200
-
-    def delete(self, path: str, access: scopes.Scopes) -> None:
-        """DELETE something by a path of the registry's own; not there (404, in the registry's words) is success."""
-        call = Call(method="DELETE", target=path, access=access, write=True)
-        answer = self._requests.send(call)
-        if answer.status == 404:
-            errors = read_errors(answer, self.deadline, self.memory)
-            if errors.empty or errors.well_formed:
-                return
-            raise self._requests.unusable(call, 404, NOT_A_REGISTRYS)
-        if not 200 <= answer.status < 300:
-            self._requests.fail(call, answer)
-        answer.close()
-
-    def ping(self) -> None:
-        """GET /v2/ with the credentials; the text of Unauthorized or RegistryUnavailable names what is wrong."""
-        self._ping()
-
-    def header_of_ping(self, name: str) -> str | None:
-        """Return a header of the answer to `ping`, None where it has none of this name. Raises as `ping`."""
-        return self._ping().header(name)
-
-    def _ping(self) -> HttpAnswer:
-        call = Call(method="GET", target="/v2/", access=(), repeatable=True)
-        answer = self._requests.send(call)
-        if answer.status == 404:
-            answer.close()
-            raise self._requests.unusable(call, 404, "no registry API (/v2/) at this address")
-        if answer.status != 200:
-            self._requests.fail(call, answer)
-        answer.close()
-        return answer
-
-    def connections_ahead(self, most: int) -> list[Callable[[], None]]:
-        """Return what opens the connections that lack of `most` idle ones; none of them raises, or sends a request."""
-        return self._requests.connections_ahead(most)
-
-    def close(self) -> None:
-        """Close the idle connections."""
-        self._requests.close()
-
-    def _check_page(self, call: Call, answer: HttpAnswer) -> None:
-        """Raise RegistryUnavailable for an HTML page: a proxy in front of the registry has answered."""
-        if media_types.essence(answer.header("Content-Type")) == "text/html":
-            answer.close()
-            raise self._requests.unusable(call, answer.status, "a page that is not the registry's")
-
-    def _manifest_path(self, repository: str, reference: str) -> str:
-        check_repository(repository)
-        if not is_tag(reference) and not is_digest(reference):
-            raise ValueError("neither a tag nor a digest")
-        return f"/v2/{repository}/manifests/{reference}"
-
-    def _manifest_call(self, method: str, repository: str, reference: str) -> Call:
-        return Call(
-            method=method,
-            target=self._manifest_path(repository, reference),
-            access=(scopes.pull(repository),),
-            headers={"Accept": media_types.ACCEPT},
-            repeatable=True,
-        )
 
     def _blob_call(self, method: str, repository: str, digest: str) -> Call:
         check_repository(repository)

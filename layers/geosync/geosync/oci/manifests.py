@@ -140,6 +140,11 @@ class Manifest:
         return media_types.is_index(self.media_type)
 
     @property
+    def descriptor(self) -> Descriptor:
+        """What an index would say of it."""
+        return Descriptor(media_type=self.media_type, digest=self.digest, size=len(self.content))
+
+    @property
     def entries(self) -> tuple[Descriptor, ...]:
         """The entries of an index, in order, each digest once; an image has none."""
         return _unique(self.digest, self._referred()) if self.is_index else ()

@@ -298,11 +298,8 @@ class Requester:
             answer.close()
             hops += 1
             url = self.resolve(location, url)
-            if call.method == "GET" and not self.is_own(url):
-                self._elsewhere = "{0.scheme}://{0.netloc}".format(urlsplit(url))
-            if call.body is not None and not self.is_own(url):
-                # Nobody but the registry is given what was meant for it.
-                raise RegistryUnavailable(self.name, self.label(call), detail="it sends a body on to another host")
+            if not self.is_own(url):
+                self._leave(call, url)
 
     def _once(self, call: Call, url: str, authorization: str | None, budget: Deadline) -> HttpAnswer:
         self.deadline.check()
@@ -342,6 +339,14 @@ class Requester:
         if wanted is None:
             return PAUSES_S[times - 1]
         return wanted if wanted <= PATIENCE_S else None
+
+    def _leave(self, call: Call, url: str) -> None:
+        """Note the storage to which a reader is led; raises RegistryUnavailable where a body would be led there."""
+        if call.body is not None:
+            # Nobody but the registry is given what was meant for it.
+            raise RegistryUnavailable(self.name, self.label(call), detail="it sends a body on to another host")
+        if call.method == "GET":
+            self._elsewhere = "{0.scheme}://{0.netloc}".format(urlsplit(url))
 
     def _may_ask_again(self, call: Call, url: str, hops: int) -> bool:
         """Tell whether a redirect led to `url` at a storage, with nothing sent that cannot be sent again."""
