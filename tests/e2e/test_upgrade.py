@@ -1,4 +1,4 @@
-"""An update-stack from the previous release's package keeps whatever is stored, owed, in flight and in the DLQ."""
+"""An update from the previous release, and the way back, keep what is stored, owed, in flight and in the DLQ."""
 
 from __future__ import annotations
 
@@ -74,13 +74,21 @@ class Upgrade:
 
     stack: Stack
     built: Path
+    former: Path
     parameters: dict[str, str]
     site: Site
     library: Path
 
     def update(self) -> Site:
         """Update the stack to today's package, as `sam deploy` does: parameters keep their values."""
-        outputs = deploy.deploy(self.stack.emulator, self.built, {UPGRADED: {}})[UPGRADED]
+        return self._deploy(self.built)
+
+    def go_back(self) -> Site:
+        """Deploy the previous release's package again: parameters that it does not have are gone."""
+        return self._deploy(self.former)
+
+    def _deploy(self, template: Path) -> Site:
+        outputs = deploy.deploy(self.stack.emulator, template, {UPGRADED: {}})[UPGRADED]
         return site_of(self.stack, outputs)
 
 
@@ -94,6 +102,7 @@ def upgrade(stack: Stack, built: Path, parameters: dict[str, str], tmp_path: Pat
         yield Upgrade(
             stack=stack,
             built=package / "template.yaml",
+            former=former,
             parameters=parameters,
             site=site_of(stack, outputs),
             library=previous.library(tmp_path / "library"),
@@ -181,7 +190,7 @@ def stored(site: Site, library: Path) -> set[str]:
     return {kind for kind in found.values() if kind is not None}
 
 
-def test_what_is_stored_owed_in_flight_and_in_the_dlq_outlives_the_update(
+def test_what_is_stored_owed_in_flight_and_in_the_dlq_outlives_the_update_and_the_way_back(
     upgrade: Upgrade, primary: Site, secondary: Site, repository: str
 ) -> None:
     former, now_ms = upgrade.site, int(time.time() * 1000)
@@ -246,6 +255,31 @@ def test_what_is_stored_owed_in_flight_and_in_the_dlq_outlives_the_update(
         (one.repository for one in made), SYNCED
     )
     assert site.messages("dlq_url") == 0
+
+    # The way back: what is owed, and what waits in the queue, is seen by the former code.
+    with maker(primary) as make:
+        late = [make.image(f"{repository}/back-{name}", "v1", layers=1) for name in ("owed", "waits")]
+    messages = previous.left(upgrade.library, f"{repository}/none", now_ms, late).events
+    known.pause("the way back")
+    sqs.send_message(QueueUrl=queue, MessageBody=messages[0])
+    eventually(lambda: owed(site, late[0]), what="the mark of today's code")
+    functions.update_event_source_mapping(UUID=source(site), Enabled=False)
+    sqs.send_message(QueueUrl=queue, MessageBody=messages[1])
+    marks = marked(site)
+
+    back = upgrade.go_back()
+
+    assert (back.about, marked(back)) == (site.about, marks)
+    functions.update_event_source_mapping(UUID=source(back), Enabled=True)
+    known.resume()
+    with maker(secondary) as there:
+        wanted = [(f"{PREFIX}/{one.repository}", one.digest) for one in late]
+        eventually(
+            hurried([back], lambda: all(digest(there, name, "v1") == one for name, one in wanted)),
+            what="what was owed, by the former code",
+        )
+    eventually(hurried([back], lambda: marked(back) == {}), what="nothing left owed")
+    assert back.messages("dlq_url") == 0
 
 
 def marked(site: Site) -> dict[tuple[str, str], str]:
