@@ -44,7 +44,7 @@ def main(given: Sequence[str] | None = None) -> int:
     with tempfile.TemporaryDirectory(prefix="geosync-bench-") as byte_code:
         for function, most_ms in MOST_MS.items():
             measure(function, byte_code)  # this one compiles
-            taken_ms = [measure(function, byte_code) for _ in range(5 if arguments.quick else 25)]
+            taken_ms = [measure(function, byte_code) for _ in range(5 if arguments.quick else 15)]
             least_ms, median_ms = min(taken_ms), statistics.median(taken_ms)
             rows.append((function, f"{least_ms:.0f} ms", f"{median_ms:.0f} ms", f"{most_ms} ms", str(len(taken_ms))))
             if least_ms > most_ms:
