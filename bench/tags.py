@@ -170,7 +170,10 @@ def main(given: Sequence[str] | None = None) -> int:
     with running("source") as source, far(source.url, LATENCY) as far_url:
         tags = Tags(source, far_url)
         pairs = 1 if arguments.quick else 3
-        rows = [tags.measure("here", 0.9, pairs), tags.measure("80 ms", 0.6, pairs)]
+        rows = []
+        for line, at_most in (("here", 0.9), ("80 ms", 0.6)):
+            rows.append(tags.measure(line, at_most, pairs))
+            console.print("  ".join(rows[-1].cells()), style="dim", highlight=False)
     asked = unchanged(UNCHANGED)
     lines = readme.table(HEADINGS, [row.cells() for row in rows])
     lines += ["", f"And a comparison of {UNCHANGED} tags that are equal: {asked} requests (at most {MOST_REQUESTS})."]
