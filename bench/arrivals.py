@@ -3,9 +3,10 @@
     python -m bench.arrivals [--state .local] [--pushes 100] [--write bench/README.md]
 
 The stack has to be up (`make up`); its site frankfurt has `Arrivals=on`. Each push is a fresh image under a tag of its
-own. While it is copied, `geosync wait` waits for it, over the admin API and over AWS in turns. A queue behind a rule of
-EventBridge and one behind the topic take the events. All times begin at the `seen_at` of the event; the one of a wait
-begins with the command where that came later. The status is 1 when one of the 99th percentiles is over its target.
+own. While it is copied, `geosync wait` waits for it, over the admin API (by its digest) and over AWS in turns. A queue
+behind a rule of EventBridge and one behind the topic take the events. All times begin at the `seen_at` of the event;
+the one of a wait begins with the command where that came later. The status is 1 when one of the 99th percentiles is
+over its target.
 """
 
 from __future__ import annotations
@@ -117,17 +118,15 @@ class Waits:
             OVER_AWS: (["--local-state", str(state), "--local", site["name"]], {}),
         }
 
-    def wait(self, way: str, repository: str, tag: str) -> tuple[float, float, float]:
+    def wait(self, way: str, named: str) -> tuple[float, float, float]:
         """Wait; when it began, when the image was seen, when it ended (seconds since the epoch). Raises NotTold."""
         before, environment = self._ways[way]
         plain = {name: None for name in os.environ if name.startswith(("GEOSYNC_", "AWS_"))}
         began_s = time.time()
-        ended = CliRunner().invoke(
-            command, [*before, "wait", f"{repository}:{tag}", "-o", "json"], env={**plain, **environment}
-        )
+        ended = CliRunner().invoke(command, [*before, "wait", named, "-o", "json"], env={**plain, **environment})
         ended_s = time.time()
         if ended.exit_code != 0:
-            raise NotTold(f"wait for {repository}:{tag}: {ended.output}")
+            raise NotTold(f"wait for {named}: {ended.output}")
         (document,) = json.loads(ended.stdout)
         return began_s, parsed_moment(document["seen_at"]) / 1000, ended_s
 
@@ -147,7 +146,8 @@ def measure(state: Path, stack: Stack, pushes: int) -> dict[str, list[float]]:
             push(pusher, repository, made, tag)
             digests.append(made.root.digest)
             way = (OVER_API, OVER_AWS)[number % 2]
-            began_s, seen_s, ended_s = waits.wait(way, repository, tag)
+            named = f"{repository}:{tag}" + (f"@{made.root.digest}" if way == OVER_API else "")
+            began_s, seen_s, ended_s = waits.wait(way, named)
             took[way].append(ended_s - max(began_s, seen_s))
             bus.take()
             topic.take()
