@@ -293,4 +293,5 @@ def _content(asked: Asked, headers: list[tuple[str, str]], content: bytes) -> An
 
 def _error(status: int, code: str) -> Answer:
     body = json.dumps({"errors": [{"code": code, "message": code.lower()}]}).encode()
-    return Answer(status, [("Content-Type", "application/json")], body)
+    named = [("Content-Type", "application/json"), ("Docker-Distribution-Api-Version", "registry/2.0")]
+    return Answer(status, named, body)
