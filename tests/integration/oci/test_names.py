@@ -29,6 +29,9 @@ BEFORE = {
         headers=[("Content-Type", "application/json"), ("Server", "kong")],
         body=b'{"message":"no Route matched with those values"}',
     ),
+    "a wrong prefix": Reply(
+        status=404, headers=[API, ("Content-Type", "text/plain; charset=utf-8")], body=b"404 page not found\n"
+    ),
     "Istio": Reply(status=404, headers=[("Server", "istio-envoy")]),
 }
 """404s of what stands before a registry that is away, by whose they are."""

@@ -29,6 +29,7 @@ from geosync.errors import (
 from geosync.oci.deadline import Deadline
 from geosync.oci.documents import SMALL_BYTES, Document
 from geosync.oci.manifests import MAX_REFERRED
+from geosync.oci.media_types import essence
 from geosync.oci.memory import Memory
 from geosync.oci.references import is_digest
 from geosync.oci.transport import Broken, HttpAnswer
@@ -223,11 +224,19 @@ def retry_after(value: str | None, clock: Clock = SYSTEM_CLOCK) -> float | None:
 
 
 def is_registrys(answer: HttpAnswer, errors: Errors) -> bool:
-    """Tell whether a refusal is the registry's own word: it names the registry's API, or its body is an OCI error.
+    """Tell whether a refusal is the registry's own: an OCI error, or without a body where its API is named.
 
     What stands before a registry answers 404 or 405 in its own words while the registry is away.
     """
-    return errors.well_formed or answer.header(API_HEADER) is not None
+    return errors.well_formed or (errors.empty and answer.header(API_HEADER) is not None)
+
+
+def names_registry(answer: HttpAnswer) -> bool:
+    """Tell whether a 404 to a HEAD is the registry's own word.
+
+    Distribution names its API also for a path that is none of its own, as behind a wrong prefix, but in plain text.
+    """
+    return answer.header(API_HEADER) is not None and essence(answer.header("Content-Type")) == "application/json"
 
 
 def _kind(status: int, errors: Errors) -> type[RegistryError]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from geosync.errors import ContentError, DigestMismatch
 from geosync.oci import media_types, scopes
-from geosync.oci.answers import API_HEADER, NOT_A_REGISTRYS, is_registrys, read_errors
+from geosync.oci.answers import API_HEADER, NOT_A_REGISTRYS, is_registrys, names_registry, read_errors
 from geosync.oci.manifests import MAX_MANIFEST_BYTES, Descriptor, Manifest
 from geosync.oci.references import check_repository, is_digest, is_tag
 from geosync.oci.registry_verbs import RegistryVerbs
@@ -24,13 +24,13 @@ class ManifestVerbs(RegistryVerbs):
     def head_manifest(self, repository: str, reference: str) -> Descriptor | None:
         """Return the descriptor of a tag or digest, with size 0 where none is announced; None only where there is none.
 
-        A 404 counts only as the registry's own word: of one that does not name its API the manifest itself is asked
-        for, since a HEAD has no body to tell by. Raises as `get_manifest`.
+        A 404 counts only as the registry's own word: where it may be another's the manifest itself is asked for, since
+        a HEAD has no body to tell by. Raises as `get_manifest`.
         """
         call = self._manifest_call("HEAD", repository, reference)
         answer = self._requests.send(call)
         answer.close()
-        if answer.status == 404 and answer.header(API_HEADER) is not None:
+        if answer.status == 404 and names_registry(answer):
             return None
         if answer.status not in (200, 404):
             self._requests.fail(call, answer)
