@@ -146,6 +146,23 @@ def test_a_minute_that_runs_twice_is_one_minute_with_both_measurements(registry:
     assert bins_of(registry.history.month("2026-11").counts) == bins_of(minute.counts)
 
 
+def test_two_runs_of_a_minute_at_once_are_one_minute(registry: SyncRegistry, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each has read before the other wrote."""
+    registry.history.record(pushes(1000), now_ms=BEGIN)
+    store: Any = registry.history._store
+    read: dict[Any, Any] = store.batch_get([*store.table])
+    at = BEGIN + MINUTE
+    registry.history.record(pushes(1000), now_ms=at)
+    with monkeypatch.context() as patched:
+        patched.setattr(store, "batch_get", lambda keys: {key: read[key] for key in keys if key in read})
+        registry.history.record(pushes(2000), now_ms=at + 10)
+    minutes = registry.history.minutes(BEGIN, BEGIN + HOUR)
+    month = registry.history.month("2026-11")
+    assert [minute.counts["minutes"] for minute in minutes] == [1, 1]
+    assert (month.counts["minutes"], month.counts["unknown_minutes"]) == (2, 2)
+    assert sum(bins_of(month.counts).values()) == sum(minute.lags.measured for minute in minutes) == 3
+
+
 def test_what_was_overdue_stays_known_through_a_minute_that_could_not_tell(registry: SyncRegistry) -> None:
     registry.history.record(Observed(gauges={"overdue": 3}, is_at_least=True), now_ms=BEGIN)
     registry.history.record(Observed(), now_ms=BEGIN + MINUTE)

@@ -24,11 +24,14 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
+
+from boto3.dynamodb.conditions import Attr, ConditionBase
 
 from geosync.sync_registry.items import Item
 from geosync.sync_registry.site.lags import BINS, Lags, bound_ms
 from geosync.sync_registry.table.attributes import whole_number
-from geosync.sync_registry.table.changes import Key, Store, Update
+from geosync.sync_registry.table.changes import ConditionFailed, Key, Store, Update
 
 HISTORY = "#history"
 MINUTE_S, HOUR_S = 60, 3_600
@@ -153,36 +156,41 @@ class HistoryItems:
     def record(self, observed: Observed, *, now_ms: int) -> None:
         """Add to the minute and to the hour that `now_ms` is in: one read and two writes.
 
-        The first of an hour reads the hour before as well. The hour comes first: months are made of hours.
+        The first of an hour reads the hour before as well. The hour comes first: months are made of hours. Of two runs
+        of a minute at once one writes the hour a second time, so that the minute counts once.
         """
         minute, hour = _minute(now_ms), _hour(now_ms)
         found = self._store.batch_get([minute, hour])
-        added = Counter(observed.counts)
+        once: dict[str, int] = {}
         if minute not in found:  # Lambda may run a minute twice
-            added["minutes"] = 1
-            added["unknown_minutes"] = int("recovery_point_age_s" not in observed.gauges)
-            added["at_least_minutes"] = int(observed.is_at_least)
+            unknown = "recovery_point_age_s" not in observed.gauges
+            once = {"minutes": 1, "unknown_minutes": int(unknown), "at_least_minutes": int(observed.is_at_least)}
         carried = {} if hour in found else _carried(self._last_before(hour), now_ms)
-        closing: dict[str, object] = {"last_at": now_ms}
+        expires: dict[str, object] = {"expire_at": now_ms // 1000 + KEPT_S}
+        more = {**carried, **expires, "last_at": now_ms}
         if (overdue := observed.gauges.get("overdue")) is not None:
-            closing |= {"overdue_now": overdue, "overdue_more": observed.is_at_least}
-        self._add(hour, found.get(hour), added, observed.gauges, now_ms=now_ms, more={**carried, **closing})
-        self._add(minute, found.get(minute), added, observed.gauges, now_ms=now_ms)
+            more |= {"overdue_now": overdue, "overdue_more": observed.is_at_least}
+        add = partial(self._add, gauges=observed.gauges)
+        first = _no_run_since_it_began(now_ms) if once else None
+        try:
+            add(hour, found.get(hour), Counter(observed.counts) + Counter(once), more=more, when=first)
+        except ConditionFailed:  # another run of this minute was as early, and counted it
+            add(hour, found.get(hour), observed.counts, more=more)
+        add(minute, found.get(minute), observed.counts, more={**expires, **+Counter(once)})
 
     def _add(
         self,
         key: Key,
         before: Item | None,
         added: Mapping[str, int],
-        gauges: Mapping[str, int],
         *,
-        now_ms: int,
-        more: Mapping[str, object] | None = None,
+        gauges: Mapping[str, int],
+        more: Mapping[str, object],
+        when: ConditionBase | None = None,
     ) -> None:
         most = {f"most_{name}": max(value, whole_number(before, f"most_{name}")) for name, value in gauges.items()}
         counts = {name: number for name, number in added.items() if number}
-        values = {**most, **(more or {}), "expire_at": now_ms // 1000 + KEPT_S}
-        self._store.write(Update(key=key, add=counts, set=values))
+        self._store.write(Update(key=key, add=counts, set={**most, **more}, when=when))
 
     def minutes(self, since_ms: int, until_ms: int) -> list[Record]:
         """The recorded minutes that begin at `since_ms` or later and before `until_ms`, in order: a query."""
@@ -322,6 +330,11 @@ def _begin_ms(hour: Item) -> int:
 
 def _name(kind: str, number: int) -> str:
     return f"{kind}#{number:010}"
+
+
+def _no_run_since_it_began(at_ms: int) -> ConditionBase:
+    """No run has written its hour since the minute of `at_ms` began."""
+    return Attr("last_at").not_exists() | Attr("last_at").lt(at_ms - at_ms % (MINUTE_S * 1000))
 
 
 def _minute(at_ms: int) -> Key:
