@@ -5,6 +5,9 @@ from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
+from radon.complexity import cc_visit  # type: ignore[import-untyped]
+from radon.visitors import Class  # type: ignore[import-untyped]
+
 ROOT = Path(__file__).parents[2]
 LIBRARY = ROOT / "layers" / "geosync" / "geosync"
 MODULES = {str(path.relative_to(LIBRARY)): ast.parse(path.read_text()) for path in LIBRARY.rglob("*.py")}
@@ -33,6 +36,10 @@ UNDER_A_LEASE = {
 """Methods of SyncRegistry that only HeldLease calls."""
 MOST_PARTS = 6
 MOST_LINES = 400
+MOST_DECISIONS = 10
+"""Radon's complexity: beside branches it counts `and`, `or`, conditional expressions and comprehensions."""
+MOST_WITH_MORE = 10
+"""Functions that may have more."""
 
 
 def used(tree: ast.Module) -> Iterator[str]:
@@ -129,3 +136,14 @@ def test_a_docstring_begins_with_a_verb_or_a_noun() -> None:
         for text in [ast.get_docstring(node) or ""]
         if text.startswith(("What ", "Whether ", "How ", "Why ", "Say that "))
     ] == []
+
+
+def test_hardly_a_function_has_more_than_ten_decisions() -> None:
+    sources = [*LIBRARY.rglob("*.py"), *ROOT.glob("functions/*/app.py")]
+    found = [
+        f"{path.relative_to(ROOT)}: {block.fullname}"
+        for path in sources
+        for block in cc_visit(path.read_text())
+        if not isinstance(block, Class) and block.complexity > MOST_DECISIONS
+    ]
+    assert len(found) <= MOST_WITH_MORE, found

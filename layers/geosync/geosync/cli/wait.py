@@ -97,9 +97,7 @@ def wait(  # noqa: PLR0913 - one for each option
         for one in waits:
             one.begin()
         _look_until(waits, sites[0].clock, timeout, pool)
-    documents = [one.document() for one in waits]
-    here = [text for one in waits if (text := one.in_words()) is not None]
-    put(Answer(document=documents, rows=documents, shown=here, key="site"), output)
+    put(_answer(waits), output)
     raise SystemExit(max(one.end(timeout) for one in waits))
 
 
@@ -203,15 +201,22 @@ class _Wait:
         return f", a later one than {expected}"
 
 
+def _answer(waits: list[_Wait]) -> Answer:
+    documents = [one.document() for one in waits]
+    here = [text for one in waits if (text := one.in_words()) is not None]
+    return Answer(document=documents, rows=documents, shown=here, key="site")
+
+
 def _look_until(waits: list[_Wait], clock: Clock, timeout_s: float, pool: Executor) -> None:
     """Look at each site at its pace, until each wait is over or the time is: at first, and once more at the end."""
     end_s = clock.monotonic_s() + timeout_s
     while True:
         now_s = clock.monotonic_s()
         due_s = now_s if now_s < end_s else inf
-        due = [one for one in waits if not one.is_over and one.looked_s < end_s and one.pace.due_s <= due_s]
+        left = [one for one in waits if not one.is_over]
+        due = [one for one in left if one.looked_s < end_s and one.pace.due_s <= due_s]
         list(map(_Wait.look, due) if len(due) == 1 else pool.map(_Wait.look, due))
-        left = [one.pace.due_s for one in waits if not one.is_over]
-        if not left or now_s >= end_s:
+        next_s = min((one.pace.due_s for one in left if not one.is_over), default=None)
+        if next_s is None or now_s >= end_s:
             return
-        clock.sleep(max(min(*left, end_s) - clock.monotonic_s(), 0.0))
+        clock.sleep(max(min(next_s, end_s) - clock.monotonic_s(), 0.0))

@@ -74,6 +74,12 @@ class TagLooks:
         self._listing = listing
         self._is_as_recorded = True
 
+    def _trusted(self, known: Mapping[Reference, Seen]) -> list[tuple[int, str, str]]:
+        """The moment (ms), the name and the digest of each that is listed here as it was seen, if none is lost."""
+        if any(self._is_lost(one, seen) for one, seen in known.items()):
+            self._is_as_recorded = False
+        return [(seen.seen_at, one.value, seen.digest) for one, seen in known.items() if self._is_trusted(one, seen)]
+
     def on_record(self, owed: Owed, known: Mapping[Reference, Seen]) -> frozenset[str]:
         """The tags among `known` that are taken to be here as they were seen, after a look at the one seen last.
 
@@ -81,9 +87,7 @@ class TagLooks:
         backup, and what was seen last may have been written since. Nor where an operator asked, for one repository or
         for all: the one seen last may be in the backup as it is now, as it moved back since.
         """
-        if any(self._is_lost(one, seen) for one, seen in known.items()):
-            self._is_as_recorded = False
-        named = [(seen.seen_at, one.value, seen.digest) for one, seen in known.items() if self._is_trusted(one, seen)]
+        named = self._trusted(known)
         if owed.walk is None or owed.asked or not named:
             return frozenset()
         _, last, digest = max(named)

@@ -141,7 +141,7 @@ class Manifest:
 
     @property
     def descriptor(self) -> Descriptor:
-        """What an index would say of it."""
+        """Its descriptor, as an index would have it."""
         return Descriptor(media_type=self.media_type, digest=self.digest, size=len(self.content))
 
     @property

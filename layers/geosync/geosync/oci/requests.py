@@ -283,9 +283,7 @@ class Requester:
 
     def _follow(self, call: Call, url: str, authorization: str | None, budget: Deadline) -> HttpAnswer:
         """Send, and follow redirects; when a storage refuses a presigned URL (403), ask for another, once."""
-        asked_again = False
-        hops = 0
-        start = url
+        asked_again, hops, start = False, 0, url
         while True:
             answer = self._once(call, url, authorization if self._takes_credentials(url, hops) else None, budget)
             if answer.status == 403 and self._may_ask_again(call, url, hops) and not asked_again:

@@ -7,6 +7,7 @@ a geo event or a comparison named there. Of a site that has not yet reported the
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from geosync.operating.repositories import SEARCHED, RowFilter
@@ -45,8 +46,7 @@ def page(
     if not NAME_CHARACTERS.fullmatch(wanted.prefix):
         return (), None
     sites = [_Rows.read(sync_registry, one.name, wanted, after, limit) for one in sync_registry.sites.all()]
-    stopped_at = min((one.stopped_at for one in sites if one.stopped_at is not None), default=None)
-    names = sorted({name for one in sites for name in one.names if stopped_at is None or name <= stopped_at})
+    names, stopped_at = _names(sites)
     found = tuple(
         ReportedRepository(name=name, sites=tuple(one.at_site(name) for one in sites)) for name in names[:limit]
     )
@@ -82,7 +82,7 @@ class _Rows:
             if looked >= SEARCHED and one.until != END:
                 stopped_at = one.until
                 break
-            if len(names) > limit or (rows and rows[-1].name > prefix and not rows[-1].name.startswith(prefix)):
+            if len(names) > limit or _is_beyond(rows, prefix):
                 break
         return cls(site=site, pages=tuple(pages), names=tuple(names), stopped_at=stopped_at)
 
@@ -95,6 +95,17 @@ class _Rows:
         return AtSite(site=self.site, at=None, row=None)
 
 
+def _is_beyond(rows: Sequence[ReportedRow], prefix: str) -> bool:
+    """True where the last of `rows` comes after every name with this prefix."""
+    return bool(rows) and rows[-1].name > prefix and not rows[-1].name.startswith(prefix)
+
+
 def _before(prefix: str) -> str:
     """A text behind every name that comes before those with this prefix."""
     return f"{prefix[:-1]}{chr(ord(prefix[-1]) - 1)}~" if prefix else ""
+
+
+def _names(sites: Sequence[_Rows]) -> tuple[list[str], str | None]:
+    """The names that all of the sites were read up to, sorted, and the one at which the first of them stopped."""
+    stopped_at = min((one.stopped_at for one in sites if one.stopped_at is not None), default=None)
+    return sorted({name for one in sites for name in one.names if stopped_at is None or name <= stopped_at}), stopped_at

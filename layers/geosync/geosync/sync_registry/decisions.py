@@ -203,7 +203,7 @@ def _stay(owed: Owed, secondary: Look | None, suspect_until: int, *, gone_since:
 
 
 def _gone(seen: Seen | None, gone_since: int | None) -> Seen | None:
-    """What was seen, with the time (ms) of the first look that proved it to be gone; None: this one proved nothing."""
+    """Note in `seen` the first look (ms) that proved it to be gone; `gone_since` None: this one proved nothing."""
     if seen is None or gone_since is None:
         return seen
     return replace(seen, gone_since=seen.gone_since or gone_since)
@@ -374,9 +374,8 @@ def stays_half(owed: Owed) -> frozenset[str]:
     that leave were never begun: those that failed were.
     """
     begun = owed.copied | owed.half_copied
-    if owed.reference.kind == "tag":
-        return begun | owed.named
-    return begun | owed.named if owed.failure is not None or owed.deaths else begun
+    may_be_more = owed.reference.kind == "tag" or owed.failure is not None or owed.deaths > 0
+    return begun | owed.named if may_be_more else begun
 
 
 def may_write_tag(renewed_at_s: float, now_s: float, timing: Timing) -> bool:
@@ -389,13 +388,9 @@ def is_already_seen(owed: Owed | None, seen: Seen | None, digest: str | None, re
 
     The digest alone would fail when a tag goes from A to B and back to A: the look must not be older than the event.
     """
-    return (
-        owed is None
-        and seen is not None
-        and digest is not None
-        and seen.digest == digest
-        and seen.looked_at >= received_at
-    )
+    if owed is not None or seen is None or digest is None:
+        return False
+    return seen.digest == digest and seen.looked_at >= received_at
 
 
 def as_announced(seen: Seen, before: Seen | None) -> Seen:

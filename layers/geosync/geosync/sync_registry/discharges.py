@@ -164,7 +164,7 @@ class Discharges:
         return request.paid
 
     def _take(self, lease: Lease) -> list[_Request]:
-        """What waits in the queue under the same lease; it waits there no longer."""
+        """Take what waits in the queue under the same lease."""
         with self._queue_lock:
             taken = [request for request in self._queue if request.lease.token == lease.token]
             self._queue = [request for request in self._queue if request.lease.token != lease.token]

@@ -161,7 +161,7 @@ class ReferenceSync:
         return attempt.outcome(discharged=discharged, marked_again=not discharged)
 
     def _described(self, attempt: Attempt, seen: Seen) -> Seen:
-        """What was seen, with its size, and with what is noted where no event announced it."""
+        """Return `seen` with its size, and with what is noted where no event announced it."""
         owed = attempt.owed
         if attempt.was_never_announced:
             seen = replace(seen, unannounced=True, suspected=True)

@@ -7,7 +7,7 @@ does not: the function that met it says so in its log.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -68,16 +68,20 @@ def look_in_the_logs(site: StackSite) -> Iterator[CheckFinding]:
             told.update({f"{call} in {site.outputs[output]}" for call in _calls_told_of(line)})
         if not found.is_whole:
             cut.append(site.outputs[output])
+    yield _throttled(told, cut)
+
+
+def _throttled(told: Counter[str], cut: Sequence[str]) -> CheckFinding:
+    """The finding by how many lines tell of each throttled call; the logs `cut` were not read whole."""
     more = f"; more was logged than a check reads: {', '.join(cut)}" if cut else ""
     if told:
         parts = ", ".join(f"{number} {what}" for what, number in told.most_common())
         text = f"lines of the functions' logs tell of it in the last hour: {parts}{more}"
-        yield problem("calls_throttled", f"{text}. Nothing is lost by it; all of it is late", WHAT_TO_SET)
-    elif cut:
+        return problem("calls_throttled", f"{text}. Nothing is lost by it; all of it is late", WHAT_TO_SET)
+    if cut:
         logs = "geosync logs --function NAME shows it"
-        yield unknown("calls_throttled", f"no function tells of it in what was read{more}", logs)
-    else:
-        yield ok("calls_throttled", "no function has logged a call that AWS throttled in the last hour")
+        return unknown("calls_throttled", f"no function tells of it in what was read{more}", logs)
+    return ok("calls_throttled", "no function has logged a call that AWS throttled in the last hour")
 
 
 def _calls_told_of(line: Mapping[str, object]) -> Iterator[str]:
