@@ -57,7 +57,7 @@ def test_a_text_tells_which_call_it_was(text: str, call: str | None) -> None:
     ],
 )
 def test_entries_that_are_throttled_in_a_batch_are_told_as_the_whole_would_be(codes: list[str], said: str) -> None:
-    assert aws_errors.reason_of_entries("SQS SendMessageBatch", codes) == said
+    assert aws_errors.reason_of_entries("SQS SendMessageBatch", iter(codes)) == said  # a queue gives them once
 
 
 def test_a_transaction_that_was_cancelled_for_its_throughput_is_throttled_and_a_conflict_is_none() -> None:

@@ -69,8 +69,9 @@ def reason(error: BaseException) -> str:
 
 def reason_of_entries(call: str, codes: Iterable[str]) -> str:
     """The text of a batch of which AWS refused entries with these codes: of throttled ones as `reason` has it."""
-    said = ", ".join(sorted(set(codes)))
-    return f"{SAID}{call}; {WAY_OUT} [{said}]" if THROTTLED & set(codes) else said
+    found = set(codes)
+    said = ", ".join(sorted(found))
+    return f"{SAID}{call}; {WAY_OUT} [{said}]" if THROTTLED & found else said
 
 
 def tells_of_throttling(text: str | None) -> bool:

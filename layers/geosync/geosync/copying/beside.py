@@ -93,7 +93,7 @@ class BesideReader:
         if not self._route.source.client.memory.beside.take_if_free(BESIDE_ROOM):
             return False
         route = self._route
-        self._ring = ring = Ring(rest, deadline=route.deadline, room=BESIDE_ROOM, threads=route.threads)
+        ring = Ring(rest, deadline=route.deadline, room=BESIDE_ROOM, threads=route.threads)
 
         def fill() -> None:
             try:
@@ -101,7 +101,12 @@ class BesideReader:
             except BaseException as error:  # noqa: BLE001 - a thread's edge: who takes the bytes raises it
                 ring.fail(error)
 
-        self._thread = route.threads.start(fill, name="beside")
+        try:
+            self._thread = route.threads.start(fill, name="beside")
+        except RuntimeError:  # no thread can be had: it is read where it is sent
+            route.source.client.memory.beside.give_back(BESIDE_ROOM)
+            return False
+        self._ring = ring
         return True
 
     def __enter__(self) -> BesideReader:

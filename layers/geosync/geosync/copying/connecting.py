@@ -8,6 +8,7 @@ open theirs once it is read, and those of a storage to which the registry leads 
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from types import TracebackType
 
 from geosync.pair.pair import Pair
@@ -29,7 +30,8 @@ class Connecting:
     def __enter__(self) -> Connecting:
         for repository in (self._pair.primary, self._pair.secondary):
             for connect in repository.client.connections_ahead(self._most):
-                self._running.append(self._threads.start(connect, name="connecting"))
+                with suppress(RuntimeError):  # no thread can be had: a copy opens its connections itself
+                    self._running.append(self._threads.start(connect, name="connecting"))
         return self
 
     def __exit__(

@@ -51,6 +51,7 @@ MAX_RETRY_AFTER_S = 3600.0
 API_HEADER = "Docker-Distribution-Api-Version"
 """Distribution and nearly all others send it with each answer; the load balancers before them do not."""
 NOT_A_REGISTRYS = "an answer that is not a registry's"
+WITHOUT_A_WORD = "an empty answer, which may not be the registry's"
 
 _BLOCK = 64 * 1024
 
@@ -264,7 +265,7 @@ def classify(
         return RegistryUnavailable(
             registry, request, status=status, codes=errors.codes, detail=errors.detail, retry_after=retry_after_s
         )
-    detail = errors.detail or ("" if explained else NOT_A_REGISTRYS)
+    detail = errors.detail or ("" if explained else WITHOUT_A_WORD if errors.empty else NOT_A_REGISTRYS)
     return kind(registry, request, status=status, codes=errors.codes, detail=detail, explained=explained)
 
 

@@ -156,7 +156,8 @@ class RegistryClient(ManifestVerbs, UploadVerbs):
         check_repository(repository)
         if last is not None and not is_tag(last):
             raise ValueError("not a tag")
-        for page in tag_pages(self._requests, repository, self._tags_size, last=last or None):
+        size, after = self._tags_size, last or None
+        for page in tag_pages(self._requests, repository, size, last=after, names_api=self.names_api):
             listed = page.get("tags") or []
             yield [one for one in listed if isinstance(one, str) and is_tag(one)] if isinstance(listed, list) else []
 

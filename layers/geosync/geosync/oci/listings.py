@@ -6,13 +6,13 @@ A page of more than 64 KiB is not parsed whole (large_pages.py).
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 from geosync.errors import ContentError, MalformedManifest, NotFound, Refused, RegistryUnavailable, TooLarge
 from geosync.oci import media_types, scopes
-from geosync.oci.answers import read_errors
+from geosync.oci.answers import WITHOUT_A_WORD, read_errors
 from geosync.oci.documents import SMALL_BYTES
 from geosync.oci.large_pages import MAX_READ_BYTES, read_large
 from geosync.oci.links import next_page
@@ -102,16 +102,19 @@ def _query(size: PageSize, last: str | None) -> str:
     return f"?{query}" if query else ""
 
 
-def tag_pages(requests: Requester, repository: str, size: PageSize, *, last: str | None) -> Iterator[dict[str, Any]]:
+def tag_pages(
+    requests: Requester, repository: str, size: PageSize, *, last: str | None, names_api: Callable[[], bool]
+) -> Iterator[dict[str, Any]]:
     """Yield the documents of a repository's list of tags, as `sized_pages`.
 
     Raises NotFound where the registry says that it knows no such repository, RegistryUnavailable for a 404 that is not
-    a registry's: a comparison would take it for a repository without tags.
+    a registry's: a comparison would take it for a repository without tags. Without a word it counts where the registry
+    never names its API, which `names_api` asks it.
     """
     try:
         yield from sized_pages(requests, f"/v2/{repository}/tags/list", (scopes.pull(repository),), size, last=last)
     except NotFound as error:
-        if error.explained:
+        if error.explained or (error.detail == WITHOUT_A_WORD and not names_api()):
             raise
         raise RegistryUnavailable(error.registry, error.request, status=404, detail=error.detail) from error
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from geosync.errors import ContentError, DigestMismatch
 from geosync.oci import media_types, scopes
-from geosync.oci.answers import API_HEADER, NOT_A_REGISTRYS, is_registrys, names_registry, read_errors
+from geosync.oci.answers import NOT_A_REGISTRYS, is_registrys, names_registry, read_errors
 from geosync.oci.manifests import MAX_MANIFEST_BYTES, Descriptor, Manifest
 from geosync.oci.references import check_repository, is_digest, is_tag
 from geosync.oci.registry_verbs import RegistryVerbs
@@ -104,7 +104,7 @@ class ManifestVerbs(RegistryVerbs):
         if not errors.empty and not _NO_SUCH_MANIFEST.intersection(errors.codes):
             raise self._requests.unusable(call, 404, errors.detail or NOT_A_REGISTRYS)
         # Without words it counts where the registry never names its API.
-        if not is_registrys(answer, errors) and self.header_of_ping(API_HEADER) is not None:
+        if not is_registrys(answer, errors) and self.names_api():
             raise self._requests.unusable(call, 404, NOT_A_REGISTRYS)
 
     def delete_manifest(self, repository: str, reference: str) -> None:

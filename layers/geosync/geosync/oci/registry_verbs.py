@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from geosync.oci import media_types, scopes
-from geosync.oci.answers import NOT_A_REGISTRYS, read_errors
+from geosync.oci.answers import API_HEADER, NOT_A_REGISTRYS, read_errors
 from geosync.oci.deadline import Deadline
 from geosync.oci.listings import pages
 from geosync.oci.memory import Memory
@@ -54,6 +54,10 @@ class RegistryVerbs:
     def header_of_ping(self, name: str) -> str | None:
         """Return a header of the answer to `ping`, None where it has none of this name. Raises as `ping`."""
         return self._ping().header(name)
+
+    def names_api(self) -> bool:
+        """Tell whether the registry's answers name its API, by that to `ping`. Raises as `ping`."""
+        return self.header_of_ping(API_HEADER) is not None
 
     def _ping(self) -> HttpAnswer:
         call = Call(method="GET", target="/v2/", access=(), repeatable=True)

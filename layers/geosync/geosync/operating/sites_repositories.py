@@ -45,7 +45,9 @@ def page(
     """
     if not NAME_CHARACTERS.fullmatch(wanted.prefix):
         return (), None
-    sites = [_Rows.read(sync_registry, one.name, wanted, after, limit) for one in sync_registry.sites.all()]
+    known = sync_registry.sites.all()
+    most = SEARCHED // max(len(known), 1)
+    sites = [_Rows.read(sync_registry, one.name, wanted, after, limit=limit, most=most) for one in known]
     names, stopped_at = _names(sites)
     found = tuple(
         ReportedRepository(name=name, sites=tuple(one.at_site(name) for one in sites)) for name in names[:limit]
@@ -66,8 +68,10 @@ class _Rows:
     stopped_at: str | None
 
     @classmethod
-    def read(cls, sync_registry: SyncRegistry, site: str, wanted: RowFilter, after: str, limit: int) -> _Rows:
-        """Read pages until there are enough names, or SEARCHED were looked at."""
+    def read(
+        cls, sync_registry: SyncRegistry, site: str, wanted: RowFilter, after: str, *, limit: int, most: int
+    ) -> _Rows:
+        """Read pages until there are enough names, or `most` were looked at."""
         pages: list[ReportedPage] = []
         names: list[str] = []
         prefix, looked, stopped_at = wanted.prefix, 0, None
@@ -79,7 +83,7 @@ class _Rows:
             names += [row.name for row in rows if wanted.takes_name(row.name)]
             covered = one.until
             looked += len(rows)
-            if looked >= SEARCHED and one.until != END:
+            if looked >= most and one.until != END:
                 stopped_at = one.until
                 break
             if len(names) > limit or _is_beyond(rows, prefix):

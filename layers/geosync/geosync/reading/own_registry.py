@@ -12,7 +12,7 @@ from urllib.parse import urljoin, urlsplit
 
 from geosync.errors import OutOfTime, TooLarge
 from geosync.oci.addresses import Egress
-from geosync.oci.answers import read_bounded
+from geosync.oci.answers import is_registrys, parse_errors, read_bounded
 from geosync.oci.deadline import Deadline
 from geosync.oci.manifests import MAX_MANIFEST_BYTES
 from geosync.oci.requests import USER_AGENT
@@ -41,7 +41,7 @@ class Answered:
     link: str | None = None
     """The path and query of the next page."""
     is_registrys: bool = False
-    """It has the form of a registry's answer: JSON, or a header that names the API."""
+    """A refusal is the registry's own word. Of a HEAD, which has no body, that is what is JSON."""
 
 
 class OwnRegistry:
@@ -80,7 +80,6 @@ class OwnRegistry:
 
     def _read(self, answer: HttpAnswer, target: str, *, reads: bool) -> Answered:
         kept = {name: text for name in KEPT_HEADERS if (text := answer.header(name)) and _is_plain(text)}
-        is_registrys = "json" in kept.get("Content-Type", "") or bool(answer.header("Docker-Distribution-Api-Version"))
         location = answer.header("Location") if answer.status in _REDIRECTS else None
         link = answer.header("Link")
         length = answer.length
@@ -96,7 +95,7 @@ class OwnRegistry:
             length=length,
             location=self._absolute(location, target) if location else None,
             link=_own_link(link, self.base + target) if link else None,
-            is_registrys=is_registrys,
+            is_registrys=is_registrys(answer, parse_errors(body)) if reads else "json" in kept.get("Content-Type", ""),
         )
 
     def _absolute(self, location: str, target: str) -> str | None:

@@ -84,11 +84,11 @@ def next_step(  # noqa: PLR0913 - all that one decision depends on; the model gi
 ) -> Step:
     """Decide what a holder does next with `owed` (with its `seen`, read under the lease), given what it saw.
 
-    `primary` is the newest look at the primary; `secondary` the newest look at the secondary made after it and after
-    every write to the reference, None when there is none; `suspect_until` the lease's; `polls` how many times LookAgain
-    was followed, `writes` how many times Write or Remove was, for this reference in this run; `removals` is False under
-    the policy `keep`, `suspended` says whether the breaker is on. The order of a holder's requests, which the model
-    explores:
+    `primary` is the newest look at the primary; `secondary` the newest look at the secondary made after it (or before
+    it if that shows no tag, which decides a write alone) and after every write, None when there is none;
+    `suspect_until` the lease's; `polls` how many times LookAgain was followed, `writes` how many times Write or Remove
+    was, for this reference in this run; `removals` is False under the policy `keep`, `suspended` says whether the
+    breaker is on. The order of a holder's requests, which the model explores:
 
     1. read the owed reference, look at the primary, ask; on Write copy at once, without a look at the secondary first;
     2. look at the secondary, ask; on Discharge discharge the very `owed` that was read before the look at the primary.
