@@ -17,7 +17,7 @@ from geosync.cli.failover.losses import (
     warning_of_a_primary_alive,
 )
 from geosync.cli.failover.next_steps import next_steps
-from geosync.cli.failover.quiet_update import confirm, must_not_ask, quiet_update
+from geosync.cli.failover.quiet_update import confirm, must_not_ask, quiet_update, take_events
 from geosync.cli.failover.stack_update import (
     PROMOTION,
     UNDER_WAY,
@@ -48,6 +48,9 @@ from geosync.errors import GeosyncError, UpdateRefused
 from geosync.operating import status as site_status
 from geosync.operating.status import Status
 from geosync.sync_registry.site.promotions import Promotion
+
+LAST_EVENTS_SECONDS = 10.0
+"""The longest wait for what came to the queue during the update of the stack."""
 
 
 @click.command()
@@ -206,6 +209,7 @@ def _end(site: StackSite, done: Promotion) -> Promotion:
     """Let the new primary go on, and record since when it is the primary."""
     site.sync_registry.pauses.clear()  # somebody's earlier one, too: a primary copies nothing
     at = completed_at(events_of(site, done.token)) or site.clock.now_ms()
+    take_events(site, say=False, seconds=LAST_EVENTS_SECONDS)  # a heartbeat on its way is no push that is missing
     return site.sync_registry.promotions.end(done, count_unmarked(site), at=at)
 
 

@@ -67,7 +67,7 @@ def quiet_update(
     try:
         _drain(site, say=say)
         if changes["SiteRole"] == "primary":
-            _take_events(site, say=say)
+            take_events(site, say=say)
         before(token)
         role_is_known = False
         update(site, changes, token=token)
@@ -127,9 +127,9 @@ def _repositories(number: int) -> str:
     return f"{number} {'repository' if number == 1 else 'repositories'}"
 
 
-def _take_events(site: StackSite, *, say: bool) -> None:
-    """Wait a while until the events in the queue are marked: a primary drops what comes there."""
-    end = site.clock.monotonic_s() + EVENTS_SECONDS
+def take_events(site: StackSite, *, say: bool, seconds: float = EVENTS_SECONDS) -> None:
+    """Wait a while until the events in the queue are taken: a secondary marks what they name, a primary drops it."""
+    end = site.clock.monotonic_s() + seconds
     while (events := waiting(site, "EventsQueueUrl")) and site.clock.monotonic_s() < end:
         if say:
             click.echo(f"{site.name} still takes {count(events, False, 'event')} …", err=True)
