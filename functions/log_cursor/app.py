@@ -20,6 +20,7 @@ from geosync.intake.refusals import Refusals
 from geosync.intake.settings import IntakeSettings
 from geosync.intake.wakes import send_wakes
 from geosync.messages.queues import Queue
+from geosync.messages.tracing import representative, trace_header
 from geosync.settings import read
 from geosync.sync_registry.sync_registry import SyncRegistry
 
@@ -67,12 +68,20 @@ def site() -> LogCursorSite:
 
 
 def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
-    """Take in the messages of one SQS event; the answer names those that must come again."""
+    """Take in the messages of one SQS event; the answer names those that must come again.
+
+    A wake belongs to the trace of the message that caused it, not to that of this batch.
+    """
     records = event.get("Records") or []
     if not records:
         return {"batchItemFailures": []}  # a deployment that warms the function
     taken = site().intake.take([record["body"] for record in records])
-    send_wakes(site().live, taken.wakes, logger)
+    headers = [trace_header(record) for record in records]
+    traces = {
+        repository: representative(headers[position] for position in positions)
+        for repository, positions in taken.speakers.items()
+    }
+    send_wakes(site().live, taken.wakes, logger, traces=traces)
     again = [records[position]["messageId"] for position in sorted(taken.again)]
     return {"batchItemFailures": [{"itemIdentifier": message} for message in again]}
 

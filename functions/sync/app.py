@@ -29,6 +29,7 @@ from geosync.intake.intake import Intake
 from geosync.intake.marking import IntakeContext, selection_of
 from geosync.intake.refusals import Refusals
 from geosync.messages.queues import Queue
+from geosync.messages.tracing import trace_header, trace_id
 from geosync.oci.deadline import Deadline
 from geosync.pair.bandwidth import Bandwidth
 from geosync.pair.settings import SyncSettings
@@ -195,7 +196,10 @@ def site() -> SyncSite:
 def _receive(record: SQSRecord) -> None:
     worker = site().worker
     sent_at = record.raw_event.get("attributes", {}).get("SentTimestamp")
-    if worker.receive(record.body, sent_at_ms=int(sent_at) if sent_at is not None else None):
+    # X-Ray links the trace of a wake with that of this invocation; the log names it. What follows is of other traces.
+    with logger.append_context_keys(wake_trace_id=trace_id(trace_header(record.raw_event))):
+        may_go_on = worker.receive(record.body, sent_at_ms=int(sent_at) if sent_at is not None else None)
+    if may_go_on:
         worker.go_on()
 
 

@@ -45,6 +45,7 @@ _NOISE = (
     "function_memory_size",
     "function_arn",
     "xray_trace_id",
+    "wake_trace_id",
 )
 """Keys of Powertools' logger that say nothing of what happened, or more than a line holds (-o json has them)."""
 _STYLES = {"WARNING": "yellow", "ERROR": "red", "CRITICAL": "red"}

@@ -40,10 +40,14 @@ SIDE_BY_SIDE = 8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Taken:
-    """The result of a batch: the positions of the messages that must come again, and the repositories to wake."""
+    """The result of a batch: the positions of the messages that must come again, and the repositories to wake.
+
+    `speakers` are the positions of the messages that spoke of each repository that is to be woken.
+    """
 
     again: frozenset[int] = frozenset()
     wakes: tuple[str, ...] = ()
+    speakers: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -99,7 +103,8 @@ class Intake:
             self._mark(batch, glances, pool)
             free = self._knock(batch, pool)
         wakes = tuple(free) if free and glances is not None and self._may_be_worked_on(glances) else ()
-        return Taken(again=frozenset(batch.again), wakes=wakes)
+        speakers = {repository: tuple(sorted(batch.marked[repository])) for repository in wakes}
+        return Taken(again=frozenset(batch.again), wakes=wakes, speakers=speakers)
 
     def _has_noted_selection(self, batch: _Batch) -> bool:
         """Say by which selection events are marked, once. False: it could not be said, and all comes again."""

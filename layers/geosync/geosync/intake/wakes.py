@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -16,12 +17,26 @@ if TYPE_CHECKING:
     from aws_lambda_powertools import Logger
 
 
-def send_wakes(queue: Queue, repositories: Iterable[str], logger: Logger, *, reason: Reason = "event") -> None:
+_NONE: Mapping[str, str | None] = MappingProxyType({})
+
+
+def send_wakes(
+    queue: Queue,
+    repositories: Sequence[str],
+    logger: Logger,
+    *,
+    reason: Reason = "event",
+    traces: Mapping[str, str | None] = _NONE,
+) -> None:
     """Send one wake for each repository, for "event" to the live queue, else to the work queue.
 
-    One that cannot be sent loses nothing: the sweep finds what is owed.
+    `traces` has the trace headers of the wakes, by repository. One that cannot be sent loses nothing: the sweep finds
+    what is owed.
     """
     try:
-        queue.send_all(WorkMessage(repository=repository, reason=reason) for repository in repositories)
+        queue.send_all(
+            (WorkMessage(repository=repository, reason=reason) for repository in repositories),
+            traces=map(traces.get, repositories),
+        )
     except (NotSent, BotoCoreError, ClientError) as error:
         logger.warning("wakes_not_sent", extra={"reason": reason_of(error)})

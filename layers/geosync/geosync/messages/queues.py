@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from itertools import islice
+from itertools import islice, repeat
 from typing import TYPE_CHECKING, Protocol
 
 from geosync.aws.errors import reason_of_entries
 from geosync.errors import NotSent
 from geosync.messages.groups import group_of_body
+from geosync.messages.tracing import ATTRIBUTE
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -23,6 +24,7 @@ _ALL: tuple[QueueAttributeNameType, ...] = (
     "ApproximateNumberOfMessagesNotVisible",
     "ApproximateNumberOfMessagesDelayed",
 )
+_OWN_TRACE: Iterable[str | None] = repeat(None)
 
 
 class Message(Protocol):
@@ -51,17 +53,15 @@ class Queue:
             QueueUrl=self.url, MessageBody=message.to_json(), MessageGroupId=message.message_group_id
         )
 
-    def send_all(self, messages: Iterable[Message]) -> int:
+    def send_all(self, messages: Iterable[Message], *, traces: Iterable[str | None] = _OWN_TRACE) -> int:
         """Send the messages, ten in a request; returns how many. Raises NotSent when SQS did not take one of them.
 
-        What was sent before that stays sent.
+        What was sent before that stays sent. `traces` are the trace headers of the messages, in their order; a message
+        without one belongs to the trace of this invocation, as botocore sends that header with the request.
         """
-        remaining, sent = iter(messages), 0
+        remaining, sent = zip(messages, traces, strict=False), 0
         while batch := list(islice(remaining, BATCH)):
-            entries: list[SendMessageBatchRequestEntryTypeDef] = [
-                {"Id": str(position), "MessageBody": one.to_json(), "MessageGroupId": one.message_group_id}
-                for position, one in enumerate(batch)
-            ]
+            entries = [_entry(position, one, trace) for position, (one, trace) in enumerate(batch)]
             if failed := self._sqs.send_message_batch(QueueUrl=self.url, Entries=entries).get("Failed"):
                 why = reason_of_entries("SQS SendMessageBatch", (one["Code"] for one in failed))
                 raise NotSent(f"{len(failed)} of {len(batch)} messages were not taken: {why}")
@@ -88,3 +88,14 @@ class Queue:
     def _count(self, names: tuple[QueueAttributeNameType, ...]) -> int:
         found = self._sqs.get_queue_attributes(QueueUrl=self.url, AttributeNames=names)["Attributes"]
         return sum(int(found.get(name, "0")) for name in names)
+
+
+def _entry(position: int, message: Message, trace: str | None) -> SendMessageBatchRequestEntryTypeDef:
+    entry: SendMessageBatchRequestEntryTypeDef = {
+        "Id": str(position),
+        "MessageBody": message.to_json(),
+        "MessageGroupId": message.message_group_id,
+    }
+    if trace is not None:
+        entry["MessageSystemAttributes"] = {ATTRIBUTE: {"DataType": "String", "StringValue": trace}}
+    return entry
