@@ -16,8 +16,15 @@ from tests.support.aws_actions import KEYS, seen
 from tests.unit.template.parts import FUNCTIONS, ROOT, actions, as_list, refers_to, statements
 
 # Used by Lambda itself in the function's name: its log, its event sources, its network interface, its destination of
-# what failed. No test sees that.
-BY_LAMBDA = {"WriteItsLog", "TakeMessages", "KeepItsNetworkInterface", "LeaveItToLambda", "KeepFailedEvents"}
+# what failed, its traces. No test sees that.
+BY_LAMBDA = {
+    "WriteItsLog",
+    "TakeMessages",
+    "KeepItsNetworkInterface",
+    "LeaveItToLambda",
+    "KeepFailedEvents",
+    "SendTraces",
+}
 # Asked for by ECR of who speaks the registry's own API to it.
 BY_ECR = {"PushToEcr", "PullFromEcr"}
 # Used by SNS and other services in the function's name, with a key of one's own.

@@ -56,6 +56,7 @@ def test_only_what_knows_no_narrower_resource_is_allowed_everywhere_with_the_rea
         "KeepItsNetworkInterface",
         "LeaveItToLambda",
         "GetEcrTokens",
+        "SendTraces",
     }
     for statement in everywhere:
         line = next(number for number, text in enumerate(LINES) if f"Sid: {statement['Sid']}" in text)
