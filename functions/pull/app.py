@@ -58,6 +58,7 @@ class PullSite:
             whereabouts=Whereabouts(
                 sync_registry=sync_registry,
                 primary=settings.primary_topic_arn,
+                selection=promise.selection,
                 registry_names=settings.registry_names,
                 deadline=self.deadline,
             ),

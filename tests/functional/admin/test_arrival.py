@@ -17,6 +17,7 @@ from geosync.cli import wait as wait_command
 from geosync.cli.main import main
 from geosync.cli.pace import LONGEST_S
 from geosync.clock import SYSTEM_CLOCK
+from geosync.pair.selection import EVERYTHING
 from geosync.reading.arrival import UNHEARD_MS
 from geosync.sync_registry.items import Reference, Seen
 from geosync.sync_registry.site import catalogue, subscription
@@ -90,7 +91,8 @@ def compared(site: Site) -> None:
 
 def subscribed(site: Site, **values: int) -> None:
     """Have the site's subscription deliver what was pushed since a moment."""
-    site.sync_registry._store.write(Update(key=subscription.KEY, set={"arn": "arn", "since": 1, **values}))
+    about = {"arn": "arn", "since": 1, "selection": EVERYTHING.fingerprint, **values}
+    site.sync_registry._store.write(Update(key=subscription.KEY, set=about))
 
 
 def run(*arguments: str) -> Result:

@@ -15,6 +15,7 @@ from local.registries import RunningRegistry
 from tests.support.images import ImageMaker, Made
 
 from geosync.messages.work import WorkMessage
+from geosync.pair.selection import EVERYTHING
 from geosync.sync_registry.items import Reference, Seen
 from geosync.sync_registry.site import catalogue, recovery
 from geosync.sync_registry.sync_registry import SyncRegistry
@@ -84,6 +85,7 @@ class Site:
         walk = {"started_at": at, "finished_at": at, "touched_at": at, "proved_at": at, "settled_at": at}
         self.store.write(Update(key=catalogue.KEY, set=walk))
         self.store.write(Update(key=recovery.RECOVERY, set={"sent_at": at, "point": at}))
+        self.sync_registry.subscription.note_selection(EVERYTHING.fingerprint)
         return at
 
     def synced(self, repository: str, tag: str = "v1", *, looked_at: int = 1_700_000_000_000) -> Made:

@@ -99,7 +99,11 @@ class Client:
             promise=Promise(**about),
             registry=self.own,
             whereabouts=Whereabouts(
-                sync_registry=self.sync_registry, primary=None, registry_names=names, deadline=self.deadline
+                sync_registry=self.sync_registry,
+                primary=None,
+                selection=None,
+                registry_names=names,
+                deadline=self.deadline,
             ),
             line=Line(self.sync_registry, Queue(sqs, "live"), Queue(sqs, "work"), logger, keeps_superseded=True),
             threads=SYSTEM_THREADS,

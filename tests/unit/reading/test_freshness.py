@@ -8,9 +8,14 @@ from unittest.mock import MagicMock
 
 import pytest
 
-from geosync.reading.freshness import Known, is_unheard_of, may_be_served, tag_point_ms
+from geosync.pair.selection import EVERYTHING, Selection
+from geosync.reading.freshness import Known, accounted_ms, is_unheard_of, may_be_served, tag_point_ms
 from geosync.reading.line import RETRY_MS, WAKE_MS, Line, LinePlace, place_of
 from geosync.sync_registry.items import ABSENT, Owed, Reference, Row, Seen
+from geosync.sync_registry.overview import Accounting
+from geosync.sync_registry.site.catalogue import Walk
+from geosync.sync_registry.site.recovery import Recovery
+from geosync.sync_registry.site.subscription import Subscription
 from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.table.memory import MemoryStore
 
@@ -18,6 +23,7 @@ A, B = (f"sha256:{letter * 64}" for letter in "ab")
 NOW = 1_800_000_000_000
 MINUTE = 60_000
 SEEN = Seen(digest=A, looked_at=NOW - 60 * MINUTE, seen_at=NOW - 60 * MINUTE)
+SELECTED = Selection.parse(include_tags="v*")
 KNOWN = Known(accounted_ms=NOW - 2 * MINUTE, seen=SEEN)
 
 
@@ -71,10 +77,41 @@ def test_a_tag_that_a_comparison_missed_at_the_primary_is_of_its_last_look() -> 
     assert not serves(missed)
 
 
-def test_a_tag_that_was_outside_the_selection_is_no_newer_than_before_that() -> None:
-    back = replace(KNOWN, accounted_ms=NOW, seen=replace(SEEN, outside_since=NOW - 10 * MINUTE))
-    assert tag_point_ms(back, A) == NOW - 10 * MINUTE
+def test_a_tag_that_was_outside_the_selection_is_of_its_last_look() -> None:
+    # Its events were dropped from when the selection changed, and that was before a comparison found it outside.
+    back = replace(KNOWN, accounted_ms=NOW, seen=replace(SEEN, outside_since=NOW - MINUTE))
+    assert tag_point_ms(back, A) == SEEN.looked_at
     assert not serves(back)
+
+
+def accounting(*, settled_at: int, **about: Any) -> Accounting:
+    subscribed: dict[str, Any] = {
+        "arn": "arn",
+        "since": 1,
+        "gapless_from": 1,
+        "selection": SELECTED.fingerprint,
+    } | about
+    return Accounting(
+        comparison=Walk(started_at=settled_at, touched_at=settled_at, settled_at=settled_at),
+        recovery=Recovery(sent_at=NOW),
+        lost=None,
+        subscription=Subscription(**subscribed) if about else None,
+    )
+
+
+def test_nothing_is_accounted_before_a_comparison_of_the_selection_by_which_events_are_marked() -> None:
+    former = accounting(settled_at=NOW - 10, selected_from=NOW - 9)
+    assert accounted_ms(former, SELECTED) is accounted_ms(former, None) is None
+    of_this_one = accounting(settled_at=NOW - 9, selected_from=NOW - 9)
+    assert accounted_ms(of_this_one, SELECTED) == accounted_ms(of_this_one, None) == NOW
+
+
+def test_nothing_is_accounted_while_events_are_marked_by_another_selection_than_one_s_own() -> None:
+    # Whoever marks them has not noted the one that the site has from now on: he drops what only that one has.
+    site = accounting(settled_at=NOW - 10, selected_from=0)
+    assert accounted_ms(site, EVERYTHING) is None
+    assert accounted_ms(site, SELECTED) == NOW
+    assert accounted_ms(accounting(settled_at=NOW - 10), SELECTED) is None, "nobody has noted any"
 
 
 def test_a_tag_that_a_holder_did_not_find_at_the_primary_is_not_served_and_is_as_old_as_the_look_before() -> None:

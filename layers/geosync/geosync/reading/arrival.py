@@ -168,11 +168,9 @@ def _unseen(image: AwaitedImage, known: Known, around: Surroundings) -> Arrival:
     check = f"was it pushed there, {whether}?"
     if image.since_ms is None:
         return _not_here(f"it is not at the primary: {check}")
-    if known.accounted_ms is None:
-        return _uncompared("nothing is known before", around)
     why = around.apart if around.is_compared else "the repository has not been compared yet"
-    if why is not None:
-        return _uncompared(why, around)
+    if why is not None or known.accounted_ms is None:
+        return _uncompared(why or "nothing is known before", around)
     if known.accounted_ms >= image.since_ms:
         return _not_here(f"{around.site} knows every push to the primary until now, and none of it: {check}")
     if around.is_open and around.now_ms - image.since_ms >= UNHEARD_MS:

@@ -46,7 +46,11 @@ class AskedSite:
 def look(site: AskedSite, image: AwaitedImage) -> Arrival:
     """Say whether an image is at a site now. Raises what DynamoDB and SQS raise, and CorruptItem."""
     where = Whereabouts(
-        sync_registry=site.sync_registry, primary=site.primary, registry_names=(), deadline=site.deadline
+        sync_registry=site.sync_registry,
+        primary=site.primary,
+        selection=site.selection if site.is_selection_known else None,
+        registry_names=(),
+        deadline=site.deadline,
     )
     known = where.of(image.repository, image.reference)
     beside = _beside(site, where, image, known)

@@ -10,8 +10,13 @@ here. It is served while that is not longer ago than the site's MaxStaleness. Th
 
 A deletion by digest is owed for the digest alone until it is proved, and then for its tags. So what is owed of the
 digest counts for a tag that was seen before that deletion was marked. A tag that a holder did not find at the primary
-(`seen.gone_since`) is not served, though it stays here. One that a comparison missed there (`seen.missing_since`) has
-the moment of its last look alone: it may have gone long before, without an event that this site got.
+(`seen.gone_since`) is not served, though it stays here. One that a comparison missed there (`seen.missing_since`), or
+found outside of the site's selection (`seen.outside_since`), has the moment of its last look alone: it may have gone,
+or moved, long before, without an event that this site got.
+
+Nothing is accounted of the time in which the site did not select a tag: its events were dropped, and what was owed for
+it was paid without a look. So `accounted_ms` is not known while events are marked by another selection than the one by
+which the tag is judged, and until a comparison is complete that began after the selection changed.
 
 A digest that nobody has seen equal under this primary has no recovery point: somebody else put it here.
 """
@@ -21,7 +26,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from geosync.pair.selection import Selection
 from geosync.recovery import point
+from geosync.sync_registry.decisions import is_the_primarys
 from geosync.sync_registry.items import ABSENT, Owed, Row, Seen
 from geosync.sync_registry.overview import Accounting
 
@@ -47,12 +54,19 @@ class Known:
     is_unheard_of: bool = False
 
 
-def accounted_ms(site: Accounting) -> int | None:
-    """The moment (ms) before which every push is marked; None before the first comparison has settled.
+def accounted_ms(site: Accounting, selection: Selection | None) -> int | None:
+    """The moment (ms) before which every push is marked of what `selection`, the site's own, has.
 
-    It is the recovery point of a site that owes nothing: what is owed counts for its own reference only.
+    None: before the first comparison of that selection has settled. With `selection` None it is not known which one the
+    site has, and taken for the one by which events are marked. It is the recovery point of a site that owes nothing:
+    what is owed counts for its own reference only.
     """
     settled_at = site.comparison.settled_at if site.comparison is not None else None
+    known = site.subscription
+    if selection is not None and (known is None or known.selection != selection.fingerprint):
+        return None
+    if known is not None and settled_at is not None and not known.is_of_its_selection(settled_at):
+        return None
     return point.point(sent_at=site.recovery.sent_at, proved_at=settled_at, is_losing=site.lost is not None, pushes=())
 
 
@@ -72,19 +86,17 @@ def tag_point_ms(known: Known, digest: str | None) -> int | None:
     seen = known.seen
     if seen is None or digest is None or seen.digest != digest:
         return None
-    if seen.gone_since is not None or seen.missing_since is not None:
+    if not is_the_primarys(seen):
         return seen.looked_at or None  # when it went is not known; 0: no holder saw it at the primary
-    return max(min(_bounds(known, seen)), seen.looked_at)
+    return max(min(_bounds(known)), seen.looked_at)
 
 
-def _bounds(known: Known, seen: Seen) -> Iterator[int]:
+def _bounds(known: Known) -> Iterator[int]:
     """The moments (ms) up to which all that was pushed and deleted is known, each for its own reason."""
     yield known.accounted_ms or 0
     for owed in (known.owed, known.deleted):
         if owed is not None:
             yield owed.pushed_at
-    if seen.outside_since is not None:
-        yield seen.outside_since
 
 
 def may_be_served(known: Known, digest: str | None, *, now_ms: int, max_staleness_ms: int) -> bool:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from geosync.clock import Clock
 from geosync.errors import CorruptItem
 from geosync.oci.deadline import Deadline
+from geosync.pair.selection import Selection
 from geosync.reading.freshness import Known, accounted_ms, is_gone, is_unheard_of
 from geosync.sync_registry.items import Owed, Reference, Seen
 from geosync.sync_registry.site.holds import longest
@@ -28,11 +29,12 @@ class Whereabouts:
     """Reads what the sync registry knows.
 
     `primary` names the primary that the site follows, as in SyncRegistry. `registry_names` are those whose holds keep
-    anything from being copied.
+    anything from being copied. `selection` is the site's, None: not all of it is known here.
     """
 
     sync_registry: SyncRegistry
     primary: str | None
+    selection: Selection | None
     registry_names: tuple[str, ...]
     deadline: Deadline
 
@@ -50,7 +52,7 @@ class Whereabouts:
         nothing is served. Raises what DynamoDB raises.
         """
         beside = self.sync_registry.overview.accounting_beside(self.primary, repository, reference)
-        known = Known(accounted_ms=accounted_ms(beside.site))
+        known = Known(accounted_ms=accounted_ms(beside.site, self.selection))
         digest = Reference.digest(beside.seen.digest) if reference.kind == "tag" and beside.seen is not None else None
         try:
             if digest is not None and not beside.is_synced:
@@ -98,8 +100,12 @@ class Whereabouts:
         )
 
     def point_ms(self) -> int | None:
-        """The site's recovery point (ms) as the last minute knew it; None while it is not known."""
-        return self.sync_registry.overview.accounting(self.primary).recovery.point
+        """The site's recovery point (ms) as the last minute knew it; None while it is not known.
+
+        The minute may not know yet that the selection changed.
+        """
+        site = self.sync_registry.overview.accounting(self.primary)
+        return site.recovery.point if accounted_ms(site, self.selection) is not None else None
 
     def looks(self, until_s: float) -> Iterator[None]:
         """Pause before each look, until `until_s` (monotonic seconds)."""

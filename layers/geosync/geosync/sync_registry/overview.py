@@ -49,8 +49,8 @@ _ITEMS = (
     subscription.KEY,
     drills.LAST,
 )
-_ACCOUNTING = (catalogue.KEY, recovery.RECOVERY, recovery.LOST)
-_OF_ITS_PRIMARY = (catalogue.KEY, recovery.RECOVERY, recovery.LOST, subscription.KEY)
+_ACCOUNTING = (catalogue.KEY, recovery.RECOVERY, recovery.LOST, subscription.KEY)
+_OF_ITS_PRIMARY = _ACCOUNTING
 """What a site forgets when it follows another primary (catalogue.CatalogueItem.follow)."""
 
 
@@ -87,6 +87,7 @@ class Accounting:
     comparison: Walk | None
     recovery: Recovery
     lost: Lost | None
+    subscription: Subscription | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,4 +162,5 @@ def _accounting(found: Mapping[Key, Item]) -> Accounting:
         comparison=walk_of(found.get(catalogue.KEY)),
         recovery=Recovery.from_item(found.get(recovery.RECOVERY)),
         lost=Lost.from_item(found.get(recovery.LOST)),
+        subscription=Subscription.from_item(found.get(subscription.KEY)),
     )

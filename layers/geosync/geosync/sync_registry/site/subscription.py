@@ -35,6 +35,8 @@ class Subscription:
     since: int
     gapless_from: int
     selected_from: int = 0
+    selection: str | None = None
+    """The fingerprint of the selection by which events are marked, None: nobody has said it yet."""
 
     @classmethod
     def from_item(cls, item: Item | None) -> Subscription | None:
@@ -46,6 +48,7 @@ class Subscription:
             since=whole_number(item, "since"),
             gapless_from=whole_number(item, "gapless_from"),
             selected_from=whole_number(item, "selected_from"),
+            selection=item.get("selection"),
         )
 
     def joins(self, began_at: int) -> bool:
