@@ -25,11 +25,12 @@ from geosync.operating.status import Status
 from geosync.pair.capabilities import Capabilities
 from geosync.pair.known_capabilities import KnownCapabilities
 from geosync.pair.selection import Selection
-from geosync.reading import manifest_pull
+from geosync.reading import freshness, manifest_pull, waiting
 from geosync.recovery import point
 from geosync.sync_registry import decisions
 from geosync.sync_registry.forgetting import Forgetting
-from geosync.sync_registry.items import OUTSIDE, Owed
+from geosync.sync_registry.items import OUTSIDE, Owed, Seen
+from geosync.sync_registry.overview import Accounting
 from geosync.sync_registry.owed_index import OwedIndex, TagWriters
 from geosync.sync_registry.site import counters
 from geosync.sync_registry.site.breaker import Breaker
@@ -107,6 +108,14 @@ def _step_and_remove(owed: Owed, *arguments: Any, **more: Any) -> decisions.Step
     return _step_outside(marked, *arguments, **{**more, "removes": True, "suspended": False})
 
 
+def _accounted_whatever_is_selected(site: Accounting, _: Selection | None) -> int | None:
+    return _accounted_ms(replace(site, subscription=None), None)
+
+
+def _is_there(seen: Seen) -> bool:
+    return _is_the_primarys(replace(seen, outside_since=None))
+
+
 def _is_untried(one: OwedReference) -> bool:
     return one.reference != "*" and not one.only_deleted and not one.is_here and one.failure is None
 
@@ -133,6 +142,8 @@ def _count_twice(*arguments: Any, **more: Any) -> list[Update]:
 
 _moved, _write = counters.moved, ReferenceSync._write
 _tag_writers = OwedIndex.tag_writers
+_is_the_primarys = decisions.is_the_primarys
+_accounted_ms = freshness.accounted_ms
 _put, _read = Metrics.put, Gauge.read
 _step_outside = decisions.step_outside
 _report_point = MinuteReporter.recovery_point
@@ -232,6 +243,18 @@ RULES: dict[str, Rule] = {
         finds="pulled: ",
         seeds=30,
         often=("pull", "push_many"),
+    ),
+    "selected meanwhile": Rule(
+        says="nothing is accounted of the time in which a tag was outside the selection",
+        without=(
+            _instead(waiting, "accounted_ms", _accounted_whatever_is_selected),
+            _instead(freshness, "is_the_primarys", _is_there),
+        ),
+        finds="pulled: ",
+        first=30,
+        seeds=60,
+        minutes=10,
+        often=("select", "pull", "push", "retag"),
     ),
     "nowhere": Rule(
         says="a repository that neither registry has is no row",

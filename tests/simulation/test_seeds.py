@@ -12,12 +12,12 @@ SEEDS = 50
 """In each chunk; a chunk is a test, so that several workers share them. A seed here is one minute before its rest."""
 FRESH = 20
 KEPT = (116001763, 800193, 801337)
-LONG = (900040,)
-"""The same, of seeds that are as long as they say: what left the selection made a minute dismiss a doubt that each
-comparison had anew."""
 """Each found a fault once: a holder let go before the table took its suspicion of a tag write; a promotion waited for
 leases, and not for a tag write that nobody waited for any more; a row that got its id while somebody held it was not
 counted as synced."""
+LONG = (900040,)
+"""The same, of seeds that are as long as they say: what left the selection made a minute dismiss a doubt that each
+comparison had anew."""
 
 
 @pytest.mark.parametrize("chunk", range(CHUNKS))
