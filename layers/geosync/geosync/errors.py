@@ -30,7 +30,7 @@ GeosyncError
 │   ├── TransactionFailed         other writers were faster: nothing was written
 │   └── Contended                 other writers were faster too many times in a row
 └── ReplicationError              a reference could not be copied
-    ├── ContentError              what a registry served is wrong: digest, size, form, loop; permanent
+    ├── ContentError              what a registry served is wrong: digest, size, form, loop; parked after a few
     │   ├── DigestMismatch
     │   ├── SizeMismatch
     │   ├── TooLarge
@@ -43,9 +43,9 @@ GeosyncError
     └── RegistryError             a registry answered something else than success
         ├── Unauthorized          401: the credentials are not accepted
         │   └── Denied            403: they are, and lack a permission
-        ├── NotFound              404
+        ├── NotFound              404; permanent where the registry itself said so (`explained`)
         ├── BlobsUnknown          400 MANIFEST_BLOB_UNKNOWN: names everything that is missing
-        ├── Refused               any other 4xx: permanent
+        ├── Refused               any other 4xx: the same
         └── RegistryUnavailable   408, 429, 5xx, no connection: the registry is held until `retry_after`
             ├── ReadOnly          405 to a write: maintenance, until it ends
             └── OutcomeUnknown    a write that may still land
@@ -270,7 +270,7 @@ class SecondaryDisagrees(ReplicationError):
 
 
 class ContentError(ReplicationError):
-    """Content from a registry contradicts itself; trying again does not help."""
+    """Content from a registry contradicts itself; trying again helps only where it broke on its way."""
 
 
 class DigestMismatch(ContentError):

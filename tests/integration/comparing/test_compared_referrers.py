@@ -17,6 +17,9 @@ from tests.support.vendors.referrers import ReferrersDouble
 from geosync.sync_registry.items import Reference
 from geosync.sync_registry.transitions.marks import Comparison, Mark
 
+REFUSED = b'{"errors":[{"code":"MANIFEST_INVALID","message":"manifest invalid"}]}'
+"""A registry's own refusal, which is final."""
+
 NO_DESCRIPTOR = json.dumps({"schemaVersion": 2, "manifests": [{"digest": "none", "size": 1}]}).encode()
 
 
@@ -78,7 +81,7 @@ def test_what_is_missing_is_owed_since_the_last_comparison(site: Site, make: Ima
     synced(site, image)
     proved_at = site.status().proved_at
     lost = sign(make, image)
-    site.secondary.secondary_proxy.add(Answer(status=400, kind="manifest", method="PUT", times=1000))
+    site.secondary.secondary_proxy.add(Answer(status=400, kind="manifest", method="PUT", times=1000, body=REFUSED))
 
     site.secondary.receive(WALK)
     site.secondary.sweep_until(lambda: [one.parked for one in site.secondary.owed(repository)] == [True])
@@ -168,7 +171,7 @@ def test_referrers_of_referrers_and_of_what_is_below_an_index_are_found_and_each
 def test_what_waits_for_its_own_event_is_asked_about_too(site: Site, make: ImageMaker, repository: str) -> None:
     synced(site, make.image(repository, "v0", layers=1))
     stuck = make.image(repository, "v1", layers=1)
-    site.secondary.secondary_proxy.add(Answer(status=400, kind="tag", method="PUT", times=1))
+    site.secondary.secondary_proxy.add(Answer(status=400, kind="tag", method="PUT", times=1, body=REFUSED))
     site.secondary.receive(pushed(stuck))
     site.secondary.sweep_until(lambda: [one.parked for one in site.secondary.owed(repository)] == [True])
     lost = sign(make, stuck)

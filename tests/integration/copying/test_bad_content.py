@@ -1,4 +1,4 @@
-"""What a registry serves and cannot be right: parked with a reason that says what is wrong, and the rest goes on."""
+"""What a registry serves and cannot be right: parked after five attempts, with what is wrong; the rest goes on."""
 
 from __future__ import annotations
 
@@ -146,6 +146,9 @@ def test_it_is_parked_with_its_reason_and_the_others_arrive(
     secondary.sweep_until(lambda: [one.parked for one in secondary.owed(repository)] == [True])
     (owed,) = secondary.owed(repository)
     assert str(owed.reference) == "bad"
+    assert (owed.attempts, owed.doubts) == (5, 5)
+    assert (owed.failure or "").startswith("in 5 attempts: ")
+    assert max(fault.seen for fault in faults) <= 5 if faults else True
     assert reason in (owed.failure or ""), owed.failure
     assert secondary.digest(repository, "good") == good.digest
     assert secondary.digest(repository, "bad") is None

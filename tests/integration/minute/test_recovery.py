@@ -19,6 +19,9 @@ from tests.support.proxy import Status as Answer
 from geosync.messages.geo_event import GeoEvent
 from geosync.sync_registry.items import Reference
 
+REFUSED = b'{"errors":[{"code":"MANIFEST_INVALID","message":"manifest invalid"}]}'
+"""A registry's own refusal, which is final."""
+
 STEPS = 100
 
 
@@ -137,7 +140,7 @@ def test_a_comparison_that_found_what_cannot_be_copied_proves_nothing_but_of_the
 ) -> None:
     make.image(repository, "v1", layers=1)
     make.image(repository, "v2", layers=1)
-    site.secondary.secondary_proxy.add(Answer(status=400, kind="tag", method="PUT", times=1))
+    site.secondary.secondary_proxy.add(Answer(status=400, kind="tag", method="PUT", times=1, body=REFUSED))
     site.secondary.receive(WALK)
     site.secondary.sweep_until(lambda: [one.parked for one in site.secondary.owed(repository)] == [True])
     site.minute()
@@ -156,7 +159,7 @@ def test_a_reference_that_is_parked_twice_holds_nothing_else_back_and_leaves_no_
     site: Site, make: ImageMaker, repository: str
 ) -> None:
     compare(site, repository)
-    refuses = Answer(status=400, kind="tag", method="PUT", times=99)
+    refuses = Answer(status=400, kind="tag", method="PUT", times=99, body=REFUSED)
     site.secondary.secondary_proxy.add(refuses)
     for _ in range(2):
         site.secondary.receive(pushed(make.image(repository, "v1", layers=1)))

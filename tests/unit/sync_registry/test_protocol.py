@@ -15,7 +15,7 @@ from geosync.sync_registry.table.memory import MemoryStore
 from geosync.sync_registry.table.shards import due_shard, verification_shard
 from geosync.sync_registry.timing import Timing, ms
 from geosync.sync_registry.transitions import leases
-from geosync.sync_registry.transitions.attempts import fail
+from geosync.sync_registry.transitions.attempts import fail, fail_in_doubt
 from geosync.sync_registry.transitions.leases import Remaining, finish
 
 NOW = 1_800_000_000_000
@@ -51,6 +51,26 @@ def test_too_many_failures_park() -> None:
     assert change.set["parked"] is True
     again = fail(Owed.from_item({**OWED, "attempts": 48}), "no", now_ms=NOW, jitter=0, timing=Timing())
     assert "parked" not in again.set
+
+
+def test_five_findings_of_wrong_content_park_whatever_failed_beside_them() -> None:
+    def find(**more: int) -> Update:
+        return fail_in_doubt(Owed.from_item({**OWED, **more}), "no", now_ms=NOW, jitter=0, timing=Timing())
+
+    for first in (find(), find(attempts=30)):
+        assert "parked" not in first.set, "one wrong answer parks nothing, nor after other failures"
+        assert first.set["doubts"] == 1
+    assert "parked" not in find(attempts=3, doubts=3).set
+    assert find(attempts=4, doubts=4).set["parked"] is True
+    assert find(attempts=49).set["parked"] is True
+
+
+def test_a_mark_forgets_what_was_found_wrong() -> None:
+    sync_registry = SyncRegistry(MemoryStore())
+    owed = sync_registry.mark("project/app", Reference.tag("v1"))
+    assert sync_registry.fail_in_doubt(owed, "no")
+    assert [one.doubts for one in sync_registry.owed("project/app")] == [1]
+    assert sync_registry.mark("project/app", Reference.tag("v1")).doubts == 0
 
 
 def failed(tag: str, **more: Any) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from tests.support.patience import PATIENCE_S
 from tests.unit.syncing.test_holder import REPOSITORY, Nothing, Site
 
 from geosync.announcing.announcer import Announcer, Listeners
-from geosync.errors import DigestMismatch
+from geosync.errors import Refused
 from geosync.sync_registry.items import Reference
 from geosync.sync_registry.site.outbox import SPREAD, ReplicationEvent
 from geosync.sync_registry.sync_registry import SyncRegistry
@@ -93,7 +93,7 @@ def test_what_fails_for_good_is_written_down_with_its_reason() -> None:
 
     def before(verb: str, what: str) -> None:
         if verb == "GET manifest":
-            raise DigestMismatch("primary:5000: v1 is not what it says")
+            raise Refused("primary:5000", "GET v1", status=400, codes=("MANIFEST_INVALID",))
 
     site.primary.before = before
     hold(site, None)
@@ -102,7 +102,7 @@ def test_what_fails_for_good_is_written_down_with_its_reason() -> None:
         "failed",
         True,
         1,
-        "primary:5000: v1 is not what it says",
+        "primary:5000: GET v1: 400 MANIFEST_INVALID",
     )
 
 

@@ -227,9 +227,10 @@ def retry_after(value: str | None, clock: Clock = SYSTEM_CLOCK) -> float | None:
 def is_registrys(answer: HttpAnswer, errors: Errors) -> bool:
     """Tell whether a refusal is the registry's own: an OCI error, or without a body where its API is named.
 
-    What stands before a registry answers 404 or 405 in its own words while the registry is away.
+    What stands before a registry answers 404 or 405 in its own words while the registry is away. A status below 400
+    that nobody expects (a cache's 304) refuses nothing.
     """
-    return errors.well_formed or (errors.empty and answer.header(API_HEADER) is not None)
+    return errors.well_formed or (answer.status >= 400 and errors.empty and answer.header(API_HEADER) is not None)
 
 
 def names_registry(answer: HttpAnswer) -> bool:

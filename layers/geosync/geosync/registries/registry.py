@@ -118,7 +118,14 @@ class Registry(RegistryClient):
         """Return the error for a refused `manifest`; None where it is there already as it should be."""
         if manifest.media_type in SCHEMA1:
             detail = f"{error.detail}: most registries no longer take Docker schema 1; push the image again"
-            return Refused(self.name, error.request, status=error.status, codes=error.codes, detail=detail)
+            return Refused(
+                self.name,
+                error.request,
+                status=error.status,
+                codes=error.codes,
+                detail=detail,
+                explained=error.explained,
+            )
         return error
 
     def put_manifest(self, repository: str, reference: str, manifest: Manifest) -> bool:

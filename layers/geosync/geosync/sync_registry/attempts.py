@@ -84,9 +84,15 @@ class Attempts(TableAccess):
 
     def fail(self, owed: Owed, failure: str, *, parked: bool = False) -> Owed | None:
         """Count a failed attempt of one reference, with backoff or parked. None: marked again meanwhile."""
-        jitter = random.randrange(30)  # noqa: S311 - spreads retries, guards nothing
         change = attempts.fail(
-            owed, failure, now_ms=self._clock.now_ms(), jitter=jitter, timing=self.timing, parked=parked
+            owed, failure, now_ms=self._clock.now_ms(), jitter=_jitter(), timing=self.timing, parked=parked
+        )
+        return self._unmarked(owed, change)
+
+    def fail_in_doubt(self, owed: Owed, failure: str) -> Owed | None:
+        """Count a failed attempt that found wrong content, as `fail`; parked after a few of them."""
+        change = attempts.fail_in_doubt(
+            owed, failure, now_ms=self._clock.now_ms(), jitter=_jitter(), timing=self.timing
         )
         return self._unmarked(owed, change)
 
@@ -99,3 +105,7 @@ class Attempts(TableAccess):
             return replace(self._owed(self._written(change), owed.seen), seen_digest=owed.seen_digest)
         except ConditionFailed:
             return None
+
+
+def _jitter() -> int:
+    return random.randrange(30)  # noqa: S311 - spreads retries, guards nothing

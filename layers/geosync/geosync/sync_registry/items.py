@@ -195,9 +195,9 @@ class Owed:
     unannounced: bool = False
     if_absent: frozenset[str] = frozenset()
     copied: frozenset[str] = frozenset()  # digests it began to put, if nothing else tells (decisions.is_to_be_noted)
-    half_copied: frozenset[str] = frozenset()
-    """Digests that it may have begun to put under another primary: half of one may be here, and none is its own."""
+    half_copied: frozenset[str] = frozenset()  # the same under another primary: none is its own, half may be here
     deaths: int = 0  # holders that vanished while they worked on it, since it was last marked
+    doubts: int = 0  # attempts that found wrong content, which may have broken on its way, since it was last marked
     seen: Seen | None = None
     named: frozenset[str] = frozenset()
     pushed_as: str | None = None
@@ -220,8 +220,7 @@ class Owed:
         named, half_copied = named_in(item), texts(item, "half_copied")
         if primary is not None and item.get("primary", primary) != primary:
             half_copied |= texts(item, "copied") | named  # the copy of what an event named is not noted
-            gone = ("expects", "if_absent", "copied", "cursor")
-            item = {name: value for name, value in item.items() if name not in gone}
+            item = {name: item[name] for name in item.keys() - {"expects", "if_absent", "copied", "cursor"}}
         read = AttributeReader(item)
         reference = Reference.from_key(read.text("item"))
         if reference is None:
@@ -250,6 +249,7 @@ class Owed:
             copied=read.texts("copied"),
             half_copied=half_copied,
             deaths=read.number("deaths", 0),
+            doubts=read.number("doubts", 0),
             seen=seen,
             named=named,
             pushed_as=read.optional_text("pushed_as"),

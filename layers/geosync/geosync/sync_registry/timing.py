@@ -30,6 +30,9 @@ class Timing:
     max_deaths: int = 8
     """Holders that vanished over one reference, since it was last marked, after which it is parked: a bad hour of the
     platform may take a few, eight are its own doing. Each costs a lease (60 s) at least."""
+    max_doubts: int = 5
+    """Attempts at one reference that found wrong content, since it was last marked, after which it is parked. They take
+    7 to 14 minutes, and each may read a manifest, or all of a layer, once more."""
 
     def __post_init__(self) -> None:
         if self.stale_renewal_s + self.tag_write_timeout_s > self.lease_s:

@@ -7,6 +7,8 @@ a registry is down or throttles     the registry is on hold, the reference postp
 a registry is read-only             the same
 a registry refuses our credentials  the same
 the same, of this repository alone  one failed attempt
+content that contradicts itself     one failed attempt, parked after five of them: it may have broken on its way
+a refusal that is no registry's     one failed attempt: what stands before the registry may have said it
 any other error of ours             one failed attempt, parked where no later one changes it
 an error that nobody foresaw        one failed attempt
 the table                           the holder stops, and its caller gets the error
@@ -25,11 +27,13 @@ from botocore.exceptions import BotoCoreError, ClientError
 from geosync.aws.errors import reason, tells_of_throttling
 from geosync.copying.outcome import Outcome
 from geosync.errors import (
+    ContentError,
     GeosyncError,
     HolderVanished,
     LeaseLost,
     OutOfTime,
     ReadOnly,
+    RegistryError,
     RegistryUnavailable,
     SyncRegistryError,
     Unauthorized,
@@ -37,7 +41,7 @@ from geosync.errors import (
 from geosync.sync_registry.held_lease import HeldLease
 from geosync.sync_registry.items import Owed
 from geosync.sync_registry.site.holds import Hold
-from geosync.sync_registry.transitions.attempts import is_last_death
+from geosync.sync_registry.transitions.attempts import is_last_death, is_last_doubt
 from geosync.syncing.backlog import Backlog
 from geosync.syncing.context import Invocation
 from geosync.syncing.ending import Ending, Halt
@@ -140,13 +144,19 @@ class Settler:
 
     def _settle_failed(self, owed: Owed, error: Exception) -> None:
         """Count the attempt. What no later one changes is parked, in the DLQ first: nothing is parked unsaid."""
-        permanent = isinstance(error, GeosyncError) and not error.retryable
         text = str(error) if isinstance(error, GeosyncError) else f"internal error: {type(error).__name__}"
-        parked = permanent or owed.attempts + 1 >= self._sync_registry.timing.max_attempts
+        timing, doubted = self._sync_registry.timing, isinstance(error, ContentError)
+        parked = is_last_doubt(owed, timing) if doubted else _is_final(error)
+        if doubted and parked:
+            text = f"in {owed.doubts + 1} attempts: {text}"
+        parked = parked or owed.attempts + 1 >= timing.max_attempts
         if parked:
             self._reporter.park(owed, text)
         self._sync_registry.outbox.put_failure(owed, text, parked=parked)
-        counted = self._sync_registry.fail(owed, text, parked=parked)
+        if doubted:
+            counted = self._sync_registry.fail_in_doubt(owed, text)
+        else:
+            counted = self._sync_registry.fail(owed, text, parked=parked)
         self._reporter.report_failed(owed, error, parked=parked and counted is not None)
         self._backlog.note_ended(owed, marked_again=counted is None)
 
@@ -189,3 +199,13 @@ class Settler:
             self._halt.end(Ending.LOST)
         else:
             self._halt.end(Ending.FINISHED if finished else Ending.OUT_OF_TIME)
+
+
+def _is_final(error: Exception) -> bool:
+    """Tell an error that no later attempt changes, which a registry's own refusal is, and no word of what is before it.
+
+    Bytes that the destination keeps wrong are final at once: a verification had read them wrong before.
+    """
+    if not isinstance(error, GeosyncError) or error.retryable:
+        return False
+    return not isinstance(error, RegistryError) or error.explained

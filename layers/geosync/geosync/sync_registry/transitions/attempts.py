@@ -45,6 +45,13 @@ def fail(owed: Owed, failure: str, *, now_ms: int, jitter: int, timing: Timing, 
     return _change(owed, _failed(owed, failure, now_ms=now_ms, jitter=jitter, timing=timing, parked=parked))
 
 
+def fail_in_doubt(owed: Owed, failure: str, *, now_ms: int, jitter: int, timing: Timing) -> Update:
+    """Count a failed attempt that found wrong content, as `fail`; parked after `max_doubts` of them."""
+    parked = is_last_doubt(owed, timing)
+    values = _failed(owed, failure, now_ms=now_ms, jitter=jitter, timing=timing, parked=parked)
+    return _change(owed, {**values, "doubts": owed.doubts + 1})
+
+
 def fail_by_death(owed: Owed, failure: str, *, now_ms: int, timing: Timing) -> Update:
     """Count a failed attempt for a reference over which a holder vanished; parked after `max_deaths` of them.
 
@@ -59,6 +66,11 @@ def fail_by_death(owed: Owed, failure: str, *, now_ms: int, timing: Timing) -> U
 def is_last_death(owed: Owed, timing: Timing) -> bool:
     """True when one more holder that vanishes over the reference has it parked."""
     return owed.deaths + 1 >= timing.max_deaths
+
+
+def is_last_doubt(owed: Owed, timing: Timing) -> bool:
+    """True when one more attempt that finds wrong content has the reference parked."""
+    return owed.doubts + 1 >= timing.max_doubts
 
 
 def _failed(owed: Owed, failure: str, *, now_ms: int, jitter: int, timing: Timing, parked: bool) -> dict[str, Any]:

@@ -108,6 +108,7 @@ def mark(
             "failed_at",
             "parked",
             "deaths",
+            "doubts",
             "cursor",
             *(("unannounced",) if said.expects is not None else ()),
         ),
