@@ -143,12 +143,13 @@ def test_it_is_parked_with_its_reason_and_the_others_arrive(
     for fault in faults:
         secondary.primary_proxy.add(fault)
     secondary.receive(pushed(bad), pushed(good))
-    secondary.sweep_until(lambda: [one.parked for one in secondary.owed(repository)] == [True])
+    secondary.sweep_until(lambda: [one.parked for one in secondary.owed(repository)] == [True], passing=100)
     (owed,) = secondary.owed(repository)
     assert str(owed.reference) == "bad"
     assert (owed.attempts, owed.doubts) == (5, 5)
     assert (owed.failure or "").startswith("in 5 attempts: ")
-    assert max(fault.seen for fault in faults) <= 5 if faults else True
+    # Where the tag's HEAD said another digest, an attempt looks at it once more.
+    assert all(fault.seen <= 2 * 5 for fault in faults)
     assert reason in (owed.failure or ""), owed.failure
     assert secondary.digest(repository, "good") == good.digest
     assert secondary.digest(repository, "bad") is None

@@ -342,7 +342,7 @@ def test_a_layer_larger_than_a_registry_takes_is_refused_before_it_is_sent(
     secondary = Secondary(plain_registry, second_registry, vendors=(Registry, Small))
     made, pushed = push(plain_registry, repository, 2 * MIB)
     secondary.receive(pushed)
-    secondary.sweep_until(lambda: [one.parked for one in secondary.owed(repository)] == [True])
+    secondary.sweep_until(lambda: [one.parked for one in secondary.owed(repository)] == [True], passing=100)
     (owed,) = secondary.owed(repository)
     assert f"layer {made.blobs[-1].digest} of {2 * MIB} bytes" in (owed.failure or "")
     assert secondary.row(repository).state == FAILED
