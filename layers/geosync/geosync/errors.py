@@ -45,7 +45,7 @@ GeosyncError
         │   └── Denied            403: they are, and lack a permission
         ├── NotFound              404; permanent where the registry itself said so (`explained`)
         ├── BlobsUnknown          400 MANIFEST_BLOB_UNKNOWN: names everything that is missing
-        ├── Refused               any other 4xx: the same
+        ├── Refused               any other 4xx, 501 and 505: the same
         └── RegistryUnavailable   408, 429, 5xx, no connection: the registry is held until `retry_after`
             ├── ReadOnly          405 to a write: maintenance, until it ends
             └── OutcomeUnknown    a write that may still land
@@ -362,7 +362,7 @@ class BlobsUnknown(RegistryError):
 
 
 class Refused(RegistryError):
-    """Any other 4xx: MANIFEST_INVALID, UNSUPPORTED, DENIED, TAG_INVALID, too large. Permanent."""
+    """Any other 4xx: MANIFEST_INVALID, UNSUPPORTED, TAG_INVALID, too large. Permanent where it is `explained`."""
 
 
 class RegistryUnavailable(RegistryError):

@@ -205,7 +205,7 @@ def test_an_image_whose_referrers_cannot_be_read_is_named_and_the_others_go_on(
     lost = sign(make, image)
 
     site.secondary.receive(WALK)
-    site.secondary.sweep_until(lambda: [one.parked for one in site.secondary.owed(repository)] == [True])
+    site.secondary.sweep_until(lambda: [one.parked for one in site.secondary.owed(repository)] == [True], passing=100)
 
     assert is_there(site, lost)
     assert [one.reference for one in site.secondary.owed(repository)] == [Reference.tag("a")]
