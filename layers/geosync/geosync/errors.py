@@ -46,6 +46,7 @@ GeosyncError
         ├── NotFound              404; permanent where the registry itself said so (`explained`)
         ├── BlobsUnknown          400 MANIFEST_BLOB_UNKNOWN: names everything that is missing
         ├── Refused               any other 4xx, 501 and 505: the same
+        │   └── ArrivedWrong      DIGEST_INVALID, SIZE_INVALID: what arrived is not what was sent; parked after a few
         └── RegistryUnavailable   408, 429, 5xx, no connection: the registry is held until `retry_after`
             ├── ReadOnly          405 to a write: maintenance, until it ends
             └── OutcomeUnknown    a write that may still land
@@ -290,10 +291,7 @@ class MalformedManifest(ContentError):
 
 
 class BrokenAtDestination(ReplicationError):
-    """The destination serves something else under a digest, also after it took the right bytes; permanent.
-
-    Registries keep a blob that they have and do not look at it again; only their operator can remove it.
-    """
+    """The destination keeps wrong bytes under a digest, also after it took the right ones; permanent."""
 
     def __init__(self, registry: str, digest: str) -> None:
         self.registry = registry
@@ -309,8 +307,7 @@ class RegistryError(ReplicationError):
 
     `registry` is the registry's name as configured (host and port), `request` the method and the path without query,
     `status` the HTTP status (None when no response came), `codes` the OCI error codes of the body (distribution-spec,
-    "Error Codes"), `detail` the first message of the body, cut and redacted. `explained`: the registry itself said so;
-    False where an answer names no registry, so that what stands before it may have given it.
+    "Error Codes"), `detail` the first message of the body, cut and redacted. `explained`: the registry itself said so.
     """
 
     def __init__(
@@ -363,6 +360,10 @@ class BlobsUnknown(RegistryError):
 
 class Refused(RegistryError):
     """Any other 4xx: MANIFEST_INVALID, UNSUPPORTED, TAG_INVALID, too large. Permanent where it is `explained`."""
+
+
+class ArrivedWrong(Refused):
+    """DIGEST_INVALID or SIZE_INVALID: the registry got other bytes than were sent, which were proved here."""
 
 
 class RegistryUnavailable(RegistryError):

@@ -17,6 +17,7 @@ from geosync.sync_registry.items import FAILED, SYNCED, Reference
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 PLAIN = {"Content-Type": "text/plain"}
+BROKE = b'{"errors":[{"code":"DIGEST_INVALID","message":"provided digest did not match uploaded content"}]}'
 API = {"Docker-Distribution-Api-Version": "registry/2.0"}
 
 
@@ -53,6 +54,10 @@ WRONG: dict[str, tuple[str, Callable[[Made], Status]]] = {
     "a 206 that names the API": ("primary", lambda _: Status(method="GET", kind="tag", status=206, headers=API)),
     "a 404 for a layer": ("primary", lambda _: Status(method="GET", kind="blob", status=404, headers=PLAIN, body=b"-")),
     "a 413 to a layer": ("secondary", lambda _: Status(method="PUT", kind="upload", status=413, headers=PLAIN)),
+    "a layer that broke on its way": (
+        "secondary",
+        lambda _: Status(method="PUT", kind="upload", status=400, body=BROKE),
+    ),
     "a 400 to a manifest": ("secondary", lambda _: Status(method="PUT", kind="tag", status=400, headers=PLAIN)),
 }
 

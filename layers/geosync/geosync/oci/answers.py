@@ -15,6 +15,7 @@ from typing import Any
 
 from geosync.clock import SYSTEM_CLOCK, Clock
 from geosync.errors import (
+    ArrivedWrong,
     BlobsUnknown,
     Denied,
     MalformedManifest,
@@ -76,6 +77,8 @@ _BY_STATUS: dict[int, type[RegistryError]] = {
     501: Refused,
     505: Refused,
 }
+
+_ARRIVED_WRONG = frozenset({"DIGEST_INVALID", "SIZE_INVALID"})
 
 _DIGEST = re.compile(r"\bsha(?:256|384|512):[0-9a-f]{64,128}\b")
 
@@ -245,7 +248,9 @@ def _kind(status: int, errors: Errors) -> type[RegistryError]:
     """The kind of error by the codes, else by the status."""
     known = next((_BY_CODE[code] for code in errors.codes if code in _BY_CODE), None) or _BY_STATUS.get(status)
     # A 400 says in its body if blobs are missing or the manifest is refused for good: without it, ask again.
-    return known or (RegistryUnavailable if status >= 500 or errors.cut else Refused)
+    if known is None and (status >= 500 or errors.cut):
+        return RegistryUnavailable
+    return known or (Refused if _ARRIVED_WRONG.isdisjoint(errors.codes) else ArrivedWrong)
 
 
 def classify(

@@ -7,7 +7,7 @@ a registry is down or throttles     the registry is on hold, the reference postp
 a registry is read-only             the same
 a registry refuses our credentials  the same
 the same, of this repository alone  one failed attempt
-content that contradicts itself     one failed attempt, parked after five of them: it may have broken on its way
+content that is, or arrives, wrong  one failed attempt, parked after five of them: it may have broken on its way
 a refusal that is no registry's     one failed attempt: what stands before the registry may have said it
 any other error of ours             one failed attempt, parked where no later one changes it
 an error that nobody foresaw        one failed attempt
@@ -27,6 +27,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from geosync.aws.errors import reason, tells_of_throttling
 from geosync.copying.outcome import Outcome
 from geosync.errors import (
+    ArrivedWrong,
     ContentError,
     GeosyncError,
     HolderVanished,
@@ -145,7 +146,7 @@ class Settler:
     def _settle_failed(self, owed: Owed, error: Exception) -> None:
         """Count the attempt. What no later one changes is parked, in the DLQ first: nothing is parked unsaid."""
         text = str(error) if isinstance(error, GeosyncError) else f"internal error: {type(error).__name__}"
-        timing, doubted = self._sync_registry.timing, isinstance(error, ContentError)
+        timing, doubted = self._sync_registry.timing, isinstance(error, ContentError | ArrivedWrong)
         parked = is_last_doubt(owed, timing) if doubted else _is_final(error)
         if doubted and parked:
             text = f"in {owed.doubts + 1} attempts: {text}"
