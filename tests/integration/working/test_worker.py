@@ -206,6 +206,7 @@ def test_a_registry_that_is_down_is_one_hold_and_the_backlog_comes_home(
     secondary: Secondary, make: ImageMaker, repository: str
 ) -> None:
     images = [make.image(repository, f"v{number}", layers=1) for number in range(3)]
+    during = make.image(repository, "during", layers=1)  # now: the hold may be over once it is made
     secondary.secondary_proxy.add(Status(status=503, times=1000))
 
     secondary.receive(*(pushed(image) for image in images))
@@ -215,7 +216,7 @@ def test_a_registry_that_is_down_is_one_hold_and_the_backlog_comes_home(
     assert secondary.row(repository).state == PENDING
     assert len(secondary.owed(repository)) == 3
     secondary.reset()
-    secondary.receive(pushed(make.image(repository, "during", layers=1)))
+    secondary.receive(pushed(during))
     assert secondary.requests() == 0, "nothing is asked of anybody while a registry is on hold"
 
     secondary.sweep_until(lambda: not secondary.owed(repository))
