@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -60,6 +61,11 @@ class QuietLogger:
 
     def debug(self, *_: Any, **__: Any) -> None:
         """Say nothing."""
+
+    @contextmanager
+    def append_context_keys(self, **_: Any) -> Iterator[None]:
+        """Leave out what would be added to each line."""
+        yield
 
     def info(self, message: str, *, extra: Mapping[str, Any] | None = None, **_: Any) -> None:
         """Take a line."""
