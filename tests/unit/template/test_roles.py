@@ -118,7 +118,7 @@ def test_the_admin_function_changes_no_event_and_deletes_nothing_of_a_repository
         "ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["audit#*"]}
     }
     assert by_name["DeleteItemsOfTheSite"]["Condition"] == {
-        "ForAllValues:StringEquals": {"dynamodb:LeadingKeys": [SITE]}
+        "ForAllValues:StringLike": {"dynamodb:LeadingKeys": [SITE, "#rows-of#*"]}
     }
     deleting = [name for name, one in by_name.items() if "dynamodb:DeleteItem" in as_list(one["Action"])]
     assert deleting == ["DeleteItemsOfTheSite"]
