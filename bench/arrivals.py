@@ -11,7 +11,6 @@ over its target.
 
 from __future__ import annotations
 
-import argparse
 import json
 import math
 import os
@@ -25,10 +24,10 @@ from pathlib import Path
 from typing import Any
 
 from click.testing import CliRunner
-from local.stack import STATE, Stack, running
+from local.stack import Stack, running_or_say
 from local.wiring import TELLS_ARRIVALS
 
-from bench import readme
+from bench import on_stack, readme
 from bench.images import image, push
 from geosync.cli.main import main as command
 from geosync.clock import parsed_moment
@@ -171,15 +170,12 @@ def p99(taken: Sequence[float]) -> float:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print, and write the table if asked to; 1 when a target is missed or the stack is not up."""
-    parser = argparse.ArgumentParser(prog="python -m bench.arrivals", description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--state", type=Path, default=STATE, help="the folder of the stack's files (default: .local)")
+    parser = on_stack.options("arrivals", __doc__)
     parser.add_argument("--pushes", type=int, default=100, help="one after the other (default: 100, at least 2)")
-    parser.add_argument("--write", type=Path, metavar="FILE", help="put the table between the marks in this file")
     options = parser.parse_args(arguments)
     state = options.state.resolve()
-    stack = running(state)
+    stack = running_or_say(state)
     if stack is None:
-        print("The stack is not up: make up", file=sys.stderr)
         return 1
     try:
         taken = measure(state, stack, options.pushes)

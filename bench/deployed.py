@@ -10,7 +10,6 @@ secondary: until its registry served the pushed digest, and until the repository
 
 from __future__ import annotations
 
-import argparse
 import statistics
 import sys
 import threading
@@ -20,14 +19,13 @@ from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from local.demo.looks import SiteLooks
-from local.stack import STATE, Stack, running
+from local.stack import Stack, running_or_say
 from rich.console import Console
 from rich.table import Table
 
-from bench import readme
+from bench import on_stack, readme
 from bench.images import MIB, image, push
 from geosync.oci.client import RegistryClient
 from geosync.oci.credentials import Basic
@@ -157,14 +155,11 @@ def run(stack: Stack, pushes: int) -> tuple[list[Times], list[Times]]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print, and write the table if asked to; 1 when a push was not synced or the stack is not up."""
-    parser = argparse.ArgumentParser(prog="python -m bench.deployed", description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--state", type=Path, default=STATE, help="the folder of the stack's files (default: .local)")
+    parser = on_stack.options("deployed", __doc__)
     parser.add_argument("--pushes", type=int, default=50, help="in each of the two series (default: 50, at least 2)")
-    parser.add_argument("--write", type=Path, metavar="FILE", help="put the table between the marks in this file")
     options = parser.parse_args(arguments)
-    stack = running(options.state.resolve())
+    stack = running_or_say(options.state.resolve())
     if stack is None:
-        print("The stack is not up: make up", file=sys.stderr)
         return 1
     try:
         waited, hurried = run(stack, options.pushes)

@@ -9,7 +9,6 @@ longer than its target, or something that is not true was found.
 
 from __future__ import annotations
 
-import argparse
 import json
 import statistics
 import subprocess
@@ -26,10 +25,10 @@ from typing import Any
 from local.demo.__main__ import show
 from local.demo.images import MIB
 from local.demo.looks import SiteLooks
-from local.stack import STATE, Places, Stack, running
+from local.stack import Places, Stack, running_or_say
 from local.wiring import STORES_ON_S3
 
-from bench import readme
+from bench import on_stack, readme
 from bench.deployed import Bench, NotSynced
 
 COMMAND = [sys.executable, "-c", "from geosync.cli.entry import main; main()"]
@@ -128,15 +127,12 @@ def run(state: Path, stack: Stack, pushes: int) -> tuple[Drills, list[float], li
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print, and write the table if asked to; 1 when a target is missed or the stack is not up."""
-    parser = argparse.ArgumentParser(prog="python -m bench.drill", description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--state", type=Path, default=STATE, help="the folder of the stack's files (default: .local)")
+    parser = on_stack.options("drill", __doc__)
     parser.add_argument("--pushes", type=int, default=20, help="without, and with drills (default: 20, at least 2)")
-    parser.add_argument("--write", type=Path, metavar="FILE", help="put the table between the marks in this file")
     options = parser.parse_args(arguments)
     state = options.state.resolve()
-    stack = running(state)
+    stack = running_or_say(state)
     if stack is None:
-        print("The stack is not up: make up", file=sys.stderr)
         return 1
     if show(stack, Places(state).work, within=DEMO_S, large_layer=DEMO_LAYER_MIB * MIB):
         return 1

@@ -10,7 +10,6 @@ digests never came.
 
 from __future__ import annotations
 
-import argparse
 import sys
 import time
 import uuid
@@ -18,14 +17,13 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
-from pathlib import Path
 
 from local.demo.looks import SiteLooks
-from local.stack import STATE, Stack, running
+from local.stack import Stack, running_or_say
 from rich.console import Console
 from rich.table import Table
 
-from bench import readme
+from bench import on_stack, readme
 from bench.deployed import LOOK_EVERY, TAG, NotSynced, primary_client
 from bench.images import KIB, image, layer, push
 
@@ -100,15 +98,12 @@ def run(stack: Stack, overtaking: Overtaking, pushes: int, seconds: float) -> li
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print, and write the table if asked to; 1 when a target is missed or the stack is not up."""
-    parser = argparse.ArgumentParser(prog="python -m bench.overtaken", description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--state", type=Path, default=STATE, help="the folder of the stack's files (default: .local)")
+    parser = on_stack.options("overtaken", __doc__)
     parser.add_argument("--pushes", type=int, default=200, help="to the one tag (default: 200)")
     parser.add_argument("--seconds", type=float, default=20.0, help="for all of them (default: 20)")
-    parser.add_argument("--write", type=Path, metavar="FILE", help="put the table between the marks in this file")
     options = parser.parse_args(arguments)
-    stack = running(options.state.resolve())
+    stack = running_or_say(options.state.resolve())
     if stack is None:
-        print("The stack is not up: make up", file=sys.stderr)
         return 1
     overtaking = Overtaking(stack)
     try:

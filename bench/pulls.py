@@ -9,20 +9,18 @@ turns, over a new connection each time, and the site refuses a push in between. 
 
 from __future__ import annotations
 
-import argparse
 import statistics
 import sys
 import time
 import uuid
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import requests
-from local.stack import STATE, Stack, running
+from local.stack import Stack, running_or_say
 from local.wiring import STORES_ON_S3
 
-from bench import readme
+from bench import on_stack, readme
 from bench.images import image, push
 from geosync.oci.client import RegistryClient
 from geosync.oci.credentials import Basic
@@ -112,15 +110,12 @@ def _row(name: str, took: list[float], right: int) -> list[str]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print, and write the table if asked to; 1 when a pull was not right or the stack is not up."""
-    parser = argparse.ArgumentParser(prog="python -m bench.pulls", description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--state", type=Path, default=STATE, help="the folder of the stack's files (default: .local)")
+    parser = on_stack.options("pulls", __doc__)
     parser.add_argument("--pulls", type=int, default=200, help="of what is there (default: 200, at least 2)")
     parser.add_argument("--pushes", type=int, default=100, help="each pulled 100 ms later (default: 100, at least 2)")
-    parser.add_argument("--write", type=Path, metavar="FILE", help="put the table between the marks in this file")
     options = parser.parse_args(arguments)
-    stack = running(options.state.resolve())
+    stack = running_or_say(options.state.resolve())
     if stack is None:
-        print("The stack is not up: make up", file=sys.stderr)
         return 1
     pulls = Pulls(stack)
     rows, added = warm(pulls, options.pulls)

@@ -128,6 +128,14 @@ def running(state: Path = STATE) -> Stack | None:
     return _running(Places(state))
 
 
+def running_or_say(state: Path) -> Stack | None:
+    """Return the stack as `running`; where it is not up, standard error says how to have it."""
+    stack = running(state)
+    if stack is None:
+        print("The stack is not up: make up", file=sys.stderr)
+    return stack
+
+
 def _running(places: Places) -> Stack | None:
     processes = places.inventory.read()
     if not places.description.exists() or not processes or not all(process.is_running for process in processes):

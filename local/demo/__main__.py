@@ -31,7 +31,7 @@ from local.demo.looks import STATES, SiteLooks
 from local.demo.report import Report, amount, name, table
 from local.demo.skopeo import Skopeo, SkopeoError, location
 from local.demo.watch import Reference, Watch
-from local.stack import STATE, Places, Stack, running
+from local.stack import STATE, Places, Stack, running_or_say
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -239,9 +239,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--large-layer", type=int, default=100, help="MiB in each of three layers (default: 100)")
     options = parser.parse_args(arguments)
     state = options.state.resolve()
-    stack = running(state)
+    stack = running_or_say(state)
     if stack is None:
-        print("The stack is not up: make up", file=sys.stderr)
         return 1
     work = Places(state).work
     # As an interrupt: the folder with the passwords and the images is removed on the way out.
