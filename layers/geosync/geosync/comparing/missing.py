@@ -91,18 +91,17 @@ class MissingTags:
         """
         if not known.unlisted:
             return []
-        told = self._context.sync_registry.told_deleted(owed.repository, [one for one, _ in known.unlisted])
+        told = self._context.sync_registry.told_deleted(owed.repository, _references(known.unlisted))
         left = [(one, seen) for one, seen in known.unlisted if one not in told]
         if owed.renamed_to is None or KEEP in owed.if_absent:
             return left
-        moved = self._there([one for one, _ in left], owed.renamed_to)
+        moved = self._named(_references(left), Repository(self._context.pair.primary.client, owed.renamed_to))
         self._marker.mark(owed, moved, expects=ABSENT)
         return [(one, seen) for one, seen in left if one not in moved]
 
-    def _there(self, tags: Sequence[Reference], name: str) -> set[Reference]:
-        """Those of `tags` that the primary has in its repository `name`."""
-        there = Repository(self._context.pair.primary.client, name)
-        heads = self._pool.map(lambda one: there.head_manifest(one.value), tags)
+    def _named(self, tags: Sequence[Reference], repository: Repository) -> set[Reference]:
+        """Those of `tags` that a repository knows by name."""
+        heads = self._pool.map(lambda one: repository.head_manifest(one.value), tags)
         return {one for one, head in zip(tags, heads, strict=True) if head is not None}
 
     def _note(self, owed: Owed, tags: Sequence[tuple[Reference, Seen]], total: int, *, before: int) -> list[Reference]:
@@ -124,10 +123,9 @@ class MissingTags:
 
     def _gone(self, owed: Owed, tags: Sequence[tuple[Reference, Seen]]) -> list[tuple[Reference, Seen]]:
         """Those of `tags` that the primary does not know by name; the others are marked, as any that differ."""
-        heads = self._pool.map(lambda one: self._context.pair.primary.head_manifest(one[0].value), tags)
-        looked = list(zip(tags, heads, strict=True))
-        self._marker.mark(owed, [one for (one, _), head in looked if head is not None])
-        return [one for one, head in looked if head is None]
+        named = self._named(_references(tags), self._context.pair.primary)
+        self._marker.mark(owed, [one for one, _ in tags if one in named])
+        return [(one, seen) for one, seen in tags if one not in named]
 
 
 def by_note(

@@ -190,9 +190,9 @@ def _check_names(message: dict[str, Any]) -> None:
     repository = message.get("repository")
     if not isinstance(repository, str) or not is_repository(repository):
         raise MalformedMessage("repository is not a repository name")
-    if not _is_none_or(is_tag, message.get("tag")):
+    if not is_none_or(is_tag, message.get("tag")):
         raise MalformedMessage("tag is not a tag")
-    if not _is_none_or(is_digest, message.get("digest")):
+    if not is_none_or(is_digest, message.get("digest")):
         raise MalformedMessage("digest is not a digest")
 
 
@@ -200,8 +200,9 @@ def _names_an_image(message: dict[str, Any]) -> bool:
     return message.get("tag") is not None or message.get("digest") is not None
 
 
-def _is_none_or(form: Callable[[str], bool], value: object) -> bool:
-    return value is None or (isinstance(value, str) and form(value))
+def is_none_or(form: Callable[[str], object], value: object) -> bool:
+    """True for None, and for text that has the form."""
+    return value is None or (isinstance(value, str) and bool(form(value)))
 
 
 def _check_rename(message: dict[str, Any]) -> None:

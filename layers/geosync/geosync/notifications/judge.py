@@ -8,11 +8,19 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from geosync.messages.geo_event import HEARTBEAT, MAX_TEXT_LENGTH, RENAME_VERSION, GeoEvent, Heartbeat, is_text
+from geosync.messages.geo_event import (
+    HEARTBEAT,
+    MAX_TEXT_LENGTH,
+    RENAME_VERSION,
+    GeoEvent,
+    Heartbeat,
+    is_none_or,
+    is_text,
+)
 from geosync.notifications.formats.claims import (
     AccountOrigin,
     Claim,
@@ -138,10 +146,6 @@ def _renamed(claim: ImageClaim, event_id: str, received: Received) -> GeoEvent |
     )
 
 
-def _is_none_or(form: Callable[[str], bool], value: object) -> bool:
-    return value is None or text_if(form, value) is not None
-
-
 def _refusal(claim: ImageClaim) -> UnusableBecause | None:
     """Return the first reason why a push or a delete cannot become a geo event, None if it can."""
     tag, digest = present(claim.tag), present(claim.digest)
@@ -151,8 +155,8 @@ def _refusal(claim: ImageClaim) -> UnusableBecause | None:
     checks: tuple[tuple[bool, UnusableBecause], ...] = (
         (claim.happened is None, "unknown_action"),
         (text_if(is_repository, claim.repository) is None, "bad_repository"),
-        (not _is_none_or(is_tag, tag), "bad_tag"),
-        (not _is_none_or(is_digest, digest), "bad_digest"),
+        (not is_none_or(is_tag, tag), "bad_tag"),
+        (not is_none_or(is_digest, digest), "bad_digest"),
         (names_nothing and not of_everything, "no_reference"),
         (of_a_blob, "unknown_media_type"),
     )
