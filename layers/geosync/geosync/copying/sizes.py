@@ -11,11 +11,10 @@ from collections.abc import Callable
 from geosync.copying.kinds import Kinds, Parts
 from geosync.errors import MalformedManifest
 from geosync.oci.manifests import Manifest
+from geosync.sync_registry.measured import total_bytes
 
 _EMPTY = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 """The digest of no bytes: the one blob whose size is 0 though its descriptor says it."""
-_MOST = 2**53 - 1
-"""The largest size (bytes) that every JSON reader keeps; more is somebody's joke."""
 
 
 class Sizes:
@@ -60,9 +59,4 @@ def image_bytes(below: Parts, known: Callable[[str], int | None]) -> int | None:
     sizes: list[int | None] = [known(child.digest) for child in below.manifests]
     blobs = {blob.digest: blob.size for blob in below.all_blobs}
     sizes += [size if size > 0 or digest == _EMPTY else None for digest, size in blobs.items()]
-    total = 0
-    for size in sizes:
-        if size is None or total > _MOST - size:
-            return None
-        total += size
-    return total
+    return total_bytes(sizes)

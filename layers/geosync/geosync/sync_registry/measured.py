@@ -6,6 +6,7 @@ A verification that found a repository whole notes both in its row, in the write
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from geosync.sync_registry.table.attributes import AttributeReader
@@ -33,6 +34,16 @@ class MeasuredTags:
         return cls(tags=tags, size_bytes=read.optional_number("measured_bytes"), at=at)
 
 
+def total_bytes(sizes: Iterable[int | None]) -> int | None:
+    """Add sizes up; None: one of them is not known, or all are more than MOST_BYTES."""
+    total = 0
+    for size in sizes:
+        if size is None or total > MOST_BYTES - size:
+            return None
+        total += size
+    return total
+
+
 class Tally:
     """Counts tags, and the bytes of their images."""
 
@@ -49,14 +60,7 @@ class Tally:
     @property
     def size_bytes(self) -> int | None:
         """The bytes of all images that were counted; None: not known."""
-        if len(self._sizes) > MOST_DIGESTS:
-            return None
-        total = 0
-        for size in self._sizes.values():
-            if size is None:
-                return None
-            total += size
-        return total if total <= MOST_BYTES else None
+        return total_bytes(self._sizes.values()) if len(self._sizes) <= MOST_DIGESTS else None
 
     def measured(self, at: int) -> MeasuredTags:
         """Sum up what was counted until `at` (ms)."""
