@@ -189,7 +189,7 @@ class HistoryItems:
         when: ConditionBase | None = None,
     ) -> None:
         most = {f"most_{name}": max(value, whole_number(before, f"most_{name}")) for name, value in gauges.items()}
-        counts = {name: number for name, number in added.items() if number and name not in more}
+        counts = {name: number for name, number in added.items() if number}
         self._store.write(Update(key=key, add=counts, set={**most, **more}, when=when))
 
     def minutes(self, since_ms: int, until_ms: int) -> list[Record]:
