@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 import pytest
 from functions.admin import app
 from moto import mock_aws
+from selenium import webdriver
+from tests.e2e.browser import chromium
 from tests.functional.admin.parts import ENVIRONMENT, Ask, Calls, Site
 from tests.support.clock import FakeClock
 from tests.support.logs import log_of
@@ -15,6 +17,13 @@ from geosync.clock import SYSTEM_CLOCK
 from geosync.operating import dead_letters
 
 log = log_of(app.logger)
+
+
+@pytest.fixture(scope="module")
+def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
+    """The browser of a file's tests."""
+    with chromium(tmp_path_factory.mktemp("chromium")) as running:
+        yield running
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 from selenium import webdriver
 from selenium.webdriver.common.keys import Keys
-from tests.e2e.browser import PHONE, WIDE, Dashboard, chromium
+from tests.e2e.browser import PHONE, WIDE, Dashboard
 from tests.functional.admin.parts import SYNC_TABLE, A, Site
 from tests.functional.admin.served import served
 from tests.support.filled import fill
@@ -36,12 +36,6 @@ from geosync.sync_registry.site.told import Told, ToldSite
 from geosync.sync_registry.table.memory import MemoryStore
 from geosync.sync_registry.transitions.verification import MISMATCH
 from geosync.syncing.settle import VANISHED
-
-
-@pytest.fixture(scope="module")
-def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
-    with chromium(tmp_path_factory.mktemp("chromium")) as running:
-        yield running
 
 
 @pytest.fixture

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from selenium import webdriver
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.select import Select
-from tests.e2e.browser import Dashboard, chromium
+from tests.e2e.browser import Dashboard
 from tests.e2e.parts import PATIENCE_S, eventually
 from tests.functional.admin.layout import SIZES, Layouts
 from tests.functional.admin.parts import A, Answer, Ask, Site
@@ -55,12 +54,6 @@ class Answers:
         self._come.wait(PATIENCE_S)
         failure = json.dumps({"message": "AWS did not answer, or refused"})
         return Answer(503, answer.headers, failure) if self._fail else answer
-
-
-@pytest.fixture(scope="module")
-def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
-    with chromium(tmp_path_factory.mktemp("chromium")) as running:
-        yield running
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner
 from prometheus_client.parser import text_string_to_metric_families
 from selenium import webdriver
-from tests.e2e.browser import Dashboard, chromium
+from tests.e2e.browser import Dashboard
 from tests.functional.admin.parts import EVENTS_TABLE, REGION, SYNC_TABLE, Ask, Site
 from tests.functional.admin.served import served
 from tests.functional.admin.test_sites import ALL as SITES
@@ -41,12 +41,6 @@ def world(site: Site) -> World:
         for _ in range(number):
             site.sqs.send_message(QueueUrl=site.queues[queue], MessageBody="{}")
     return made
-
-
-@pytest.fixture(scope="module")
-def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
-    with chromium(tmp_path_factory.mktemp("chromium")) as running:
-        yield running
 
 
 @pytest.fixture
