@@ -224,7 +224,7 @@ class ReferenceSync:
 
     def _look_at_secondary(self, attempt: Attempt) -> None:
         bare_at = self._bare_at()
-        if bare_at is not None and self._is_as_the_repository(attempt):
+        if bare_at is not None and self._is_still_absent(attempt):
             attempt.secondary = Look(None, bare_at)
             return
         at = self._context.clock.now_ms()
@@ -235,10 +235,11 @@ class ReferenceSync:
         if attempt.secondary.digest == attempt.primary.digest and self._may_be_half_copied(attempt):
             self._look_below(attempt)
 
-    def _is_as_the_repository(self, attempt: Attempt) -> bool:
-        """Tell whether a tag is still not there if no tag was: whoever holds the lease has not written it since.
+    def _is_still_absent(self, attempt: Attempt) -> bool:
+        """Tell whether a tag is absent still, as all were when the secondary listed none.
 
-        That is enough for a write, not for a removal, which is decided by a look after that at the primary.
+        Of all workers only the lease's holder writes tags, and it has not written this one since. A write
+        may rely on that. A removal may not: it is decided by a look at the secondary after that at the primary.
         """
         owed = attempt.owed
         is_untouched = attempt.writes == 0 and not owed.worked_on and owed.seen is None
