@@ -16,10 +16,10 @@ import dataclasses
 import hashlib
 import itertools
 import json
-import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from geosync.errors import DigestMismatch, MalformedManifest, TooLarge
@@ -302,7 +302,13 @@ def _unique(manifest: str, descriptors: Iterable[Descriptor], *, apart: bool = F
 
 def _media_type(text: str) -> str:
     """Return a media type, once for all descriptors that have it; empty for what can be none."""
-    return sys.intern(text) if text.isascii() and len(text) <= _LONGEST_MEDIA_TYPE else ""
+    return _same(text) if text.isascii() and len(text) <= _LONGEST_MEDIA_TYPE else ""
+
+
+@lru_cache(maxsize=64)
+def _same(media_type: str) -> str:
+    """Return the string that an earlier descriptor brought, where it is equal: few types serve all descriptors."""
+    return media_type
 
 
 def _size(value: object) -> int:
