@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import textwrap
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,7 +20,13 @@ def replace(path: Path, section: str, lines: Iterable[str]) -> None:
     _, found_end, after = rest.partition(end)
     if not found_begin or not found_end:
         raise ValueError(f"{path} has no marks for {section}")
-    path.write_text(f"{before}{begin}\n" + "\n".join(lines) + f"\n{end}{after}")
+    wrapped = (part for line in lines for part in _wrapped(line))
+    path.write_text(f"{before}{begin}\n" + "\n".join(wrapped) + f"\n{end}{after}")
+
+
+def _wrapped(line: str) -> list[str]:
+    """Return a paragraph's lines; a table's row stays one."""
+    return [line] if not line or line.startswith("|") else textwrap.wrap(line, width=120)
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
