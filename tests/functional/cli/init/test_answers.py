@@ -34,6 +34,8 @@ from geosync.errors import ConfigurationError
         ({"colour": "red"}, "colour"),
         ({"name": "dublin"}, "a name of its own"),
         ({"local": {"type": "basic", "username": "u"}}, "password is missing"),
+        ({"region": "us-gov-west-1"}, "another partition than eu-west-1"),
+        ({"region": "cn-north-1"}, "SNS delivers nothing from one to another"),
     ],
 )
 def test_an_answer_that_cannot_be_is_named(change: dict[str, Any], named: str) -> None:

@@ -187,3 +187,27 @@ def test_an_environment_in_another_form_is_refused_and_not_lost(
     told = init("--answers", answers)
     assert (told.exit_code, "below a line [dublin.deploy.parameters]" in told.output) == (2, True)
     assert (tmp_path / "samconfig.toml").read_text() == given
+
+
+def test_every_site_lets_in_the_opt_in_regions_of_all_others_and_of_those_that_somebody_added(
+    init: Init, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (oregon,) = ANSWERS["secondaries"]
+    monkeypatch.setitem(REGIONS, "dublin", "eu-south-1")
+    monkeypatch.setitem(REGIONS, "tokyo", "ap-east-1")
+    there = {"dublin": {**ANSWERS["primary"], "region": "eu-south-1"}, "tokyo": {**oregon, "name": "tokyo"}}
+    there["tokyo"] |= {"region": "ap-east-1", "registry": "https://registry.tokyo.example.com"}
+    given = tmp_path / "given.json"
+    given.write_text(json.dumps({"primary": there["dublin"], "secondaries": [oregon, there["tokyo"]]}))
+    init("--answers", str(given))
+    named = {site: overrides(tmp_path, site)["OptInRegions"] for site in ("dublin", "oregon", "tokyo")}
+    assert named == {"dublin": "ap-east-1", "oregon": "eu-south-1,ap-east-1", "tokyo": "eu-south-1"}
+    file = tmp_path / "samconfig.toml"
+    file.write_text(file.read_text().replace("OptInRegions=ap-east-1 ", "OptInRegions=af-south-1,us-east-1 "))
+    init()
+    assert overrides(tmp_path, "dublin")["OptInRegions"] == "af-south-1,ap-east-1"
+
+
+def test_sites_in_default_regions_have_no_opt_in_regions_to_let_in(init: Init, answers: str, tmp_path: Path) -> None:
+    init("--answers", answers)
+    assert "OptInRegions" not in overrides(tmp_path, "dublin") | overrides(tmp_path, "oregon")

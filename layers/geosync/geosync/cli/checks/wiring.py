@@ -76,7 +76,8 @@ def look_at_the_subscription(site: StackSite) -> Iterator[CheckFinding]:
     if attributes.get("RawMessageDelivery") != "true":
         yield problem("subscription", "RawMessageDelivery is off: no message can be read", f"unsubscribe; {fix}")
         return
-    yield regions.obstacle(site, topic, queue) or ok("subscription", "the events queue follows the primary's topic")
+    found = regions.obstacle(site, topic, queue, site.sync_registry.heartbeat.read())
+    yield found or ok("subscription", "the events queue follows the primary's topic")
 
 
 def look_at_the_event_sources(site: StackSite) -> Iterator[CheckFinding]:

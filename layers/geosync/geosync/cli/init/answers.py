@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
+from geosync.aws.regions import partition_of
 from geosync.errors import ConfigurationError
 from geosync.oci.references import is_repository
 from geosync.operating.sites import NAME
@@ -82,7 +83,7 @@ class SiteAnswers:
 class Answers:
     """A primary and those who follow it. `is_told`: what its registry is told was written down already.
 
-    Raises ConfigurationError for two sites of one name, and for a primary alone.
+    Raises ConfigurationError for two sites of one name, for a primary alone, and for sites in several partitions.
     """
 
     primary: SiteAnswers
@@ -95,6 +96,10 @@ class Answers:
             raise ConfigurationError("each site has a name of its own")
         if not self.secondaries:
             raise ConfigurationError("a primary without a secondary copies nothing: name one")
+        apart = [one.region for one in self.sites if partition_of(one.region) != partition_of(self.primary.region)]
+        if apart:
+            text = f"{apart[0]} is in another partition than {self.primary.region}"
+            raise ConfigurationError(f"{text}: SNS delivers nothing from one to another (docs/regions.md)")
 
     @property
     def sites(self) -> tuple[SiteAnswers, ...]:

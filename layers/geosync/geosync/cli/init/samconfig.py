@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
+from geosync.aws.regions import opted_in
 from geosync.cli.init import toml_table
 from geosync.cli.init.answers import SiteAnswers
 from geosync.errors import ConfigurationError
@@ -46,9 +47,10 @@ def written(
         there = _settings(found, site)
         if created is None and there:
             continue
-        answered, decided = parameters(site, primary), known.get(site.name, {})
+        overrides_before, decided = _overrides(site, there), known.get(site.name, {})
+        answered = parameters(site, primary) | _regions(site, sites, overrides_before)
         is_created = site.name in (created or ())
-        overrides = _merged(_overrides(site, there), answered, decided, is_created=is_created)
+        overrides = _merged(overrides_before, answered, decided, is_created=is_created)
         try:
             text = toml_table.changed(text, (site.name, *_TABLE), _environment(site, overrides, there))
         except ConfigurationError as error:
@@ -77,6 +79,13 @@ def parameters(site: SiteAnswers, primary: SiteAnswers) -> dict[str, str]:
         "PrimaryRegistryVendor": primary.vendor,
     }
     return found | ({"RepositoryPrefix": site.prefix} if site.prefix else {})
+
+
+def _regions(site: SiteAnswers, sites: Sequence[SiteAnswers], before: Mapping[str, str]) -> dict[str, str]:
+    """The opt-in regions of all other sites, so that a promotion changes none, and those that somebody added."""
+    theirs = [*before.get("OptInRegions", "").split(","), *(one.region for one in sites)]
+    found = opted_in(filter(None, theirs), but=site.region)
+    return {"OptInRegions": ",".join(found)} if found else {}
 
 
 def of_its_role(name: str) -> bool:

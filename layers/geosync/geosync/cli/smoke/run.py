@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from geosync.cli.checks.regions import ENABLED_BY_DEFAULT
+from geosync.aws.regions import opted_in
 from geosync.cli.smoke import leftovers, stacks
 from geosync.cli.smoke.leftovers import Leftover
 from geosync.cli.smoke.names import PRIMARY, SECONDARY, SIDES, Side, SmokePlace
@@ -115,10 +115,8 @@ class SmokeRun:
         found |= {"PrimaryTopicArn": place.topic_arn, "IncludeRepositories": f"{names.prefix}/**"}
         if self.registries.are_one:
             found["RepositoryPrefix"] = names.copies
-        region = place.regions[PRIMARY]
-        if region not in ENABLED_BY_DEFAULT and region != place.regions[SECONDARY]:
-            found["OptInRegions"] = region
-        return found
+        named = opted_in([place.regions[PRIMARY]], but=place.regions[SECONDARY])
+        return found | ({"OptInRegions": ",".join(named)} if named else {})
 
     # ------------------------------------------------------------------------------------------------------- removal
 
