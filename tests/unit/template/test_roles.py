@@ -176,7 +176,7 @@ def test_ecr_is_for_who_asks_for_it_and_for_the_registries_accounts_and_regions_
         assert text.startswith("arn:${AWS::Partition}:ecr:${Region}:${Account}:repository/")
         url = "LocalRegistryUrl" if statement["Sid"] in ("ManageEcr", "PushToEcr") else "PrimaryRegistryUrl"
         assert names["Account"] == split(url)
-        assert names["Region"] == {"Fn::Select": [3, {"Fn::Split": [".", {"Ref": url}]}]}
+        assert f"${{{url}}}." in str(names["Region"])  # test_ecr_addresses.py: what comes of it
     writing = {action for one in of_ecr if one["Sid"] in ("ListEcr", "PullFromEcr") for action in actions(one)}
     assert not {action for action in writing if "Put" in action or "Upload" in action or "Create" in action}
 
