@@ -40,11 +40,11 @@ check-code: setup
 	$(PYTHON_BIN)/ruff check
 	$(PYTHON_BIN)/mypy
 
-LINTED_REGIONS := eu-west-1 us-east-1 eu-south-1 ap-east-1
+LINTED_REGIONS := eu-west-1 us-east-1 eu-south-1 ap-east-1 us-gov-west-1 cn-north-1
 .PHONY: check-template
 check-template: setup
 	@sh local/bootstrap.sh checkov
-	# two regions that are there by default and two that an account opts in to
+	# two regions that are there by default, two that an account opts in to, GovCloud and China
 	$(PYTHON_BIN)/cfn-lint template.yaml --regions $(LINTED_REGIONS)
 	.local/sam/bin/python -m local.transformed template.yaml .local/transformed.json
 	$(PYTHON_BIN)/python -m local.policies .local/transformed.json

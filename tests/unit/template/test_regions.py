@@ -1,4 +1,4 @@
-"""As whom SNS may send to the events queue: what CloudFormation makes of the template in each region."""
+"""What CloudFormation makes of the template in each region: as whom SNS may send to the queue, and what APIs take."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 import botocore.session
 import pytest
 from local.intrinsics import Resolver
-from tests.unit.template.parts import RESOURCES, TEMPLATE
+from tests.unit.template.parts import RESOURCES, TEMPLATE, of_type
 
-from geosync.cli.checks.regions import ENABLED_BY_DEFAULT
+from geosync.aws.regions import CROSSED_BY_SNS, ENABLED_BY_DEFAULT, partition_of
 
 DEFAULT = "sns.amazonaws.com"
 
@@ -20,7 +20,11 @@ class Stack(Resolver):
 
     def __init__(self, region: str, others: str = "") -> None:
         super().__init__(TEMPLATE, met=True)
-        self.values = {"AWS::Region": region, "OptInRegions": others.split(",")}
+        self.values = {
+            "AWS::Region": region,
+            "AWS::Partition": partition_of(region),
+            "OptInRegions": others.split(","),
+        }
 
     def is_so(self, condition: str) -> bool:
         """Whether a condition of the template holds."""
@@ -72,4 +76,26 @@ def test_a_region_of_today_or_of_tomorrow_is_an_opt_in_region_unless_it_is_one_o
     default = {region for region in {*known, "eu-moon-1"} if not Stack(region).is_so("StandsInAnOptInRegion")}
     assert default & known == ENABLED_BY_DEFAULT & known
     assert len(ENABLED_BY_DEFAULT) == 20
+    assert known - default >= CROSSED_BY_SNS
     assert {"me-south-1", "il-central-1", "eu-moon-1"}.isdisjoint(default)
+
+
+def test_partitions_are_those_of_botocore() -> None:
+    sessions = botocore.session.get_session()
+    for partition in ("aws", "aws-cn", "aws-us-gov"):
+        regions = sessions.get_available_regions("sns", partition)
+        assert {partition_of(region) for region in regions} == {partition}
+
+
+@pytest.mark.parametrize(
+    ("region", "policy"),
+    [
+        ("eu-west-1", "SecurityPolicy_TLS13_1_2_2021_06"),
+        ("cn-north-1", "SecurityPolicy_TLS13_1_2_2021_06"),
+        ("us-gov-west-1", None),
+    ],
+)
+def test_an_api_has_no_policy_where_api_gateway_refuses_it(region: str, policy: str | None) -> None:
+    for api in of_type("AWS::Serverless::Api").values():
+        both = Stack(region).value({name: api[name] for name in ("SecurityPolicy", "EndpointAccessMode")})
+        assert both == ({"SecurityPolicy": policy, "EndpointAccessMode": "BASIC"} if policy else {})
