@@ -62,6 +62,8 @@ RULE_FUNCTIONS = ("Contains", "EachMemberEquals", "EachMemberIn", "RefAll", "Val
 _ADDRESS = re.compile(r"https://([a-z0-9]+)\.execute-api\.[a-z0-9-]+\.amazonaws\.com/")
 REMEMBERED = 4096
 """Texts whose parsed form is kept: a policy or an expression of the template's functions has a few hundred."""
+PUBLISHED = 30_000.0
+"""Messages that SNS takes in a second, in the largest regions."""
 COLLECTED_AFTER = (50_000, 20, 50)
 """How rarely Python looks for cycles, which few of the emulator's objects are in. It would each few requests."""
 _unpacking = threading.Lock()
@@ -163,6 +165,7 @@ def as_aws(port: str) -> None:
     _number_bounds(import_module("ministack.services.cloudformation.provisioners"))
     for name in ("engine", "stacks"):
         _put_addresses(import_module(f"ministack.services.cloudformation.{name}"), port)
+    _tell_quotas(import_module("ministack.app"), import_module("ministack.core.router"))
 
 
 def _ask_for_single_messages(evaluator: Any) -> None:
@@ -217,6 +220,22 @@ def _put_addresses(module: Any, port: str) -> None:
         return found
 
     module._resolve_refs = resolved
+
+
+def _tell_quotas(app: Any, router: Any) -> None:
+    """Answer for Service Quotas, which the emulator does not have, as AWS does for an account that asked for nothing.
+
+    The only quota is that of the messages that SNS takes in a second. Differs: service-quotas.
+    """
+    router.SERVICE_PATTERNS["servicequotas"] = {"target_prefixes": ["ServiceQuotasV20190624"]}
+
+    async def answer(_: str, __: str, headers: dict[str, str], *___: Any) -> tuple[int, dict[str, str], bytes]:
+        asks_for_the_default = headers.get("x-amz-target", "").endswith("GetAWSDefaultServiceQuota")
+        found = {"Quota": {"Value": PUBLISHED}} if asks_for_the_default else {"__type": "NoSuchResourceException"}
+        code = 200 if asks_for_the_default else 400
+        return code, {"Content-Type": "application/x-amz-json-1.1"}, json.dumps(found).encode()
+
+    app.SERVICE_HANDLERS["servicequotas"] = answer
 
 
 def let_invocations_end(runtime: Any, service: Any) -> None:

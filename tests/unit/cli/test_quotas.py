@@ -1,20 +1,24 @@
-"""What check says of API Gateway's and DynamoDB's quotas, by the account and by what a site's parameters ask for."""
+"""What check says of API Gateway's, SNS's and DynamoDB's quotas, by the account and by a site's parameters."""
 
 from __future__ import annotations
 
 from typing import Any, cast
 
 import boto3
+import botocore.session
 import pytest
 from botocore.exceptions import ClientError
 from tests.support.findings import problem
-from tests.unit.template.parts import PARAMETERS, ROOT, of_type
+from tests.unit.template.parts import FUNCTIONS, PARAMETERS, ROOT, of_type
 
 from geosync.cli.checks import quotas
 from geosync.cli.checks.findings import CheckFinding, looks
 from geosync.cli.site import AwsAccess, StackSite
 
 RATE = {"throttleSettings": {"rateLimit": 10_000.0, "burstLimit": 5_000}}
+SERVICE_QUOTAS = botocore.session.get_session().create_client("service-quotas", region_name="eu-south-1")
+"""For its errors alone: nothing is asked of it."""
+DEFAULT, APPLIED = "GetAWSDefaultServiceQuota", "GetServiceQuota"
 UNITS = {"TableMaxReadCapacityUnits": 40_000, "TableMaxWriteCapacityUnits": 40_000}
 
 
@@ -32,6 +36,18 @@ class Account:
 
     def describe_limits(self) -> dict[str, Any]:
         return self._answer("DescribeLimits")
+
+    exceptions = SERVICE_QUOTAS.exceptions
+
+    def get_service_quota(self, **asked: str) -> dict[str, Any]:
+        assert asked == {"ServiceCode": "sns", "QuotaCode": "L-F8E2BA85"}
+        if APPLIED not in self._answers:
+            raise self.exceptions.NoSuchResourceException({"Error": {"Code": "NoSuchResourceException"}}, APPLIED)
+        return {"Quota": self._answer(APPLIED)}
+
+    def get_aws_default_service_quota(self, **asked: str) -> dict[str, Any]:
+        assert asked == {"ServiceCode": "sns", "QuotaCode": "L-F8E2BA85"}
+        return {"Quota": self._answer(DEFAULT)}
 
     def _answer(self, name: str) -> dict[str, Any]:
         answer: dict[str, Any] | None = self._answers[name]
@@ -58,6 +74,8 @@ def found(answers: dict[str, Any], **parameters: str) -> CheckFinding:
     site = site_with(answers, **parameters)
     if "GetAccount" in answers:
         (finding,) = looks([("api_rate", lambda: quotas.look_at_the_api(site))])
+    elif APPLIED in answers or DEFAULT in answers:
+        (finding,) = looks([("topic_rate", lambda: quotas.look_at_the_topic(site))])
     else:
         (finding,) = looks([("table_units", lambda: quotas.look_at_the_tables(site))])
     return finding
@@ -84,6 +102,30 @@ def test_a_burst_beyond_the_account_s_is_a_problem_with_a_way_out() -> None:
     assert found({"GetAccount": small}, NotificationBurst="1250").result == "ok"
 
 
+def test_more_notifications_than_the_account_s_topics_take_are_a_problem_with_a_way_out() -> None:
+    smallest = {"Value": 300.0}  # of the smallest regions, by AWS's page of SNS's quotas
+    assert found({DEFAULT: smallest}).result == "ok"
+    fault = problem([found({DEFAULT: smallest}, NotificationRate="301")], "topic_rate")
+    assert "take 300 messages a second" in fault.text
+    assert "NotificationRate" in (fault.fix or "")
+    # What the account asked for counts, and not the default.
+    assert found({APPLIED: {"Value": 900.0}, DEFAULT: smallest}, NotificationRate="900").result == "ok"
+
+
+def test_the_functions_never_have_as_many_messages_in_hand_as_a_queue_gives() -> None:
+    most = {name: PARAMETERS[f"{name}Concurrency"]["MaxValue"] for name in ("Events", "Live", "Work")}
+    taken = {
+        name: most[name] * FUNCTIONS[function]["Events"][event]["Properties"]["BatchSize"]
+        for name, function, event in (
+            ("Events", "LogCursorFunction", "GeoEvents"),
+            ("Live", "SyncFunction", "Live"),
+            ("Work", "SyncFunction", "Work"),
+        )
+    }
+    assert max(taken.values()) == 10_000
+    assert max(taken.values()) < 120_000  # Amazon SQS standard queue quotas: messages in flight
+
+
 @pytest.mark.parametrize("kind", ["Read", "Write"])
 def test_more_marks_than_a_table_takes_are_a_problem_with_a_way_out(kind: str) -> None:
     few = {**UNITS, f"TableMax{kind}CapacityUnits": 500}
@@ -103,6 +145,13 @@ def test_more_notifications_than_the_event_log_s_newest_hour_takes_are_a_problem
     fault = problem([look(NotificationRate="3001")], "event_log")
     assert "EventLogShards=4" in (fault.fix or "")
     assert look(NotificationRate="3001", EventLogShards="4").result == "ok"
+
+
+def test_a_quota_of_sns_that_the_caller_may_not_ask_for_is_not_known() -> None:
+    for answers, refused in (({APPLIED: None}, APPLIED), ({DEFAULT: None}, DEFAULT)):
+        finding = found(answers)
+        assert finding.result == "unknown"
+        assert refused in (finding.fix or "")
 
 
 @pytest.mark.parametrize("asked", ["GetAccount", "DescribeLimits"])

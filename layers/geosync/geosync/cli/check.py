@@ -109,6 +109,7 @@ def _looks(site: StackSite, others: list[StackSite], repository: str | None) -> 
         ("clock", lambda: clock.look(site)),
         ("concurrency", lambda: concurrency.look(site)),
         ("api_rate", lambda: quotas.look_at_the_api(site)),
+        ("topic_rate", lambda: quotas.look_at_the_topic(site)),
         ("table_units", lambda: quotas.look_at_the_tables(site)),
         ("event_log", lambda: quotas.look_at_the_event_log(site)),
         ("throttled", lambda: throttles.look(site)),

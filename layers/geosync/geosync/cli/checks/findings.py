@@ -29,6 +29,7 @@ Name = Literal[
     "work_is_taken",
     "concurrency",
     "api_rate",
+    "topic_rate",
     "table_units",
     "event_log",
     "throttled",

@@ -1,6 +1,7 @@
-"""The account's quotas of API Gateway and DynamoDB, beside what a stack's parameters ask for.
+"""The account's quotas of API Gateway, SNS and DynamoDB, beside what a stack's parameters ask for.
 
-No API of SNS or SQS says what the account may do. Lambda's quota is in `concurrency`.
+SQS has none that a parameter comes near: a standard queue has 120,000 messages in flight, its functions take 10,000 at
+most. Lambda's quota is in `concurrency`.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ HEARTBEAT_RATE = 1
 ADMIN_RATE = 50
 PULL_RATE = 130
 """Requests a second that the template lets through to the heartbeats' way, the admin API and the pull API."""
+MESSAGES_A_SECOND = "L-F8E2BA85"
+"""Messages Published per Second, as Service Quotas numbers the quotas of SNS: of an account in a region."""
 PARTITION_WRITES = 1_000
 """Items of up to 1 KB that DynamoDB writes to one partition in a second."""
 MARKS_A_SECOND = 50
@@ -48,6 +51,23 @@ def look_at_the_api(site: StackSite) -> Iterator[CheckFinding]:
         yield problem("api_rate", text, f"{fix} (Service Quotas, API Gateway, Throttle rate)")
     else:
         yield ok("api_rate", text)
+
+
+def look_at_the_topic(site: StackSite) -> Iterator[CheckFinding]:
+    """Compare the rate of the notifications with the messages that all topics of the account take in this region."""
+    client = site.client("service-quotas")
+    asked = {"ServiceCode": "sns", "QuotaCode": MESSAGES_A_SECOND}
+    try:
+        quota = client.get_service_quota(**asked)["Quota"]
+    except client.exceptions.NoSuchResourceException:  # nothing was ever asked for: AWS's default holds
+        quota = client.get_aws_default_service_quota(**asked)["Quota"]
+    rate, most = int(site.parameters.get("NotificationRate", "0")), int(quota["Value"])
+    text = f"NotificationRate {rate}; all topics of the account take {most} messages a second in this region"
+    if rate > most:
+        fix = "ask for a higher quota (Service Quotas, SNS, Messages Published per Second), or deploy with a smaller"
+        yield problem("topic_rate", f"{text}: SNS throttles beyond", f"{fix} NotificationRate")
+    else:
+        yield ok("topic_rate", text)
 
 
 def look_at_the_event_log(site: StackSite) -> Iterator[CheckFinding]:
