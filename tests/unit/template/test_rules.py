@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -38,11 +39,11 @@ CONTRADICTIONS = {
         ["PrimaryRegistryBucket needs LocalRegistryBucket"],
     ),
     "a bucket of a registry that has none of yours": (
-        {"LocalRegistryBucket": "a", "PrimaryRegistryBucket": "b", "LocalRegistryVendor": "ghcr"},
+        {"LocalRegistryBucket": "layers", "PrimaryRegistryBucket": "others/registry", "LocalRegistryVendor": "ghcr"},
         ["LocalRegistryBucket is for a registry that keeps its layers in a bucket of yours"],
     ),
     "a bucket of a primary's registry that has none of yours": (
-        {"LocalRegistryBucket": "a", "PrimaryRegistryBucket": "b", "PrimaryRegistryVendor": "ghcr"},
+        {"LocalRegistryBucket": "layers", "PrimaryRegistryBucket": "others/registry", "PrimaryRegistryVendor": "ghcr"},
         ["PrimaryRegistryBucket is for a registry that keeps its layers in a bucket of yours"],
     ),
     "ranges of addresses for a private API": (
@@ -82,6 +83,8 @@ ACCEPTED: list[dict[str, str]] = [
         "CustomDomainName": "geo.example.com",
         "CustomDomainCertificateArn": CERTIFICATE,
     },
+    # A registry that does not redirect is no contradiction: clients are sent to it (functional/pull/test_rounds.py).
+    {"Reads": "on"},
     {"Reads": "off", "ReadsDomainName": "pull.example.com", "ReadsDomainCertificateArn": CERTIFICATE},
     {"ReadsTokenUrl": "https://auth.example.com/token", "ReadsTokenService": "container_registry"},
     {
@@ -96,11 +99,20 @@ ACCEPTED: list[dict[str, str]] = [
         "NotificationAudience": "geosync-dublin",
         "NotificationSender": "registry-push@my-project.iam.gserviceaccount.com",
     },
-    {"LocalRegistryBucket": "a", "PrimaryRegistryBucket": "b", "LocalRegistryVendor": "gitlab"},
+    {"LocalRegistryBucket": "layers", "PrimaryRegistryBucket": "others/registry", "LocalRegistryVendor": "gitlab"},
     {"NotificationSource": "ecr"},
     {"NotificationSource": "ecr", "LocalRegistryVendor": "ecr"},
     {"PrimaryRegistryVendor": "ecr", "PrimaryRegistryUrl": ECR},
 ]
+
+
+@pytest.mark.parametrize("parameters", [*ACCEPTED, *(one for one, _ in CONTRADICTIONS.values())], ids=str)
+def test_each_value_by_itself_is_one_that_its_parameter_takes(parameters: dict[str, str]) -> None:
+    for name, value in parameters.items():
+        of = PARAMETERS[name]
+        assert value in of.get("AllowedValues", [value])
+        for one in value.split(",") if of["Type"] == "CommaDelimitedList" else [value]:
+            assert re.fullmatch(of.get("AllowedPattern", ".*"), one), (name, one)
 
 
 def _given(parameters: dict[str, str]) -> dict[str, str]:
