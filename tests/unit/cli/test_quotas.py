@@ -16,7 +16,7 @@ from geosync.cli.checks.findings import CheckFinding, looks
 from geosync.cli.site import AwsAccess, StackSite
 
 RATE = {"throttleSettings": {"rateLimit": 10_000.0, "burstLimit": 5_000}}
-SERVICE_QUOTAS = botocore.session.get_session().create_client("service-quotas", region_name="eu-south-1")
+SERVICE_QUOTAS: Any = botocore.session.get_session().create_client("service-quotas", region_name="eu-south-1")
 """For its errors alone: nothing is asked of it."""
 DEFAULT, APPLIED = "GetAWSDefaultServiceQuota", "GetServiceQuota"
 UNITS = {"TableMaxReadCapacityUnits": 40_000, "TableMaxWriteCapacityUnits": 40_000}
