@@ -187,6 +187,27 @@ def test_a_missing_subscription_is_found_at_both_ends(geosync: Geosync, primary:
     assert problems(wiring.look_at_the_topic(first)) == problems(wiring.look_at_the_subscription(second)) == set()
 
 
+def test_a_subscription_that_delivers_nothing_is_found_by_a_test_message_alone(
+    geosync: Geosync, primary: Site, oregon: Site
+) -> None:
+    """As between regions of which the queue's policy does not name the right one: SNS takes the subscription."""
+    client, queue = oregon.client("sqs"), oregon.about["queue_url"]
+    right = client.get_queue_attributes(QueueUrl=queue, AttributeNames=["Policy"])["Attributes"]["Policy"]
+    policy = json.loads(right)
+    policy["Statement"][0]["Principal"] = {"Service": "sns.eu-south-1.amazonaws.com"}
+
+    def put(text: str) -> None:
+        client.set_queue_attributes(QueueUrl=queue, Attributes={"Policy": text})
+
+    first, second = geosync.deployed(primary), geosync.deployed(oregon)
+    put(json.dumps(policy))
+    with undone(lambda: put(right)):
+        assert problems(wiring.look_at_the_subscription(second)) == set()
+        arrival = endpoint.look_for_arrival(first, [second], seconds=1)
+        assert "docs/regions.md" in (problem(arrival, "arrives_at", site="oregon").fix or "")
+    assert problems(endpoint.look_for_arrival(first, [second])) == set()
+
+
 def test_a_site_that_follows_nobody_is_found(geosync: Geosync, oregon: Site) -> None:
     site = geosync.deployed(oregon)
     nobody = replace(site, parameters={**site.parameters, "PrimaryTopicArn": "", "PrimaryRegistryUrl": ""})
