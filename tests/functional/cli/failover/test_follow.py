@@ -18,6 +18,8 @@ from tests.functional.cli.stacks import (
     refused,
 )
 
+from geosync.cli.site import AwsAccess
+
 SECRET = f"arn:aws:secretsmanager:{REGION}:123456789012:secret:dublin-abc123"
 
 
@@ -83,6 +85,36 @@ def test_s3_copies_from_the_new_primary_s_bucket_or_from_none(
     follow(secondary, "--yes")
     (update,) = cloudformation.updates
     assert tuple({**buckets, **update}[name] for name in names) == expected
+
+
+@pytest.mark.parametrize(
+    ("region", "named", "expected"),
+    [
+        ("eu-south-1", "", "eu-south-1"),
+        ("eu-south-1", "ap-east-1", "ap-east-1,eu-south-1"),
+        ("eu-south-1", "eu-south-1", None),
+        ("eu-west-1", "", None),
+        ("eu-south-1", None, None),
+    ],
+    ids=["none named", "another named", "named already", "a default region", "a stack of before"],
+)
+def test_a_primary_in_an_opt_in_region_is_let_in_with_the_same_update(
+    secondary: Site,
+    cloudformation: CloudFormation,
+    monkeypatch: pytest.MonkeyPatch,
+    region: str,
+    named: str | None,
+    expected: str | None,
+) -> None:
+    clients = AwsAccess.client
+    monkeypatch.setattr(AwsAccess, "client", lambda self, service, region=None: clients(self, service, REGION))
+    leader, site = cloudformation.stacks[OTHER], cloudformation.stacks[secondary.stack]
+    cloudformation.stacks[OTHER] = replace(leader, region=region)
+    more = {} if named is None else {"OptInRegions": named}
+    cloudformation.stacks[secondary.stack] = replace(site, parameters={**site.parameters, **more})
+    follow(secondary, "--yes")
+    (update,) = cloudformation.updates
+    assert update.get("OptInRegions") == expected
 
 
 def test_a_primary_with_a_private_admin_api_is_followed_without_reports(

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import click
 
+from geosync.aws.regions import opted_in
 from geosync.cli.audit import audited
 from geosync.cli.failover.next_steps import list_secrets
 from geosync.cli.failover.quiet_update import confirm, must_not_ask, quiet_update
@@ -66,6 +67,7 @@ def follow(
         # A private admin API is not reached from here, and reports that never arrive degrade the primary.
         "PrimaryAdminUrl": leader.outputs["AdminUrl"] if leader.takes_reports else "",
         **_buckets(site, leader),
+        **_regions(site, leader),
     }
     known = leader.sync_registry.sites
     wanted = KnownSite(
@@ -117,6 +119,18 @@ def _buckets(site: StackSite, leader: StackSite) -> dict[str, str]:
         return {"PrimaryRegistryBucket": bucket, "PrimaryBucketKmsKeyArn": key}
     both = ("PrimaryRegistryBucket", "LocalRegistryBucket", "PrimaryBucketKmsKeyArn", "LocalBucketKmsKeyArn")
     return dict.fromkeys(both, "")
+
+
+def _regions(site: StackSite, leader: StackSite) -> dict[str, str]:
+    """The parameter that lets SNS in from the new primary's region, where the queue does not let it in yet.
+
+    Without it the update is done, the subscription made, and every event dropped in silence (docs/regions.md).
+    """
+    named = [one for one in site.parameters.get("OptInRegions", "").split(",") if one]
+    new = opted_in([leader.region], but=site.region)
+    if "OptInRegions" not in site.parameters or {*new} <= {*named}:  # a stack of before has no such parameter
+        return {}
+    return {"OptInRegions": ",".join([*named, *new])}
 
 
 def _checked_url(url: str | None) -> str | None:
