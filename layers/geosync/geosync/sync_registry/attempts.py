@@ -10,6 +10,7 @@ from boto3.dynamodb.conditions import Attr
 
 from geosync.errors import CorruptItem
 from geosync.sync_registry.access import TableAccess
+from geosync.sync_registry.decisions import Look
 from geosync.sync_registry.failures import cut
 from geosync.sync_registry.items import OWED_PREFIX, PARKED_DUE_MS, Item, Owed, Seen
 from geosync.sync_registry.table.attributes import text_in
@@ -57,13 +58,21 @@ class Attempts(TableAccess):
             self._store.write(Update(key=key, set=values, when=Attr("due").eq(item["due"])))
 
     def postpone(
-        self, owed: Owed, due: int, *, failure: str | None = None, copied: frozenset[str] = frozenset()
+        self,
+        owed: Owed,
+        due: int,
+        *,
+        failure: str | None = None,
+        copied: frozenset[str] = frozenset(),
+        shown: Look | None = None,
     ) -> bool:
         """Make `owed` due later (ms) without counting an attempt. False: marked again meanwhile, so it is due now.
 
         `copied` are digests of which an earlier attempt may have left half a copy (`note_copy` in the same write).
+        `shown` is a look at the primary, made after the mark, that the secondary equals.
         """
-        change = attempts.postpone(owed, due, now_ms=self._clock.now_ms(), failure=failure, copied=copied)
+        now_ms = self._clock.now_ms()
+        change = attempts.postpone(owed, due, now_ms=now_ms, failure=failure, copied=copied, shown=shown)
         return self._unmarked(owed, change) is not None
 
     def bring_forward(self, owed: Owed) -> bool:
@@ -71,6 +80,16 @@ class Attempts(TableAccess):
         if owed.due is None:
             return False
         return self._unmarked(owed, attempts.bring_forward(owed, now_ms=self._clock.now_ms())) is not None
+
+    def look_anew(self, owed: Owed) -> bool:
+        """Have the primary looked at for `owed` by a look that is made after this one. False: marked or paid meanwhile.
+
+        Also False where it is parked.
+        """
+        if owed.due is None:
+            return False
+        change = attempts.look_anew(owed, name=self._names(), now_ms=self._clock.now_ms())
+        return self._unmarked(owed, change) is not None
 
     def note_copy(self, owed: Owed, digest: str) -> Owed:
         """Note that Geosync is about to put `digest` at the secondary; before it does.

@@ -173,7 +173,9 @@ class Owed:
     primary not have it, beside what `expects` says; OUTSIDE and KEEP, should the site's selection not have it.
     `named` holds the digests of all pushes that it stands for, also of those under another primary, which say nothing
     of what the tag is now. `pushed_as` is the tag under which a manifest by digest was pushed, before a later push of
-    the tag overtook it; None for one that was pushed by digest.
+    the tag overtook it; None for one that was pushed by digest. `shown` is the digest that a holder saw at both
+    registries since this mark, where that does not yet prove that it stays; `shown_at` is the moment before the primary
+    was asked.
     """
 
     repository: str
@@ -204,6 +206,8 @@ class Owed:
     renamed_to: str | None = None  # the name under which the primary has the whole repository now
     asked: bool = False
     seen_digest: str | None = None
+    shown: str | None = None
+    shown_at: int = 0
 
     @property
     def worked_on(self) -> bool:
@@ -220,13 +224,14 @@ class Owed:
         named, half_copied = named_in(item), texts(item, "half_copied")
         if primary is not None and item.get("primary", primary) != primary:
             half_copied |= texts(item, "copied") | named  # the copy of what an event named is not noted
-            item = {name: item[name] for name in item.keys() - {"expects", "if_absent", "copied", "cursor"}}
+            item = {name: item[name] for name in item.keys() - {"expects", "if_absent", "copied", "cursor", "shown"}}
         read = AttributeReader(item)
         reference = Reference.from_key(read.text("item"))
         if reference is None:
             raise read.corrupt("item", "is not the key of a reference")
         marked_at = read.number("marked_at")
         parked, owed_since = read.flag("parked"), read.number("owed_since", marked_at)
+        is_shown = item.get("shown_by") == item.get("mark")  # a look before the mark says nothing of after it
         return cls(
             repository=read.text("repository"),
             reference=reference,
@@ -255,6 +260,8 @@ class Owed:
             pushed_as=read.optional_text("pushed_as"),
             renamed_to=read.optional_text("renamed_to"),
             asked=read.flag("asked"),
+            shown=read.optional_text("shown") if is_shown else None,
+            shown_at=read.number("shown_at", 0) if is_shown else 0,
         )
 
 

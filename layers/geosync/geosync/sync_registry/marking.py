@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import replace
 
+from boto3.dynamodb.conditions import Attr
+
 from geosync.errors import Contended, CorruptItem
 from geosync.sync_registry.access import ATTEMPTS, TableAccess
 from geosync.sync_registry.items import ABSENT, UNNAMED, Item, Owed, Reference, named_in
@@ -33,6 +35,13 @@ class Marks(TableAccess):
             with suppress(ConditionFailed):
                 self._store.write(marks.pushed_before(owed, said.pushed_at))
         return owed
+
+    def ask(self, repository: str, reference: Reference) -> None:
+        """Make `reference` owed because somebody asked for it, unless it is owed: many who ask cause one copy."""
+        now_ms = self._clock.now_ms()
+        change = marks.mark(repository, reference, ASKED, name=self._names(), now_ms=now_ms, primary=self._primary)
+        with suppress(ConditionFailed):
+            self._store.write(replace(change, when=Attr("mark").not_exists()))
 
     def _marked(self, build: Callable[[Mark], Update], said: Mark) -> Owed:
         """Carry out a mark: as it was said, or less exactly where the item that is there does not take that.

@@ -36,6 +36,13 @@ class Attempt:
         return self.primary.digest
 
     @property
+    def shown(self) -> Look | None:
+        """The last look at the primary, if the secondary has the same; None: it has not, or neither has anything."""
+        if self.primary.digest is None or self.secondary is None or self.secondary.digest != self.primary.digest:
+            return None
+        return self.primary
+
+    @property
     def was_never_announced(self) -> bool:
         """The primary's reference changed without a notification: only a comparison found it.
 

@@ -96,7 +96,7 @@ class ReferenceSync:
 
     def _postpone(self, attempt: Attempt, due: int) -> Outcome:
         half = frozenset[str]() if attempt.writes else decisions.half_copied_if_postponed(attempt.owed)
-        marked_again = not self._sync_registry.postpone(attempt.owed, due, copied=half)
+        marked_again = not self._sync_registry.postpone(attempt.owed, due, copied=half, shown=attempt.shown)
         return attempt.outcome(discharged=False, marked_again=marked_again)
 
     def _begin(self, attempt: Attempt) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 
 from boto3.dynamodb.conditions import Attr, ConditionBase
 
+from geosync.sync_registry.decisions import Look
 from geosync.sync_registry.failures import cut, retry_at
 from geosync.sync_registry.items import PARKED_DUE_MS, Owed
 from geosync.sync_registry.table.changes import Key, Update
@@ -20,14 +21,25 @@ def is_unmarked(owed: Owed) -> ConditionBase:
 
 
 def postpone(
-    owed: Owed, due_ms: int, *, now_ms: int, failure: str | None = None, copied: frozenset[str] = frozenset()
+    owed: Owed,
+    due_ms: int,
+    *,
+    now_ms: int,
+    failure: str | None = None,
+    copied: frozenset[str] = frozenset(),
+    shown: Look | None = None,
 ) -> Update:
     """Make a reference due later; with a `failure`, say why (a registry that is down), without counting an attempt.
 
-    `copied` is noted as by `note_copy`.
+    `copied` is noted as by `note_copy`. `shown` is a look at the primary that the secondary equals, which proves
+    nothing yet: it is noted with the mark, as it was made after that one.
     """
-    why = {"failure": cut(failure), "failed_at": now_ms} if failure is not None else {}
-    change = _change(owed, {"due": due_ms, **why})
+    values: dict[str, Any] = {"due": due_ms}
+    if failure is not None:
+        values |= {"failure": cut(failure), "failed_at": now_ms}
+    if shown is not None:
+        values |= {"shown": shown.digest, "shown_at": shown.at, "shown_by": owed.mark}
+    change = _change(owed, values)
     return replace(change, union={"copied": copied}) if copied else change
 
 
@@ -38,6 +50,15 @@ def bring_forward(owed: Owed, *, now_ms: int) -> Update:
     """
     change = _change(owed, {"due": now_ms, "asked": True})
     return replace(change, when=is_unmarked(owed) & Attr("due").eq(owed.due))
+
+
+def look_anew(owed: Owed, *, name: str, now_ms: int) -> Update:
+    """Have the primary looked at once more, by a look that is made after this: its `mark` gets another `name`.
+
+    Nothing else of the mark changes: a look proves what it proved before, however often somebody asks for one. A holder
+    that is at work finds that it was marked, and looks again. What has failed stays counted.
+    """
+    return _change(owed, {"mark": name, "due": now_ms, "asked": True})
 
 
 def fail(owed: Owed, failure: str, *, now_ms: int, jitter: int, timing: Timing, parked: bool = False) -> Update:
