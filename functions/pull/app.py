@@ -67,7 +67,6 @@ class PullSite:
                 Queue(sqs, settings.live_queue_url),
                 Queue(sqs, settings.work_queue_url),
                 logger,
-                keeps_superseded=promise.selection.superseded_images,
             ),
             threads=SYSTEM_THREADS,
         )

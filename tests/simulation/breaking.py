@@ -26,6 +26,7 @@ from geosync.pair.capabilities import Capabilities
 from geosync.pair.known_capabilities import KnownCapabilities
 from geosync.pair.selection import Selection
 from geosync.reading import freshness, manifest_pull, waiting
+from geosync.reading.since import SinceAsked
 from geosync.recovery import point
 from geosync.sync_registry import decisions
 from geosync.sync_registry.forgetting import Forgetting
@@ -242,6 +243,13 @@ RULES: dict[str, Rule] = {
         without=(_answer(manifest_pull, "may_be_served", True),),
         finds="pulled: ",
         seeds=30,
+        often=("pull", "push_many"),
+    ),
+    "since it began": Rule(
+        says="a strict pull is answered by a look that was made after it began",
+        without=(_answer(SinceAsked, "is_anew", True),),
+        finds="has been .* since before the pull began",
+        seeds=60,
         often=("pull", "push_many"),
     ),
     "selected meanwhile": Rule(

@@ -249,7 +249,7 @@ def digests(view: View) -> Iterator[str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Served:
-    """A tag that a pull at a secondary was given, by an invocation that began at `began_s`.
+    """A tag that a pull at a secondary was given, by an invocation that began at `began_s` and has just ended.
 
     `said_ms` is the moment of which the answer is, as its header says it; None: it says that it is not known.
     """
@@ -270,6 +270,9 @@ def pulled(view: View, served: Served) -> Iterator[str]:
         yield f"{name} was served as {served.digest} of {said}, and nothing before {oldest} was promised"
         return
     moves = _moves_by_tag(view.primary).get((served.repository, served.tag), [])
+    if served.max_staleness_s == 0:
+        yield from _strictly_pulled(moves, served)
+        return
     before = [at for at, move in enumerate(moves) if view.at_primary_ms(move.at_s) + view.clocks_ms < said]
     later = moves[before[-1] if before else 0 :]
     if any(move.why != "client" for move in later) or served.digest in {move.digest for move in later}:
@@ -277,6 +280,15 @@ def pulled(view: View, served: Served) -> Iterator[str]:
     if not before or _is_excused(view, moves[before[-1]], said):
         return
     yield f"{name} was served as {served.digest} of {said}, and was {moves[before[-1]].digest} by then"
+
+
+def _strictly_pulled(moves: list[TagMove], served: Served) -> Iterator[str]:
+    """With MaxStaleness 0 it was the primary's at a moment since the pull began: nobody's clock excuses it."""
+    earlier = [at for at, move in enumerate(moves) if move.at_s <= served.began_s]
+    since = moves[earlier[-1] if earlier else 0 :]
+    if served.digest not in {move.digest for move in since}:
+        name, now = f"{served.repository}:{served.tag}", since[0].digest if since else None
+        yield f"{name} was served as {served.digest}, and has been {now} since before the pull began"
 
 
 INVARIANTS: tuple[Callable[[View], Iterator[str]], ...] = (recovery_point, would_be_lost, digests, numbers, synced)

@@ -28,7 +28,7 @@ def rules_of(seed: int) -> Rules:
         comparison_s=random.choice((120, 300, 600)),
         verification_s=random.choice((0, 300, 1200)),
         deletion_delay_s=random.choice((0, 0, 60)),
-        max_staleness_s=random.choice((5, 60, 300)),
+        max_staleness_s=Random(f"staleness {seed}").choice((0, 5, 60, 300)),
         shared_copy_bytes=Random(f"help {seed}").choice((0, 1)),
         max_bandwidth=Random(f"bandwidth {seed}").choice((0, 0, 0, 2000)),
     )

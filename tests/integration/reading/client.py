@@ -105,7 +105,7 @@ class Client:
                 registry_names=names,
                 deadline=self.deadline,
             ),
-            line=Line(self.sync_registry, Queue(sqs, "live"), Queue(sqs, "work"), logger, keeps_superseded=True),
+            line=Line(self.sync_registry, Queue(sqs, "live"), Queue(sqs, "work"), logger),
             threads=SYSTEM_THREADS,
         )
         self._puller = Puller(site, logger=logger, metrics=metrics)

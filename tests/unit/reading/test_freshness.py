@@ -157,6 +157,20 @@ def held(now_ms: int = NOW) -> Row:
     return Row(repository="app", lease_token="t", lease_expires=now_ms + 1000)
 
 
+def test_what_both_registries_showed_is_served_before_it_is_proved_to_stay() -> None:
+    """If it is all that events named since, and no older than promised."""
+    shown = owed(shown=B, shown_at=NOW - 1000, expects=frozenset({B}))
+    assert serves(replace(KNOWN, owed=shown), B)
+    assert serves(Known(accounted_ms=None, owed=replace(shown, expects=frozenset())), B)
+    assert tag_point_ms(replace(KNOWN, owed=shown), B) == NOW - 1000
+    assert not serves(replace(KNOWN, owed=shown), A)
+    assert not serves(replace(KNOWN, owed=replace(shown, expects=frozenset({A, B}))), B)
+    assert not serves(replace(KNOWN, owed=replace(shown, shown_at=NOW - 6 * MINUTE)), B)
+    assert not serves(replace(KNOWN, owed=shown, is_renamed_or_gone=True), B)
+    assert not serves(replace(KNOWN, owed=shown, deleted=owed(marked_at=NOW)), B)
+    assert serves(replace(KNOWN, owed=shown, deleted=owed(marked_at=NOW - 2000)), B)
+
+
 def test_what_is_not_owed_is_marked_and_what_is_owed_already_is_not() -> None:
     assert place(KNOWN) is LinePlace.MARK
     assert place(replace(KNOWN, owed=owed())) is LinePlace.WAIT
@@ -175,10 +189,9 @@ def test_what_waits_for_the_window_of_a_backfill_is_brought_forward_once() -> No
         assert place(replace(KNOWN, owed=known)) is LinePlace.NONE
 
 
-@pytest.mark.parametrize("keeps_superseded", [True, False])
-def test_what_a_client_asks_for_waits_for_no_window(keeps_superseded: bool) -> None:
+def test_what_a_client_asks_for_waits_for_no_window() -> None:
     sync_registry, nobody = SyncRegistry(MemoryStore()), MagicMock()
-    line = Line(sync_registry, nobody, nobody, nobody, keeps_superseded=keeps_superseded)
+    line = Line(sync_registry, nobody, nobody, nobody)
     line.put("app", Reference.tag("v1"), KNOWN, LinePlace.MARK)
     (found,) = sync_registry.owed("app")
     assert found.asked

@@ -6,7 +6,9 @@ here. It is served while that is not longer ago than the site's MaxStaleness. Th
 - `accounted_ms`: every push before that moment is marked (recovery/point.py). So a tag of which nothing is owed is what
   it was at the primary then, whatever else is owed at the site;
 - `seen.looked_at`: a holder asked the primary itself, and saw this very digest there and here;
-- `owed.pushed_at`: the earliest push that is not here. A tag of which anything is owed is not served as it is.
+- `owed.pushed_at`: the earliest push that is not here. A tag of which anything is owed is not served as it is;
+- `owed.shown`: a holder saw that digest at both registries since the tag was marked, and whether it stays is not proved
+  yet. It is served if it is all that events named since, and it is as old as that look.
 
 A deletion by digest is owed for the digest alone until it is proved, and then for its tags. So what is owed of the
 digest counts for a tag that was seen before that deletion was marked. A tag that a holder did not find at the primary
@@ -84,6 +86,8 @@ def is_unheard_of(row: Row | None, owed: Owed | None, whole: Owed | None) -> boo
 def tag_point_ms(known: Known, digest: str | None) -> int | None:
     """The latest moment (ms) at which the primary is known to have had `digest` under the tag; None: not known."""
     seen = known.seen
+    if digest is not None and known.owed is not None and known.owed.shown == digest:
+        return known.owed.shown_at
     if seen is None or digest is None or seen.digest != digest:
         return None
     if not is_the_primarys(seen):
@@ -102,9 +106,20 @@ def _bounds(known: Known) -> Iterator[int]:
 def may_be_served(known: Known, digest: str | None, *, now_ms: int, max_staleness_ms: int) -> bool:
     """Tell whether the tag may be given out as it is: nothing is owed for it, and it is not older than allowed."""
     at = tag_point_ms(known, digest)
-    if at is None or known.owed is not None or known.is_renamed_or_gone or known.is_unclear or _is_deleted(known):
+    if at is None or at < now_ms - max_staleness_ms or known.is_renamed_or_gone:
         return False
-    return at >= now_ms - max_staleness_ms
+    if known.owed is not None:
+        return _is_all_that_was_announced(known.owed, digest) and not _was_deleted_after(known, at)
+    return not known.is_unclear and not _is_deleted(known)
+
+
+def _is_all_that_was_announced(owed: Owed, digest: str | None) -> bool:
+    """Tell whether a digest that both registries showed is the only one that events named since the tag is owed."""
+    return owed.shown is not None and owed.shown == digest and owed.expects <= {owed.shown}
+
+
+def _was_deleted_after(known: Known, at_ms: int) -> bool:
+    return known.deleted is not None and at_ms < known.deleted.marked_at
 
 
 def _is_deleted(known: Known) -> bool:
@@ -112,4 +127,4 @@ def _is_deleted(known: Known) -> bool:
     seen = known.seen
     if seen is None or seen.gone_since is not None:
         return True
-    return known.deleted is not None and seen.looked_at < known.deleted.marked_at
+    return _was_deleted_after(known, seen.looked_at)

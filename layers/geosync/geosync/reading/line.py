@@ -1,9 +1,10 @@
 """First in line: what a client asks for and is not here yet is marked, and somebody is woken for it at once.
 
 Only a client whom the site's registry has let in gets here. What that costs is bounded. A reference is marked only when
-it is not owed, so many who ask for one thing cause one copy. One whose last attempt failed a minute ago or more is
-brought forward. It is not marked anew, so that its attempts count and it is parked in the end. One that waits for the
-window of a backfill is brought forward, too; it does not wait for it again.
+it is not owed, so many who ask for one thing cause one copy. Who wants a look that is made from now on waits for the
+end of the one that may be under way, and asks once: many who do cause one look after another. One whose last attempt
+failed a minute ago or more is brought forward. It is not marked anew, so that its attempts count and it is parked in
+the end. One that waits for the window of a backfill is brought forward, too; it does not wait for it again.
 
 Names that nobody but a client ever named may be any that he thinks of. Somebody is woken for them through the work
 queue, so that no push waits behind them.
@@ -21,7 +22,6 @@ from geosync.reading.freshness import Known
 from geosync.sync_registry import decisions
 from geosync.sync_registry.items import Owed, Reference
 from geosync.sync_registry.sync_registry import SyncRegistry
-from geosync.sync_registry.transitions.marks import Mark
 
 if TYPE_CHECKING:
     from aws_lambda_powertools import Logger
@@ -37,13 +37,17 @@ class LinePlace(enum.Enum):
 
     MARK = "mark it, and wake somebody"
     FORWARD = "it has failed, or waits for the window of a backfill: bring it forward, and wake somebody"
+    ANEW = "it was looked at before: have it looked at once more, and wake somebody"
     WAKE = "it is marked: wake somebody"
     WAIT = "somebody is on it"
     NONE = "it does not come soon: do not wait"
 
 
-def place_of(known: Known, *, now_ms: int, until_ms: int) -> LinePlace:
-    """Choose what is to be done for a reference that cannot be given out, by somebody who waits until `until_ms`."""
+def place_of(known: Known, *, now_ms: int, until_ms: int, anew: bool = False) -> LinePlace:
+    """Choose what is to be done for a reference that cannot be given out, by somebody who waits until `until_ms`.
+
+    `anew`: what is owed was marked before he came, and only a look that is made from now on will do.
+    """
     owed = known.owed
     if known.is_left_alone:
         return LinePlace.NONE
@@ -51,6 +55,8 @@ def place_of(known: Known, *, now_ms: int, until_ms: int) -> LinePlace:
         return LinePlace.MARK
     if owed.due is None:
         return LinePlace.NONE  # parked: only an operator, or another push, helps
+    if anew and owed.due > now_ms and owed.failure is None:
+        return LinePlace.ANEW
     if owed.due > until_ms:
         return LinePlace.FORWARD if _may_come_forward(owed, now_ms) else LinePlace.NONE
     is_held = known.row is not None and known.row.leased(now_ms)
@@ -67,30 +73,33 @@ def _may_come_forward(owed: Owed, now_ms: int) -> bool:
 class Line:
     """Marks and wakes, for one site: through its `live` queue, or its `work` queue for what is unheard of."""
 
-    def __init__(
-        self, sync_registry: SyncRegistry, live: Queue, work: Queue, logger: Logger, *, keeps_superseded: bool
-    ) -> None:
+    def __init__(self, sync_registry: SyncRegistry, live: Queue, work: Queue, logger: Logger) -> None:
         self._sync_registry = sync_registry
         self._live = live
         self._work = work
         self._logger = logger
-        self._mark = Mark(keeps_superseded=keeps_superseded, asked=True)
 
-    def put(self, repository: str, reference: Reference, known: Known, place: LinePlace) -> None:
+    def put(self, repository: str, reference: Reference, known: Known, place: LinePlace) -> bool:
         """Do what `place` says for a reference of the primary's `repository`. Raises what DynamoDB raises, Contended.
 
-        A wake that cannot be sent loses nothing: the sweep finds what is owed.
+        True: it was marked since it was `known` so, by this or by somebody else. A wake that cannot be sent loses
+        nothing: the sweep finds what is owed.
         """
         if place in (LinePlace.WAIT, LinePlace.NONE):
-            return
+            return False
+        owed, is_marked = known.owed, place is LinePlace.MARK
         if place is LinePlace.MARK:
-            self._sync_registry.mark(repository, reference, self._mark)
-        if place is LinePlace.FORWARD and (known.owed is None or not self._sync_registry.bring_forward(known.owed)):
-            return  # whoever changed it meanwhile has woken somebody, or is on it
-        if self._sync_registry.tell(repository, believed=known.row):
-            return
-        queue, reason = self._way(known)
-        send_wakes(queue, [repository], self._logger, reason=reason)
+            self._sync_registry.ask(repository, reference)
+        if place is LinePlace.FORWARD and (owed is None or not self._sync_registry.bring_forward(owed)):
+            return False  # whoever changed it meanwhile has woken somebody, or is on it
+        if place is LinePlace.ANEW:
+            is_marked = owed is not None and self._sync_registry.look_anew(owed)
+            if not is_marked:
+                return False
+        if not self._sync_registry.tell(repository, believed=known.row):
+            queue, reason = self._way(known)
+            send_wakes(queue, [repository], self._logger, reason=reason)
+        return is_marked
 
     def _way(self, known: Known) -> tuple[Queue, Reason]:
         return (self._work, "resync") if known.is_unheard_of else (self._live, "event")

@@ -12,6 +12,7 @@ from geosync.reading.freshness import Known, may_be_served, tag_point_ms
 from geosync.reading.line import LinePlace, place_of
 from geosync.reading.own_registry import Answered
 from geosync.reading.requested import Requested
+from geosync.reading.since import SinceAsked
 from geosync.reading.site import ReadingSite
 from geosync.reading.waiting import LAST_S, LONGEST_S, UNHEARD_OF_S
 from geosync.sync_registry.items import Reference
@@ -55,6 +56,9 @@ class ManifestPull:
         self._reference = Reference.tag(asked.reference) if asked.is_tag else Reference.digest(asked.reference)
         left_s = site.whereabouts.deadline.left() - LAST_S
         self._until_s = site.whereabouts.clock.monotonic_s() + min(LONGEST_S, left_s)
+        self._since: SinceAsked | None = None
+        """Of a tag, where only a look at the primary that is made from now on will do."""
+        self._has_woken = False
 
     def run(self, here: Answered | None = None) -> Pulled:
         """Pull; `here` is the registry's answer where it was asked already.
@@ -62,7 +66,9 @@ class ManifestPull:
         Raises ReadRefusal, SyncRegistryError, and what DynamoDB raises.
         """
         view = self._look() if here is None else _View(self._read(), here)
-        if view.known.owed is None and not self._is_over(view):
+        if self._asked.is_tag and self._site.promise.is_strict:
+            self._since = SinceAsked(view.known)
+        elif view.known.owed is None and not self._is_over(view):
             # It may have been marked, copied and seen between the two looks.
             view = self._look()
         if self._is_over(view):
@@ -93,37 +99,75 @@ class ManifestPull:
     def _is_good(self, view: _View) -> bool:
         if view.here.status != 200:
             return False
-        if not self._asked.is_tag:
-            return True
-        return may_be_served(
-            view.known,
-            _digest(view.here),
-            now_ms=self._site.whereabouts.clock.now_ms(),
-            max_staleness_ms=self._site.promise.max_staleness_ms,
-        )
+        return not self._asked.is_tag or self._may_be_served(view.known, _digest(view.here))
+
+    def _may_be_served(self, known: Known, digest: str | None) -> bool:
+        """Tell whether the tag may be given out as that digest."""
+        if self._since is not None:
+            return digest is not None and self._since.shown(known) == digest
+        now_ms = self._site.whereabouts.clock.now_ms()
+        return may_be_served(known, digest, now_ms=now_ms, max_staleness_ms=self._site.promise.max_staleness_ms)
 
     def _wait(self, view: _View) -> _View:
-        """Put the reference first in line, and return the last look, once nothing is owed or it comes too late."""
+        """Put the reference first in line, and return the last look, once it may be served or comes too late."""
         known = view.known
         if known.is_unheard_of:
             self._until_s = min(self._until_s, self._site.whereabouts.clock.monotonic_s() + UNHEARD_OF_S)
         place = self._place(known)
         if place is LinePlace.NONE:
             return view
-        self._site.line.put(self._repository, self._reference, known, place)
+        self._put(known, place)
         for _ in self._site.whereabouts.looks(self._until_s):
-            known = self._site.whereabouts.of(self._repository, self._reference)
-            if known.owed is None:
-                return self._look()
-            if self._place(known) is LinePlace.NONE:
+            known = self._read_on()
+            if self._is_settled(known):
+                view = self._again(known, view.here)
+                if self._since is None or self._is_over(view):
+                    return view
+            place = self._place(known)
+            if place is LinePlace.NONE:
                 break
+            if place in (LinePlace.MARK, LinePlace.ANEW) or (place is LinePlace.WAKE and self._may_wake(known)):
+                self._put(known, place)  # what was paid, or put off, was looked at before this pull began
         return _View(known, view.here)
+
+    def _may_wake(self, known: Known) -> bool:
+        """Tell whether a wake that nobody took up is sent again: once, and not for a name that may be none."""
+        return not self._has_woken and not known.is_unheard_of
+
+    def _read_on(self) -> Known:
+        known = self._read()
+        if self._since is not None:
+            self._since.note(known)
+        return known
+
+    def _is_settled(self, known: Known) -> bool:
+        """Tell whether the registry is worth asking again: nothing is owed, or what is there may be served."""
+        if self._since is not None:
+            return self._since.shown(known) is not None
+        owed = known.owed
+        return owed is None or (owed.shown is not None and self._may_be_served(known, owed.shown))
+
+    def _again(self, known: Known, here: Answered) -> _View:
+        """Ask the registry again, unless what it answered before is what may be served: a digest has one content."""
+        if self._since is not None and self._is_good(view := _View(known, here)):
+            return view
+        view = self._look()
+        if self._since is not None:
+            self._since.note(view.known)
+        return view
+
+    def _put(self, known: Known, place: LinePlace) -> None:
+        self._has_woken = self._has_woken or place is LinePlace.WAKE
+        is_marked = self._site.line.put(self._repository, self._reference, known, place)
+        if is_marked and self._since is not None:
+            self._since.note_marked(known)
 
     def _place(self, known: Known) -> LinePlace:
         clock = self._site.whereabouts.clock
         now_ms = clock.now_ms()
         left_ms = int((self._until_s - clock.monotonic_s()) * 1000)
-        return place_of(known, now_ms=now_ms, until_ms=now_ms + max(left_ms, 0))
+        anew = self._since is not None and not self._since.is_anew(known)
+        return place_of(known, now_ms=now_ms, until_ms=now_ms + max(left_ms, 0), anew=anew)
 
     def _ended(self, view: _View, outcome: Outcome) -> Pulled:
         here = view.here

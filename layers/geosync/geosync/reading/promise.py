@@ -14,7 +14,8 @@ from geosync.sync_registry.items import Reference
 class Promise:
     """The promise of a site.
 
-    `max_staleness_ms` (ms): a tag that is served was the primary's then, or later. `serves_stale`: what cannot be
+    `max_staleness_ms` (ms): a tag that is served was the primary's then, or later; 0: at a moment since the pull began.
+    `serves_stale`: what cannot be
     shown to be so is served all the same, for the day when the primary is gone. `prefix` (with its slash) is put before
     the primary's names at this site.
     """
@@ -24,6 +25,11 @@ class Promise:
     serves_stale: bool = False
     selection: Selection = EVERYTHING
     prefix: str = ""
+
+    @property
+    def is_strict(self) -> bool:
+        """True where a tag is served only if it was the primary's at a moment since the pull began."""
+        return self.max_staleness_ms == 0
 
     def at_primary(self, repository: str) -> str:
         """Return the primary's name of this site's `repository`. Raises ReadRefusal where it replicates none such."""
