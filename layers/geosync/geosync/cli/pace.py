@@ -6,17 +6,17 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
-SHORTEST_S, LONGEST_S = 1.0, 1.5
-"""From one look's begin to the next one's. With a look of up to half a second a wait ends 2 s after the image was seen.
+SHORTEST_S, LONGEST_S = 0.6, 1.0
+"""From one look's begin to the next one's. With a look of up to 0.8 s a wait ends 2 s after the image was seen.
 
 It is drawn anew each time: pipelines that began together do not ask together. A longer pause in a long wait would make
-that wait end later, and spare little: ten minutes are some 480 looks of two reads each.
+that wait end later, and spare little: ten minutes are some 750 looks of two reads each.
 """
 LEAST_PAUSE_S = 0.25
 """After a look that took longer than the time between two."""
 MOST_S = 12.0
 """Between two looks that fail, one after the other. The admin API refuses what is over its rate (50 requests a second),
-which 60 pipelines reach together: each then asks half as often, and again."""
+which 40 pipelines reach together: each then asks half as often, and again."""
 
 
 @dataclass(slots=True)

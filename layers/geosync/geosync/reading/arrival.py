@@ -22,6 +22,8 @@ from geosync.sync_registry.decisions import is_the_primarys
 from geosync.sync_registry.items import ABSENT, UNNAMED, Owed, Reference, Seen
 
 ArrivalState = Literal["here", "waiting", "not_here"]
+LOOK_MS = 500
+"""A look at the primary is worth asking for where none was made for that time: many who wait for a tag cause one."""
 UNHEARD_MS = 30_000
 """A push is heard of within moments, unless the registry, or a function that starts, is slow: a pipeline that has just
 pushed shall not be told that it never did. After that time a site whose way from the primary is open has heard of none.
@@ -66,7 +68,8 @@ class Arrival:
     """The verdict; times in milliseconds, None where they are not known.
 
     `digest` is what was seen here, `reason` says why it is not here. `announced` are the digests that pushes named and
-    that are not here yet. `waiting` may change, the two others do not.
+    that are not here yet. `needs_look`: only a look at the primary now tells more, or the next heartbeats. `waiting`
+    may change, the two others do not.
     """
 
     state: ArrivalState
@@ -77,6 +80,7 @@ class Arrival:
     failure: str | None = None
     parked: bool = False
     announced: frozenset[str] = frozenset()
+    needs_look: bool = False
 
 
 def judge(image: AwaitedImage, known: Known, around: Surroundings) -> Arrival:
@@ -91,7 +95,7 @@ def judge(image: AwaitedImage, known: Known, around: Surroundings) -> Arrival:
     if owed is not None:
         return _owed(owed, around)
     if seen is not None:
-        return _here(seen) if _is_fresh(image, known, seen) else _unsure(seen)
+        return _here(seen) if _is_fresh(image, known, seen) else _unsure(seen, around)
     return _unseen(image, known, around)
 
 
@@ -153,12 +157,13 @@ def _owed(owed: Owed, around: Surroundings) -> Arrival:
     )
 
 
-def _unsure(seen: Seen) -> Arrival:
+def _unsure(seen: Seen, around: Surroundings) -> Arrival:
     """Judge a tag that was seen here before the question: it may be older."""
     return Arrival(
         state="waiting",
         reason=f"{seen.digest} was seen here at {moment(seen.seen_at)}; whether the primary has another one since is "
-        "not known before a heartbeat of now is accounted, in about two minutes",
+        "not known before it is looked at again, or a heartbeat of now is accounted, in about two minutes",
+        needs_look=around.now_ms - seen.looked_at >= LOOK_MS,
     )
 
 

@@ -12,6 +12,8 @@ from geosync.admin.http import HttpRefusal
 from geosync.admin.site import AdminSite
 from geosync.clock import optional_moment
 from geosync.errors import MalformedMessage
+from geosync.messages.queues import Queue
+from geosync.messages.work import WorkMessage
 from geosync.oci.deadline import Deadline
 from geosync.oci.references import is_digest, is_repository
 from geosync.operating import actions
@@ -70,6 +72,8 @@ class ArrivalRoutes:
             since_ms=asked_at,
         )
         found = look(self._asked(), image)
+        if found.needs_look:
+            self._have_looked(image)
         return ImageArrival(
             site=site.name,
             repository=repository,
@@ -84,6 +88,20 @@ class ArrivalRoutes:
             announced=sorted(found.announced),
             asked_at=asked_at,
         )
+
+    def _have_looked(self, image: AwaitedImage) -> None:
+        """Have the primary looked at, for a tag that is here and of which nothing is owed, as a pull would.
+
+        Nobody's push waits behind it: a worker of the work queue looks.
+        """
+        site = self._site
+        sync_registry = site.sync_registry.under(site.settings.primary_topic_arn)
+        if sync_registry.is_paused():
+            return
+        sync_registry.ask(image.repository, image.reference)
+        if not sync_registry.tell(image.repository):
+            wake = WorkMessage(repository=image.repository, reason="resync")
+            Queue(site.sqs, site.settings.work_queue_url).send(wake)
 
     def _asked(self) -> AskedSite:
         """The site, as its settings know it: of the four lists of the selection they have one."""
