@@ -9,6 +9,7 @@
 #
 #   .local/uv         uv itself, pinned and hashed (requirements/uv.txt)
 #   .venv             development (requirements/dev.txt) and this project
+#   .local/containerd containerd, where the system has none (26 MB to fetch): a test pulls with it
 #   .local/emulator   the AWS emulator alone: functions run under its interpreter (requirements/emulator.txt)
 #   .local/sam        the SAM CLI (requirements/sam.txt)
 #   .local/checkov    the scanner of the template, where it is asked for (requirements/checkov.txt)
@@ -24,8 +25,8 @@ fail() { say "$*"; exit 1; }
 
 # ── what only the system provides ──────────────────────────────────────────────────────────────────────────────
 
-# apt PACKAGE...: install them, or say what to type.
-apt() {
+# find_root PACKAGE...: set `as_root` to what makes a command root's, or say what to type.
+find_root() {
     command -v apt-get >/dev/null 2>&1 ||
         fail "Missing: $*. Install them with this system's package manager (Debian and Ubuntu know them by these names)."
     if [ "$(id -u)" -eq 0 ]; then
@@ -35,6 +36,11 @@ apt() {
     else
         fail "Missing: $*. Type: sudo apt-get update && sudo apt-get install --no-install-recommends $*"
     fi
+}
+
+# apt PACKAGE...: install them, or say what to type.
+apt() {
+    find_root "$@"
     say "Installing $* with apt-get"
     # Package lists may be absent or old: then once more with new ones.
     apt_get install "$@" 2>/dev/null || { apt_get update && apt_get install "$@"; } ||
@@ -82,6 +88,28 @@ programs() {
         ;;
     esac
 }
+
+# containerd's package would start a daemon, and needs no rights to be unpacked: two programs of it are wanted.
+unpack_containerd() {
+    PATH="$PATH:/usr/sbin:/usr/bin"
+    if command -v containerd >/dev/null 2>&1 && command -v ctr >/dev/null 2>&1; then return 0; fi
+    [ ! -x .local/containerd/usr/bin/ctr ] || return 0
+    command -v dpkg-deb >/dev/null 2>&1 ||
+        fail "Missing: containerd. Install it with this system's package manager."
+    say "Fetching containerd (26 MB)"
+    rm -rf .local/containerd .local/containerd.part
+    mkdir -p .local/containerd.part
+    # Package lists may be absent or old, and only root gets new ones.
+    fetch_containerd 2>/dev/null || { find_root containerd && apt_get update && fetch_containerd; } ||
+        fail "apt-get could not fetch containerd: the lines above say why."
+    dpkg-deb --fsys-tarfile .local/containerd.part/containerd_*.deb |
+        tar -x -C .local/containerd.part ./usr/bin/containerd ./usr/bin/ctr
+    rm -f .local/containerd.part/containerd_*.deb
+    mv .local/containerd.part .local/containerd
+}
+
+# apt-get itself proves that it is the archive's.
+fetch_containerd() { (cd .local/containerd.part && apt-get -q download containerd >/dev/null); }
 
 # fits PYTHON: is it one of the versions that Lambda has too?
 fits() {
@@ -158,6 +186,7 @@ if [ "${1:-}" = release ]; then
     exit 0
 fi
 programs
+( unpack_containerd )
 make_uv
 environment .venv dev pyproject.toml
 environment .local/emulator emulator

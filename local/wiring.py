@@ -47,6 +47,7 @@ BUCKET = "registry"
 STORES_ON_S3 = "oregon"
 SIGNS_ITS_TOKENS = "frankfurt"
 TELLS_ARRIVALS = "frankfurt"
+READS_STRICTLY = "frankfurt"
 
 # Short times: a test of a crash or of an unsettled tag then takes seconds. The lease leaves room for a stall, as all of
 # this shares a machine that may have two cores.
@@ -195,6 +196,8 @@ def parameters(
         reader = accounts.signing_key() if site.name == SIGNS_ITS_TOKENS else accounts.reader()
         if site.name == TELLS_ARRIVALS:
             values["Arrivals"] = "on"
+        if site.name == READS_STRICTLY:
+            values["MaxStaleness"] = "0"
         values["PrimaryTopicArn"] = f"arn:aws:sns:{primary.region}:{ACCOUNT}:geosync-{primary.name}"
         values["PrimaryRegistryUrl"] = urls[primary]
         values["PrimaryRegistrySecretArn"] = _make_secret(emulator, site, "primary-registry", reader)
