@@ -173,6 +173,11 @@ class _Handler(BaseHTTPRequestHandler):
             return
         self._send(*self.server.service.answer(parse_qs(target.query), self.headers.get("Authorization")))
 
+    def do_POST(self) -> None:
+        """Refuse the other form of a request, which containerd tries first: it goes on to this one after a 405."""
+        self.close_connection = True  # its body, which has the password, is not read
+        self._send(405, {"errors": []})
+
     def _send(self, status: int, document: dict[str, Any]) -> None:
         body = json.dumps(document).encode()
         self.send_response(status)
