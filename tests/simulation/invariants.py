@@ -57,9 +57,12 @@ class View:
         return -1.0 if proved is None else (proved - EPOCH_MS - self.site.skew_ms - self.clocks_ms) / 1000
 
     def is_promised(self, repository: str, tag: str) -> bool:
-        """The site replicates a tag: it was selected all the time, or since the last complete comparison began."""
-        entered_s = self.site.selections.entered_s(repository, tag)
-        return not entered_s or entered_s < self.compared_s
+        """The site replicates a tag: it was selected all the time, or since the last complete comparison began.
+
+        For whoever marks, that is: a worker that still has a former selection lets nothing go by it that counts.
+        """
+        since_s = self.site.selections.marked_since_s(repository, tag)
+        return not since_s or since_s < self.compared_s
 
     @property
     def is_settled(self) -> bool:

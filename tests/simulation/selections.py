@@ -53,6 +53,8 @@ class Period:
     removes: bool
     from_s: float
     until_s: float = math.inf
+    marks_until_s: float = math.inf
+    """Until then it decided what is marked; whoever had it later decides nothing by it that counts."""
 
     def has(self, repository: str, tag: str | None) -> bool:
         """The selection of this time has it."""
@@ -70,6 +72,11 @@ class Selections:
     def change(self, selection: Selection, *, removes: bool, now_s: float) -> None:
         """Begin another one; the former one goes on until `settle`."""
         self.periods.append(Period(selection, removes, now_s))
+
+    def settle_marks(self, now_s: float) -> None:
+        """Nobody marks by a former one any more."""
+        for one in self.periods[:-1]:
+            one.marks_until_s = min(one.marks_until_s, now_s)
 
     def settle(self, now_s: float) -> None:
         """Nobody works with a former one any more."""
@@ -92,3 +99,7 @@ class Selections:
     def entered_s(self, repository: str, tag: str | None) -> float:
         """Since when all that are in force have it: 0 from the beginning, infinite while one has not."""
         return max((one.until_s for one in self.periods if not one.has(repository, tag)), default=0.0)
+
+    def marked_since_s(self, repository: str, tag: str | None) -> float:
+        """Since when all by which anything is marked have it, as above."""
+        return max((one.marks_until_s for one in self.periods if not one.has(repository, tag)), default=0.0)

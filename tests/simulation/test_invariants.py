@@ -48,7 +48,7 @@ class Pair:
         site: Any = SimpleNamespace(
             server=SimpleNamespace(storage=self.here),
             table=SimpleNamespace(table=self.store.table, partitions=partitions),
-            selections=SimpleNamespace(entered_s=lambda *_: 0.0),
+            selections=SimpleNamespace(marked_since_s=lambda *_: 0.0),
             skew_ms=0,
         )
         primary: Any = SimpleNamespace(server=SimpleNamespace(storage=self.primary), skew_ms=0)

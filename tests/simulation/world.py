@@ -170,7 +170,11 @@ class World:
             self._leader = site.name
 
     def _settle(self, site: Site) -> None:
-        """Wait until nobody works with the site's former parameters."""
+        """Wait until nobody marks by the site's former parameters, and then until nobody works with them."""
+        while not site.functions["log_cursor"].is_new:
+            self.scheduler.sleep(1.0)
+        if self.stacks[site.name].is_quiet:
+            site.selections.settle_marks(self.scheduler.now_s)
         while not all(function.is_new for function in site.functions.values()):
             self.scheduler.sleep(1.0)
         if self.stacks[site.name].is_quiet:

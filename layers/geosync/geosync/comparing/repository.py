@@ -62,9 +62,10 @@ class RepositoryComparison:
 
         A tag that the primary no longer lists is looked at by itself, and decided then: a listing is no proof that a
         tag is gone. Raises RegistryError when a registry does not answer; only a 404 reads
-        as "no tags".
+        as "no tags". Raises OutOfTime where the invocation may have a former selection.
         """
         context = self._context
+        self._sync_registry.subscription.check_selection(context.selection.fingerprint)
         before = self._sync_registry.findings.get(owed.repository)
         if not context.selection.has_repository(owed.repository):
             return self._sync_outside(owed, before)

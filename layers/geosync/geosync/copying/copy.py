@@ -9,6 +9,7 @@ from the same repository is its existence check. Requests, with the caller's GET
     another tag, copied in the same run      3
     another tag of an image that is there    n + 4       GET, PUT, n + 1, HEAD
     another tag of an index that is there    k + 3
+    where the tag was another image before   1 more      GET, PUT by digest, n + 1, PUT, HEAD
     a new config on layers that are there    7
     an image that another repository has     n + 5
 
@@ -19,7 +20,9 @@ A 201 says that everything is there only on a registry that checks. Whether it d
 be configured anew: that habit is no proof. The refusal of an image shows that its blobs are checked. Nothing shows it
 of a manifest that is taken at once, nor of what a refusal of an index does not name (Distribution 3 can be told to
 check some platforms only). So these are looked for after the 201, one request each, unless this copier brought them or
-looked at them before. What is missing is brought, and the manifest is put again; the habit is then `disproved`.
+looked at them before. What is missing is brought, and the manifest is put again; the habit is then `disproved`. A tag
+that moves (`replaces`) names a whole image until then, and is put last: the PUT that asks is by the digest. Of an image
+that is new here it is refused, and costs nothing more.
 
 A blob that has `urls` is brought first, if the source has it: a registry does not ask for it, as it may be at its URL
 only. That costs one HEAD at the source, and nothing else where the source does not have the blob.
@@ -49,7 +52,7 @@ from geosync.copying.sharing import CopiedElsewhere
 from geosync.copying.sizes import Sizes
 from geosync.copying.stopping import Stopped
 from geosync.copying.workers import Workers
-from geosync.errors import BlobsUnknown, NotFound, OutOfTime, Refused, RegistryError, RegistryUnavailable
+from geosync.errors import BlobsUnknown, NotFound, OutOfTime, Refused, RegistryError
 from geosync.oci import media_types
 from geosync.oci.manifests import Descriptor, Manifest
 
@@ -93,12 +96,19 @@ class Copier:
         self._fallback_lock = route.threads.lock()
 
     def copy(
-        self, manifest: Manifest, tag: str | None, *, is_there: bool = False, looks_below: bool = False
+        self,
+        manifest: Manifest,
+        tag: str | None,
+        *,
+        is_there: bool = False,
+        looks_below: bool = False,
+        replaces: bool = False,
     ) -> CopyResult:
         """Put `manifest` at the destination under `tag` (None: by its digest), with everything that it needs there.
 
         One that `is_there` is put only if something below it was not. `looks_below`: an earlier attempt broke off, so
-        that a child may be there without what is below it; those that are found there are looked below.
+        that a child may be there without what is below it; those that are found there are looked below. `replaces`: the
+        destination has another image under the tag, which stays until all of this one is there.
 
         Blocks until it is there. The first error ends it and stops what nobody else wants. Raises ContentError when the
         source contradicts itself; NotFound, naming the blob or child, when the source lacks a part; BlobsUnknown
@@ -111,9 +121,9 @@ class Copier:
         run = self._run(looks_below=looks_below)
         root = self._graph.root(run, manifest, tag)
         if root is not None:
-            root.taken = is_there
+            root.taken, root.tag_last = is_there, replaces and tag is not None
             self._start(root)
-        _wait_for_end(run)
+        run.wait()
         return CopyResult(
             bytes_copied=run.bytes_copied,
             blobs_copied=run.blobs_copied,
@@ -130,7 +140,7 @@ class Copier:
         run = self._run()
         if not self._graph.join(run, digest):
             return False
-        _wait_for_end(run)
+        run.wait()
         return True
 
     def copy_referrers(self, manifest: Manifest) -> int:
@@ -214,6 +224,7 @@ class Copier:
     def _begin_manifest(self, part: Part) -> None:
         manifest = part.manifest
         asks = manifest is not None and not part.taken and self._put_asks(manifest)
+        part.tag_last &= asks and not self._graph.is_whole(part)
         if manifest is None:
             manifest = self._read(part)
             if manifest is None:
@@ -281,10 +292,12 @@ class Copier:
 
     def _put(self, part: Part, manifest: Manifest) -> None:
         part.puts += 1
+        tag = part.tag if not part.tag_last else None
         try:
-            with self._tag_write() if part.tag is not None else nullcontext():
-                part.is_listed |= self._put_now(part.tag or part.digest, manifest)
+            with self._tag_write() if tag is not None else nullcontext(), refusals.explained(manifest):
+                part.is_listed |= self._destination.put_manifest(tag or part.digest, manifest)
         except BlobsUnknown as answer:
+            part.was_refused = True
             if part.puts < MAX_PUTS and self._brings_missing(part, manifest, answer):
                 return
             # All of it was brought in this run. Another reference's copy can have been a moment ahead, but only once.
@@ -293,21 +306,14 @@ class Copier:
                 self._blame(answer, manifest, is_last=part.puts >= MAX_PUTS)
             self._put(part, manifest)
             return
+        except Refused:
+            if not part.tag_last:
+                raise
+            part.tag_last = False  # it may have a rule about manifests without a tag
+            self._put(part, manifest)
+            return
         if not self._looks_below(part, manifest):
             self._end(part, manifest)
-
-    def _put_now(self, reference: str, manifest: Manifest) -> bool:
-        """Put a manifest, and tell whether the registry says that it lists it as a referrer.
-
-        Raises Refused for a format that the registry answers 500 to.
-        """
-        try:
-            return self._destination.put_manifest(reference, manifest)
-        except RegistryUnavailable as error:
-            if error.status == 500 and "UNKNOWN" in error.codes and (format_ := refusals.unusual(manifest)):
-                detail = f"it answers so to {format_}, which it does not take"
-                raise Refused(error.registry, error.request, status=500, codes=error.codes, detail=detail) from error
-            raise
 
     def _brings_missing(self, part: Part, manifest: Manifest, answer: BlobsUnknown) -> bool:
         """Bring what a refusal names; False if all of it was brought in this run.
@@ -329,20 +335,18 @@ class Copier:
         """
         blobs = [one.digest for one in self._kinds.parts(manifest).all_blobs]
         blamed = (answer.missing or blobs)[: refusals.MAX_NAMED]
-        if not all(self._has_blob(one) if one in blobs else self._is_there(one) for one in blamed):
+        look = self._destination.head_blob
+        if not all(look(one) is not None if one in blobs else self._is_there(one) for one in blamed):
             raise answer
         if is_last:
             raise refusals.contradiction(answer, blamed, is_index_of_blobs=manifest.is_index and blamed[0] in blobs)
-
-    def _has_blob(self, digest: str) -> bool:
-        return self._destination.head_blob(digest) is not None
 
     def _looks_below(self, part: Part, manifest: Manifest) -> bool:
         """Look for what is below a manifest that was taken, where nothing shows that it is there; False if all is."""
         if part.taken or self._graph.is_whole(part):
             return False
         part.taken, part.lacked = True, False
-        if part.puts > 1 and not manifest.is_index:
+        if part.was_refused and not manifest.is_index:
             return False
         below = self._kinds.parts(manifest)
         return self._wait_for(part, below.manifests, below.blobs, look_first=True)
@@ -359,9 +363,16 @@ class Copier:
                 checks_children=self._habits.checks_children and not manifest.is_index,
                 checks_blobs=self._habits.checks_blobs and manifest.is_index,
             )
+        elif part.puts and part.tag_last and self._looks_below(part, manifest):
+            return
+        part.tag_last &= part.puts == 0
         self._put(part, manifest)
 
     def _end(self, part: Part, manifest: Manifest) -> None:
+        if part.tag_last:
+            part.tag_last = False
+            self._put(part, manifest)
+            return
         self.sizes.end(manifest.digest)
         if part.is_subject and manifest.subject is not None and not self._lists(part, manifest.subject.digest):
             self._keep_fallback_tag(manifest)
@@ -387,10 +398,3 @@ class Copier:
     def _go_on_above(self, parts: Sequence[Part]) -> None:
         for above in parts:
             self._submit(above, self._go_on_with, size=0)  # only manifests wait
-
-
-def _wait_for_end(run: CopyRun) -> None:
-    """Wait until the reference is there; raises what keeps it from being there."""
-    run.ended.wait()
-    if run.error is not None:
-        raise run.error

@@ -46,6 +46,12 @@ class CopyRun:
     blobs_there: int = 0
     manifests_put: int = 0
 
+    def wait(self) -> None:
+        """Wait until the reference is there; raises what keeps it from being there."""
+        self.ended.wait()
+        if self.error is not None:
+            raise self.error
+
     def count(self, part: Part, moved: int | None) -> None:
         """Add what one part cost: `moved` bytes, None when it was there."""
         if part.is_manifest:
@@ -59,7 +65,10 @@ class CopyRun:
 
 @dataclass(eq=False, slots=True, kw_only=True)
 class Part:
-    """Something that has to be at the destination. All but `puts` belongs to the graph and its lock."""
+    """Something that has to be at the destination.
+
+    `puts`, `tag_last` and `was_refused` are its worker's; all else belongs to the graph and its lock.
+    """
 
     key: Key
     owner: CopyRun
@@ -69,6 +78,10 @@ class Part:
     kept: int = 0
     """Bytes that its manifest takes of what may be kept."""
     tag: str | None = None
+    tag_last: bool = False
+    """Its tag is another image until all of this one is there: it is put by its digest before."""
+    was_refused: bool = False
+    """The destination refused the manifest for what is missing below it."""
     is_index: bool = False
     puts: int = 0
     depth: int = 0

@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from geosync.copying.kinds import Parts
-from geosync.errors import BlobsUnknown, Refused, RegistryError
+from geosync.errors import BlobsUnknown, Refused, RegistryError, RegistryUnavailable
 from geosync.oci import media_types
 from geosync.oci.manifests import Descriptor, Manifest
 
 MAX_NAMED = 3
 """Digests that an error names, and that are looked for before a registry is said to contradict itself."""
+
+
+@contextmanager
+def explained(manifest: Manifest) -> Iterator[None]:
+    """Stand around a PUT of `manifest`: a 500 to a format that the registry does not take is raised as Refused."""
+    try:
+        yield
+    except RegistryUnavailable as error:
+        if error.status == 500 and "UNKNOWN" in error.codes and (format_ := unusual(manifest)):
+            detail = f"it answers so to {format_}, which it does not take"
+            raise Refused(error.registry, error.request, status=500, codes=error.codes, detail=detail) from error
+        raise
 
 
 def missing(answer: BlobsUnknown, below: Parts) -> tuple[list[Descriptor], list[Descriptor]]:

@@ -71,3 +71,7 @@ class HolderContext:
     def check(self) -> None:
         """Raise OutOfTime when the holder stops or the invocation is over."""
         self.pause(0)
+
+    def check_selection(self) -> None:
+        """Raise OutOfTime where the invocation may have a former selection: nothing is outside by that."""
+        self.sync_registry.subscription.check_selection(self.selection.fingerprint)

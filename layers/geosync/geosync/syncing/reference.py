@@ -106,6 +106,7 @@ class ReferenceSync:
         """
         owed = attempt.owed
         if attempt.outside:
+            self._context.check_selection()
             return True
         # The manifest itself is asked for where it is wanted next: after an event, or for its referrers. It tells the
         # digest as well. Anything else (a second attempt, a digest of a comparison) is most likely equal already: two
@@ -113,7 +114,10 @@ class ReferenceSync:
         depends = self._depends_on_the_manifest(owed)
         after_an_event = bool(owed.expects) and not owed.worked_on
         self._look_at_primary(attempt, whole=after_an_event or depends or self._may_have_referrers(owed))
-        return not depends or attempt.manifest is None or attempt.manifest.subject is not None
+        if not depends or attempt.manifest is None or attempt.manifest.subject is not None:
+            return True
+        self._context.check_selection()
+        return False
 
     def _next_step(self, attempt: Attempt) -> decisions.Step:
         if attempt.outside:
@@ -301,8 +305,13 @@ class ReferenceSync:
                 self._repairer.repair(manifest, attempt.owed.distrust)
             if decisions.is_to_be_noted(attempt.owed, manifest.digest):
                 attempt.owed = self._sync_registry.note_copy(attempt.owed, manifest.digest)
-            looks_below = decisions.may_be_half_copied(begun, manifest.digest)
-            attempt.copied = self._copier.copy(manifest, tag, is_there=is_there, looks_below=looks_below)
+            attempt.copied = self._copier.copy(
+                manifest,
+                tag,
+                is_there=is_there,
+                looks_below=decisions.may_be_half_copied(begun, manifest.digest),
+                replaces=begun.seen is not None and begun.seen.digest != manifest.digest,
+            )
         except OutOfTime:
             self._note_broken_off(attempt, manifest.digest)
             raise

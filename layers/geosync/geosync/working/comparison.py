@@ -28,6 +28,7 @@ class ComparisonWork:
         if registries is None or self._readiness.is_stopped():
             return
         try:
+            self._check_selection(registries)
             with place.reporter.measured(registries):
                 walk = Catalogue(
                     place.sync_registry,
@@ -57,12 +58,20 @@ class ComparisonWork:
             if self._rows(registries).forget(repository):
                 self._place.logger.info("repository_forgotten", extra={"repository": repository})
 
+    def _check_selection(self, registries: Registries) -> None:
+        self._place.sync_registry.subscription.check_selection(registries.selection.fingerprint)
+
     def _rows(self, registries: Registries) -> Rows:
         place = self._place
+
+        def check() -> None:
+            place.deadline.check()
+            self._check_selection(registries)
+
         return Rows(
             place.sync_registry,
             registries.selection,
             self._removals,
-            check=place.deadline.check,
+            check=check,
             on_death=place.reporter.report_death,
         )

@@ -17,6 +17,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from geosync.clock import Clock
+from geosync.errors import OutOfTime
 from geosync.sync_registry.items import SITE, Item
 from geosync.sync_registry.table.attributes import whole_number
 from geosync.sync_registry.table.changes import Key, Store, Update
@@ -25,6 +26,8 @@ from geosync.sync_registry.timing import ms
 KEY = Key(SITE, "subscription")
 FORMER_S = 120.0
 """An invocation of functions/log_cursor goes on for so long with the selection that it began with: its time-out."""
+FORMER_WORKER_S = 1200.0
+"""The same of functions/sync: its time-out, and as long as an update takes from one function to the next."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +61,14 @@ class Subscription:
     def is_of_its_selection(self, began_at: int) -> bool:
         """True where a comparison that began at `began_at` (ms) had the selection by which events are marked now."""
         return began_at >= self.selected_from
+
+    def may_be_former(self, selection: str, now_ms: int) -> bool:
+        """True while whoever has `selection` (a fingerprint) may be left from before another one was noted.
+
+        Later it is one that is newer, and that nobody has noted yet.
+        """
+        noted_at = self.selected_from - ms(FORMER_S)
+        return self.selection not in (None, selection) and now_ms < noted_at + ms(FORMER_WORKER_S)
 
     def is_of_the_future(self, now_ms: int) -> bool:
         """It was recorded before a clock was set back."""
@@ -107,3 +118,13 @@ class SubscriptionItem:
             return
         selected_from = {"selected_from": self._clock.now_ms() + ms(FORMER_S)} if known is not None else {}
         self._store.write(Update(key=KEY, set={"selection": fingerprint, **selected_from}))
+
+    def check_selection(self, fingerprint: str) -> None:
+        """Raise OutOfTime where a worker may have a former selection. One read.
+
+        A worker asks after it read what it is about to decide by its selection. So what was marked since the new one
+        was noted is never decided by the former one.
+        """
+        known = self.read()
+        if known is not None and known.may_be_former(fingerprint, self._clock.now_ms()):
+            raise OutOfTime("the site selects something else by now")

@@ -1,0 +1,159 @@
+"""A tag that moves is put last: until all of the new image is at the destination, it names the one before, whole."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+
+import pytest
+from tests.unit.copying.fakes import FakeRegistry
+from tests.unit.copying.sites import Site, layers
+
+from geosync.errors import OutOfTime, Refused
+from geosync.oci.manifests import Manifest
+
+TAG = "latest"
+Make = Callable[[Site, int], Manifest]
+
+
+def image_of(site: Site, start: int) -> Manifest:
+    return site.source.add_image(*layers(3, start=start))
+
+
+def index_of(site: Site, start: int) -> Manifest:
+    return site.source.add_index(*(site.source.add_image(*layers(2, start=start + number)) for number in (0, 10)))
+
+
+SHAPES = pytest.mark.parametrize("make", [image_of, index_of])
+
+
+def tag_before(site: Site) -> Manifest:
+    """Have the tag name a whole image at the destination."""
+    before = image_of(site, 500)
+    with site.copier() as copier:
+        copier.copy(before, TAG)
+    site.source.requests.clear()
+    site.destination.requests.clear()
+    return before
+
+
+def requests(site: Site) -> Counter[str]:
+    return Counter(verb for verb, _ in (*site.source.requests, *site.destination.requests))
+
+
+@SHAPES
+def test_of_an_image_that_is_new_it_costs_no_request(make: Make) -> None:
+    costs = []
+    for replaces in (False, True):
+        site = Site()
+        tag_before(site)
+        made = make(site, 0)
+        with site.copier() as copier:
+            copier.copy(made, TAG, replaces=replaces)
+        assert site.is_whole(made)
+        assert site.destination.tagged[TAG] == made.digest
+        costs.append(requests(site))
+    assert costs[0] == costs[1]
+    assert site.destination.of("PUT manifest")[0] == made.digest
+    assert site.destination.of("PUT manifest").count(TAG) == 1
+
+
+@pytest.mark.parametrize(
+    ("make", "at"),
+    [(image_of, "POST upload"), (image_of, "PUT blob"), (index_of, "HEAD manifest"), (index_of, "PUT blob")],
+)
+def test_a_copy_that_breaks_off_on_a_registry_that_stopped_to_check_leaves_the_tag(
+    site: Site, make: Make, at: str
+) -> None:
+    before = tag_before(site)
+    made = make(site, 0)
+    site.destination.checks_blobs = site.destination.checks_children = False
+
+    def end(verb: str, _: str) -> None:
+        if verb == at:
+            raise OutOfTime("the end")
+
+    copier = site.copier()
+    copier._habits = Site().habits  # as it was learnt when the registry checked
+    with copier:
+        site.destination.before = end
+        with pytest.raises(OutOfTime):
+            copier.copy(made, TAG, replaces=True)
+        assert made.digest in site.destination.manifests, "it was taken by its digest"
+        assert site.destination.tagged[TAG] == before.digest
+        site.destination.before = lambda *_: None
+        copier.copy(made, TAG, looks_below=True, replaces=True)
+    assert site.destination.tagged[TAG] == made.digest
+    assert site.is_whole(made)
+
+
+def test_children_that_a_refusal_did_not_name_are_looked_for_before_the_tag_moves(site: Site) -> None:
+    before = tag_before(site)
+    index = index_of(site, 0)
+    unchecked = index.children[1].digest
+    site.destination.never_checked = {unchecked}
+    tags = []
+
+    def note(verb: str, what: str) -> None:
+        if (verb, what) == ("HEAD manifest", unchecked):
+            tags.append(site.destination.tagged[TAG])
+
+    site.destination.before = note
+    with site.copier() as copier:
+        copier.copy(index, TAG, replaces=True)
+    assert tags == [before.digest]
+    assert site.is_whole(index)
+    assert site.destination.of("PUT manifest").count(TAG) == 1
+
+
+@SHAPES
+def test_an_image_that_is_there_costs_one_request_more(make: Make) -> None:
+    costs = []
+    for replaces in (False, True):
+        site = Site()
+        made = make(site, 0)
+        with site.copier() as copier:
+            copier.copy(made, "v1")
+        tag_before(site)
+        with site.copier() as copier:
+            copier.copy(made, TAG, replaces=replaces)
+        assert site.destination.tagged[TAG] == made.digest
+        costs.append(requests(site))
+    assert costs[1] - costs[0] == Counter({"PUT manifest": 1})
+
+
+def test_a_tag_that_follows_another_in_the_same_run_costs_one_request(site: Site) -> None:
+    tag_before(site)
+    made = image_of(site, 0)
+    with site.copier() as copier:
+        copier.copy(made, "v1")
+        site.destination.requests.clear()
+        copier.copy(made, TAG, replaces=True)
+    assert site.destination.requests == [("PUT manifest", TAG)]
+
+
+def test_a_registry_that_takes_no_manifest_by_its_digest_gets_it_by_its_tag(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tag_before(site)
+    made = image_of(site, 0)
+    put = FakeRegistry.put_manifest
+
+    def refuse(self: FakeRegistry, repository: str, reference: str, manifest: Manifest) -> bool:
+        if reference == made.digest:
+            raise Refused(self.name, f"PUT {reference}", status=400, codes=("TAG_INVALID",))
+        return put(self, repository, reference, manifest)
+
+    monkeypatch.setattr(FakeRegistry, "put_manifest", refuse)
+    with site.copier() as copier:
+        copier.copy(made, TAG, replaces=True)
+    assert site.is_whole(made)
+    assert site.destination.tagged[TAG] == made.digest
+
+
+def test_only_the_put_of_the_tag_is_guarded(site: Site) -> None:
+    tag_before(site)
+    site.guarded = 0
+    with site.copier() as copier:
+        copier.copy(image_of(site, 0), TAG, replaces=True)
+    assert site.guarded == 1

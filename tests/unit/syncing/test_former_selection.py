@@ -1,0 +1,95 @@
+"""A worker that began before the selection was changed: it goes on for its invocation, and lets nothing go by that."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import pytest
+from tests.support.ahead_clock import AheadClock
+from tests.unit.syncing.test_holder import REPOSITORY, Site
+from tests.unit.template.parts import FUNCTIONS
+
+from geosync.pair.selection import EVERYTHING, Selection
+from geosync.sync_registry.items import Reference
+from geosync.sync_registry.site.subscription import FORMER_S, FORMER_WORKER_S
+from geosync.sync_registry.timing import ms
+from geosync.sync_registry.transitions.marks import Mark
+from geosync.syncing.ending import Ending
+from geosync.working.comparison import ComparisonWork
+
+TAG = Reference.tag("v1")
+FORMER = Selection.parse(exclude_tags="v*")
+
+
+@pytest.fixture
+def clock() -> AheadClock:
+    return AheadClock()
+
+
+@pytest.fixture
+def site(clock: AheadClock) -> Site:
+    """A site whose selection has just got `v1`, with a push of it that was marked since."""
+    site = Site(clock=clock)
+    for selection in (FORMER, EVERYTHING):
+        site.sync_registry.subscription.note_selection(selection.fingerprint)
+    pushed = site.primary.add_image(b"layer", tag=TAG.value)
+    site.sync_registry.mark(REPOSITORY, TAG, Mark(expects=pushed.digest))
+    return site
+
+
+def owed(site: Site) -> set[Reference]:
+    return {one.reference for one in site.sync_registry.owed(REPOSITORY)}
+
+
+def test_what_came_in_stays_owed_until_a_worker_with_the_new_selection_has_it(site: Site) -> None:
+    site.selection = FORMER
+    assert site.hold() is Ending.OUT_OF_TIME
+    assert owed(site) == {TAG}
+    site.selection = EVERYTHING
+    assert site.hold() is Ending.FINISHED
+    assert TAG.value in site.secondary.tagged
+
+
+def test_a_comparison_is_left_to_a_worker_with_the_new_selection(site: Site) -> None:
+    whole = Reference.whole()
+    site.sync_registry.mark(REPOSITORY, whole)
+    site.selection = FORMER
+    assert site.hold() is Ending.OUT_OF_TIME
+    assert owed(site) == {TAG, whole}
+
+
+def test_a_walk_through_the_catalogue_is_left_to_one(site: Site) -> None:
+    site.selection = FORMER
+    place: Any = type("Place", (), {"sync_registry": site.sync_registry, "logger": logging.getLogger("walk")})
+    readiness: Any = type(
+        "Readiness",
+        (),
+        {
+            "registries": staticmethod(lambda: type("Registries", (), {"selection": site.selection})),
+            "is_stopped": staticmethod(lambda: False),
+        },
+    )
+    ComparisonWork(place, readiness, None).walk()  # type: ignore[arg-type]
+    assert site.sync_registry.catalogue.latest() is None
+
+
+def test_one_that_came_later_is_newer_and_decides(site: Site, clock: AheadClock) -> None:
+    """Nobody has noted its selection yet: no event came since."""
+    clock.ahead += ms(FORMER_WORKER_S)
+    site.selection = FORMER
+    assert site.hold() is Ending.FINISHED
+    assert owed(site) == set()
+
+
+def test_a_selection_that_never_changed_costs_nobody_anything(clock: AheadClock) -> None:
+    site = Site(clock=clock)
+    site.selection = FORMER
+    site.sync_registry.mark(REPOSITORY, TAG)
+    assert site.hold() is Ending.FINISHED
+    assert owed(site) == set()
+
+
+def test_both_functions_end_within_what_is_reckoned_with() -> None:
+    assert FUNCTIONS["LogCursorFunction"]["Timeout"] <= FORMER_S
+    assert FUNCTIONS["SyncFunction"]["Timeout"] + 300 <= FORMER_WORKER_S, "and an update takes a while"
