@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from random import Random
 
 from tests.simulation.clients import Client
-from tests.simulation.invariants import View, look, violations
+from tests.simulation.invariants import View, is_settled, look, violations
 from tests.simulation.metrics import Measured, Scene, false_metrics
 from tests.simulation.registry.storage import Backup
 from tests.simulation.site import Site
@@ -43,6 +43,8 @@ class Story:
     shared: list[bytes] = field(default_factory=list)
     backups: dict[str, Backup] = field(default_factory=dict)
     """Of each site's registry, the last."""
+    true: dict[str, tuple[object, ...]] = field(default_factory=dict)
+    """What each site's words were compared with when they were true last, in few numbers."""
 
     @property
     def repositories(self) -> tuple[str, ...]:
@@ -111,10 +113,37 @@ class Story:
         world = self.world
         if world.scheduler.failure is not None:
             raise world.scheduler.failure
-        if world.follows(site, self.primary):
-            for text in violations(self.view(site)):
-                world.note(f"!! {text}")
-                raise Violation(text)
+        if not world.follows(site, self.primary):
+            return
+        seen = self._seen(site)
+        if seen is not None and seen == self.true.get(site.name):
+            return
+        for text in violations(self.view(site)):
+            world.note(f"!! {text}")
+            raise Violation(text)
+        if seen is not None:
+            self.true[site.name] = seen
+
+    def _seen(self, site: Site) -> tuple[object, ...] | None:
+        """Everything that a sentence depends on, in few numbers: while they are the same, what was true still is.
+
+        None: the index of what is owed may still move by itself.
+        """
+        world, primary = self.world, self.primary
+        ledger, events = world.ledgers[site.name], world.ledgers[primary.name]
+        if not is_settled(world.scheduler.now_s, ledger):
+            return None
+        return (
+            ledger.changed_s,
+            site.server.storage.changes,
+            primary.server.storage.changes,
+            len(ledger.marked),
+            len(events.taken),
+            *(one.marks_until_s for one in site.selections.periods),
+            *(one.until_s for one in site.selections.periods),
+            (primary.name, primary.skew_ms, site.skew_ms, world.clocks_ms, world.followed_s[site.name]),
+            tuple(site.parameters.items()),
+        )
 
     def judge_metric(self, site: Site, measured: Measured) -> None:
         """Judge what a function of a secondary measured, while it runs; one that began as the primary's is none."""

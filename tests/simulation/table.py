@@ -93,11 +93,16 @@ class Table(MemoryStore):
     def first_due(self, shard: str, limit: int) -> list[tuple[Key, int]]:
         """Keys of the first items in one shard, each with its `due`, as the index has them now."""
         self._follow()
-        found = sorted((due, key) for key, due in self._index.get(shard, {}).items())
+        entries = self._index.get(shard)
+        if not entries:
+            return []
+        found = sorted((due, key) for key, due in entries.items())
         return [(key, due) for due, key in found[:limit]]
 
     def _follow(self) -> None:
         """Bring the index to where it is by now."""
+        if not self._behind:
+            return
         now_s = self._scheduler.now_s
         for key in [key for key, behind in self._behind.items() if behind[0][0] <= now_s]:
             behind = self._behind[key]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable
-from concurrent.futures import Executor, Future
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import CancelledError, Executor, Future
+from functools import partial
 from types import TracebackType
 from typing import Any, ClassVar, cast
 
@@ -59,12 +60,22 @@ class InOneThread(Threads):
 
 class _AtOnce(Executor):
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        future = Future[Any]()
-        try:
-            future.set_result(fn(*args, **kwargs))
-        except Exception as error:  # noqa: BLE001 - what an executor does
-            future.set_exception(error)
-        return future
+        return cast(Future[Any], _Done(fn(*args, **kwargs)))
+
+    def map(self, fn: Callable[..., Any], *iterables: Iterable[Any], **_: Any) -> Iterator[Any]:
+        return iter([fn(*args) for args in zip(*iterables, strict=False)])
+
+
+class _Done:
+    """The result of what was done where it was submitted; what it raised was raised there."""
+
+    __slots__ = ("_result",)
+
+    def __init__(self, result: Any) -> None:
+        self._result = result
+
+    def result(self, _: float | None = None) -> Any:
+        return self._result
 
 
 class _Thread:
@@ -162,20 +173,62 @@ class _Event:
         return self._is_set or woken
 
 
-class _Future(Future[Any]):
+class _Future:
+    """What the library uses of a Future. One thread runs at a time, so that it needs no lock of its own."""
+
+    __slots__ = ("_callbacks", "_ended", "_error", "_is_cancelled", "_is_done", "_result")
+
     def __init__(self, scheduler: Scheduler) -> None:
-        super().__init__()
-        self._scheduler = scheduler
         self._ended = _Event(scheduler)
-        self.add_done_callback(lambda _: self._ended.set())
+        self._callbacks: list[Callable[[Any], object]] = []
+        self._is_cancelled = self._is_done = False
+        self._result: Any = None
+        self._error: BaseException | None = None
+
+    def run(self, work: Callable[[], Any]) -> None:
+        """Do the work, unless it was cancelled; what Killed ends has no end."""
+        if self._is_cancelled:
+            return
+        try:
+            self._result = work()
+        except Killed:
+            raise
+        except BaseException as error:  # noqa: BLE001 - what an executor does
+            self._error = error
+        self._end()
+
+    def _end(self) -> None:
+        self._is_done = True
+        self._ended.set()
+        for callback in self._callbacks:
+            callback(self)
+
+    def cancel(self) -> bool:
+        if not self._is_done:
+            self._is_cancelled = True
+            self._error = CancelledError()
+            self._end()
+        return self._is_cancelled
+
+    def done(self) -> bool:
+        return self._is_done
+
+    def add_done_callback(self, callback: Callable[[Any], object]) -> None:
+        if self._is_done:
+            callback(self)
+        else:
+            self._callbacks.append(callback)
 
     def result(self, timeout: float | None = None) -> Any:
-        self._ended.wait(timeout)
-        return super().result(0)
+        error = self.exception(timeout)
+        if error is not None:
+            raise error
+        return self._result
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
-        self._ended.wait(timeout)
-        return super().exception(0)
+        if not self._ended.wait(timeout):
+            raise TimeoutError
+        return self._error
 
 
 class _Pool(Executor):
@@ -193,22 +246,10 @@ class _Pool(Executor):
         place = self._scheduler.check().place
         future = _Future(self._scheduler)
 
-        def work() -> None:
-            if not future.set_running_or_notify_cancel():
-                return
-            try:
-                result = fn(*args, **kwargs)
-            except Killed:
-                raise
-            except BaseException as error:  # noqa: BLE001 - what an executor does
-                future.set_exception(error)
-            else:
-                future.set_result(result)
-
-        self._waiting.append(work)
+        self._waiting.append(partial(future.run, partial(fn, *args, **kwargs)))
         if len(self._running) < self._limit:
             self._begin(place)
-        return future
+        return cast(Future[Any], future)
 
     def _begin(self, place: Place) -> None:
         def serve() -> None:

@@ -253,7 +253,7 @@ class Server:
     def _begin_upload(self, asked: Asked) -> Answer:
         mount, source = asked.query.get("mount"), asked.query.get("from")
         if self.habits.mounts and mount is not None and source is not None and self._has_blob(source, mount):
-            self.storage.repository(asked.name).blobs.add(mount)
+            self.storage.link(asked.name, mount)
             return Answer(201, [("Docker-Content-Digest", mount)])
         identifier = f"upload-{next(self._numbers)}"
         self._uploads[identifier] = _Upload(asked.name, there=frozenset(self.storage.repository(asked.name).blobs))

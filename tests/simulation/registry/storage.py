@@ -68,6 +68,8 @@ class Storage:
         self.on_move: list[Callable[[TagMove], None]] = []
         self.lost_at_s: list[float] = []
         """When content went away by other than a request: a restore, an empty disk."""
+        self.changes = 0
+        """Grows with each change of what is here."""
         self.has_dropped_untagged = False
         """Garbage collection took manifests without a tag."""
 
@@ -79,12 +81,18 @@ class Storage:
         """Keep a blob, linked in a repository."""
         digest = digest_of(content)
         self.blobs[digest] = content
-        self.repository(repository).blobs.add(digest)
+        self.link(repository, digest)
         return digest
+
+    def link(self, repository: str, digest: str) -> None:
+        """Have a blob in a repository, too."""
+        self.changes += 1
+        self.repository(repository).blobs.add(digest)
 
     def put_manifest(self, repository: str, content: bytes, media_type: str) -> str:
         """Keep a manifest."""
         digest = digest_of(content)
+        self.changes += 1
         self.blobs[digest] = content
         self.repository(repository).manifests[digest] = media_type
         return digest
@@ -101,6 +109,7 @@ class Storage:
 
     def delete_manifest(self, repository: str, digest: str, why: str) -> None:
         """Delete a manifest with every tag on it; its bytes go with the next garbage collection."""
+        self.changes += 1
         found = self.repository(repository)
         for tag in [tag for tag, tagged in found.tags.items() if tagged == digest]:
             self.untag(repository, tag, why)
@@ -126,6 +135,7 @@ class Storage:
 
     def collect_garbage(self, *, untagged: bool) -> None:
         """Remove what nothing refers to; with `untagged`, manifests that no tag leads to as well."""
+        self.changes += 1
         self.has_dropped_untagged |= untagged
         used: set[str] = set()
         for name, repository in self.repositories.items():
@@ -155,6 +165,7 @@ class Storage:
 
     def restore(self, backup: Backup, why: str) -> None:
         """Go back to a backup."""
+        self.changes += 1
         before = {(name, tag): digest for name, tag, digest in self.all_tags()}
         self.blobs, self.repositories = dict(backup[0]), copy.deepcopy(backup[1])
         after = {(name, tag): digest for name, tag, digest in self.all_tags()}
@@ -170,6 +181,7 @@ class Storage:
                 yield name, tag, digest
 
     def _moved(self, move: TagMove) -> None:
+        self.changes += 1
         self.moves.append(move)
         for listener in self.on_move:
             listener(move)

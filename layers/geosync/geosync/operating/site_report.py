@@ -127,7 +127,7 @@ def _measured(status: Status) -> dict[str, object] | None:
         "lag_counts": [
             {
                 "at_most_seconds": bound_ms(upper) / 1000,
-                "count": sum(bins.get(number, 0) for number in range(upper + 1)),
+                "count": sum(count for number, count in bins.items() if number <= upper),
             }
             for upper in SHOWN_BINS
         ],

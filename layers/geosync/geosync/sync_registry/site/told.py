@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from geosync.sync_registry.items import SITE
@@ -76,4 +76,5 @@ class ToldSites:
 
 
 def _text(sites: Sequence[ToldSite]) -> str:
-    return json.dumps([asdict(one) for one in sites], separators=(",", ":"))
+    names = [one.name for one in fields(ToldSite)]
+    return json.dumps([{name: getattr(one, name) for name in names} for one in sites], separators=(",", ":"))
