@@ -34,7 +34,7 @@ from bench.ours import copy_tag, reader, writer
 from geosync.oci.client import RegistryClient
 from geosync.oci.memory import BESIDE_ROOM
 from geosync.pair.connections import Connections
-from geosync.pair.registries import PARALLELISM
+from geosync.pair.settings import PARALLELISM
 
 LATENCY = 0.08
 RATE = 20e6

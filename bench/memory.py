@@ -39,8 +39,8 @@ from geosync.oci.options import ClientOptions
 from geosync.oci.repository import Repository
 from geosync.pair.pair import Pair
 
-REFERENCES = 4
-"""References of a repository at once: the default of ReferenceConcurrency."""
+REFERENCES = 6
+"""References of a repository at once: two more than their parts have memory for."""
 CHILDREN = 15
 MOST = 200 * MIB
 SHAPES: dict[str, Callable[[bytes], bytes]] = {

@@ -59,7 +59,7 @@ AWS_CALLS = Config(
     connect_timeout=2,
     read_timeout=5,
     retries={"mode": "standard", "total_max_attempts": 4},
-    max_pool_connections=16,  # references and marks side by side
+    max_pool_connections=20,  # 16 references side by side, or eight marks; the renewal of the lease, and some more
     tcp_keepalive=True,
 )
 

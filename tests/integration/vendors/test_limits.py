@@ -23,7 +23,7 @@ from geosync.oci.client import RegistryClient
 from geosync.oci.credentials import Anonymous
 from geosync.oci.deadline import Deadline
 from geosync.oci.throttle import GROWTH_S
-from geosync.pair.registries import PARALLELISM
+from geosync.pair.settings import PARALLELISM
 
 IN_SECONDS: Callable[[float], str] = lambda seconds: str(round(seconds))  # noqa: E731
 AS_A_DATE: Callable[[float], str] = lambda seconds: email.utils.formatdate(time.time() + seconds + 1, usegmt=True)  # noqa: E731

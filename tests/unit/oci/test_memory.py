@@ -10,6 +10,7 @@ from tests.support.clock import FakeClock
 
 from geosync.errors import OutOfTime
 from geosync.oci.deadline import Deadline
+from geosync.oci.documents import SMALL_BYTES
 from geosync.oci.manifests import MAX_MANIFEST_BYTES
 from geosync.oci.memory import ATTEMPTS_BYTES, MIB, STEPS_BYTES, Memory, Pool
 
@@ -93,6 +94,18 @@ def test_an_attempt_has_a_pool_of_its_own() -> None:
         memory.need(MAX_MANIFEST_BYTES)
         assert (memory.attempts.held, memory.steps.held) == (11 * MIB, 0)
     assert memory.attempts.held == 0
+
+
+def test_what_is_below_a_small_image_is_not_counted_and_an_index_has_a_fourth_for_its_own() -> None:
+    memory = Memory()
+    with memory.graph(SMALL_BYTES, FOREVER, is_wide=False):
+        assert memory.graphs.held == 0
+    with ExitStack() as held:
+        for size, is_wide in ((500, True), (500, True), (500, True), (SMALL_BYTES + 1, False)):
+            held.enter_context(memory.graph(size, FOREVER, is_wide=is_wide))
+        with pytest.raises(OutOfTime):
+            held.enter_context(memory.graph(500, over(), is_wide=True))
+    assert memory.graphs.held == 0
 
 
 def test_steps_that_need_more_later_never_wait_for_each_other() -> None:

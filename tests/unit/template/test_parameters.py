@@ -9,6 +9,7 @@ from geosync.oci.deadline import Deadline
 from geosync.oci.uploads import Upload, UploadLimits
 from geosync.pair import selection
 from geosync.pair.pace import MIN_CHUNK, Pace
+from geosync.pair.settings import PARALLELISM, REFERENCES
 
 TOPIC = "arn:aws:sns:eu-west-1:111122223333:geosync-dublin"
 SECRET = "arn:aws:secretsmanager:eu-west-1:111122223333:secret:geo/registry-AbCdEf"
@@ -166,6 +167,12 @@ def test_the_least_bandwidth_lets_each_worker_end_chunks_in_an_invocation() -> N
     assert Pace(bound=lambda: share).chunk(rest, deadline, limits, upload) == MIN_CHUNK
     assert share * 885 > 10 * MIN_CHUNK
     assert Pace(bound=lambda: 18_000).chunk(rest, deadline, limits, upload) is None, "as the documentation says"
+
+
+def test_what_goes_at_once_is_what_the_budget_of_memory_is_reckoned_for() -> None:
+    """tests/hostile/test_memory.py reckons with the library's own numbers."""
+    assert PARAMETERS["ReferenceConcurrency"]["Default"] == REFERENCES
+    assert PARAMETERS["BlobConcurrency"]["Default"] == PARALLELISM
 
 
 def test_the_patterns_of_selective_sync_are_those_that_the_functions_read() -> None:

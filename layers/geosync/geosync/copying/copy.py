@@ -119,11 +119,12 @@ class Copier:
         """
         started = self._route.clock.monotonic_s()
         run = self._run(looks_below=looks_below)
-        root = self._graph.root(run, manifest, tag)
-        if root is not None:
-            root.taken, root.tag_last = is_there, replaces and tag is not None
-            self._start(root)
-        run.wait()
+        with self._memory.graph(len(manifest.content), self._route.deadline, is_wide=manifest.is_index):
+            root = self._graph.root(run, manifest, tag)
+            if root is not None:
+                root.taken, root.tag_last = is_there, replaces and tag is not None
+                self._start(root)
+            run.wait()
         return CopyResult(
             bytes_copied=run.bytes_copied,
             blobs_copied=run.blobs_copied,

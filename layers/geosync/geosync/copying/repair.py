@@ -53,6 +53,11 @@ class Repairer:
         read back. Children are put again, unless they are there and not distrusted. Raises BrokenAtDestination when the
         destination keeps what it has, and what the registries raise.
         """
+        client = self._source.client
+        with client.memory.graph(len(manifest.content), client.deadline, is_wide=True):  # and four blobs at a time
+            self._repair(manifest, distrust)
+
+    def _repair(self, manifest: Manifest, distrust: frozenset[str]) -> None:
         below, blobs = self._below(manifest)
         wanted = frozenset(digest for digest in blobs if _is_in(distrust, digest))
         mover = BlobMover(self._route, distrusted=wanted)

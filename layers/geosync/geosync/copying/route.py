@@ -18,7 +18,7 @@ from geosync.pair.capabilities import Capabilities
 from geosync.pair.connections import Connections
 from geosync.pair.pace import Pace
 from geosync.pair.pair import Pair
-from geosync.pair.registries import PARALLELISM
+from geosync.pair.settings import PARALLELISM
 from geosync.threads import SYSTEM_THREADS, Threads
 
 

@@ -5,6 +5,7 @@ step needs is taken at once, before the first byte is read, and given back when 
 for each kind of step, in this order; who has a share of one waits only for shares of those after it:
 
     attempts    one reference from its look to its end: its own manifest, and one that refers to it
+    graphs      what is below one reference while it is copied: as much as may be, where its manifest does not say less
     steps       one manifest below a reference, read, and what it refers to put into the graph
     refusals    one body that says what is missing
 
@@ -35,6 +36,11 @@ REFERRED_BYTES = 7 * MIB
 names one, and 8 times as much is what that one takes."""
 ATTEMPTS_BYTES = STEPS_BYTES = 33 * MIB
 """Three of the largest manifests, 4 MiB and 7 MiB of descriptors each."""
+GRAPH_BYTES = 12 * MIB
+"""What 10,000 parts below one reference take in the graph (copying/graph.py)."""
+GRAPHS_BYTES = 4 * GRAPH_BYTES
+"""Four indexes, or images of very many layers, at a time. An image whose manifest has at most SMALL_BYTES names at most
+500 blobs, which take a twentieth of that: it is not counted."""
 REFUSALS_BYTES = 24 * MIB
 """One of the largest bodies: 8 MiB in the blocks that were read, in one piece, and the digests that it names."""
 KEPT_BYTES = 16 * MIB
@@ -114,6 +120,7 @@ class Memory:
     """The pools of one invocation, for all clients of its process. Thread-safe."""
 
     attempts: Pool = field(default_factory=lambda: Pool(ATTEMPTS_BYTES))
+    graphs: Pool = field(default_factory=lambda: Pool(GRAPHS_BYTES))
     steps: Pool = field(default_factory=lambda: Pool(STEPS_BYTES))
     refusals: Pool = field(default_factory=lambda: Pool(REFUSALS_BYTES))
     kept: Pool = field(default_factory=lambda: Pool(KEPT_BYTES))
@@ -126,6 +133,7 @@ class Memory:
         """Make the pools so that `threads` wait for them."""
         return cls(
             attempts=Pool(ATTEMPTS_BYTES, threads),
+            graphs=Pool(GRAPHS_BYTES, threads),
             steps=Pool(STEPS_BYTES, threads),
             refusals=Pool(REFUSALS_BYTES, threads),
             kept=Pool(KEPT_BYTES, threads),
@@ -147,6 +155,21 @@ class Memory:
             return
         with self._shared(self.steps, deadline):
             yield
+
+    @contextmanager
+    def graph(self, size: int, deadline: Deadline, *, is_wide: bool) -> Iterator[None]:
+        """Have what is below a manifest of `size` bytes in memory, until the end; waits. Raises OutOfTime.
+
+        `is_wide`: there may be more below it than it names (an index: how much is known when all of it was read).
+        """
+        needed = GRAPH_BYTES if is_wide or size > SMALL_BYTES else 0
+        if needed:
+            self.graphs.take(needed, deadline)
+        try:
+            yield
+        finally:
+            if needed:
+                self.graphs.give_back(needed)
 
     def need(self, size: int, beside: int = REFERRED_BYTES) -> None:
         """Take what a manifest of `size` bytes needs, unless this thread's step has as much; waits. Raises OutOfTime.

@@ -14,10 +14,8 @@ from geosync.pair.deletes import TagRemover
 from geosync.pair.pace import Pace
 from geosync.pair.pair import Pair
 from geosync.pair.selection import EVERYTHING, Selection
+from geosync.pair.settings import PARALLELISM
 from geosync.registries.registry import Registry
-
-PARALLELISM = 24
-"""Blobs and manifests at a time for one repository. Small things wait for the network, not for the machine."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

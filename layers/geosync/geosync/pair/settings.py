@@ -12,6 +12,12 @@ from geosync.settings import Role
 from geosync.sync_registry.site.breaker import Limits
 from geosync.sync_registry.timing import Timing
 
+PARALLELISM = 16
+"""Blobs and manifests at a time for one repository. Small things wait for the network, not for the machine."""
+REFERENCES = 16
+"""References at a time of one repository. Most wait for their blobs, or for one small answer. Indexes are fewer at a
+time: what is below them has a budget (oci/memory.py)."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bounds:
@@ -76,8 +82,8 @@ class SyncSettings(SelectionSettings):
     lease_seconds: float = 60
     settle_seconds: float = 30
     suspect_seconds: float = 60
-    blob_concurrency: int = 8
-    reference_concurrency: int = 4
+    blob_concurrency: int = PARALLELISM
+    reference_concurrency: int = REFERENCES
     live_concurrency: int = 16
     work_concurrency: int = 10
     max_namespace_share: float = 75

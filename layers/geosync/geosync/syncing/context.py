@@ -16,6 +16,7 @@ from geosync.pair.bandwidth import Bandwidth
 from geosync.pair.pair import Pair
 from geosync.pair.registries import Registries
 from geosync.pair.selection import Selection
+from geosync.pair.settings import REFERENCES
 from geosync.sync_registry.held_lease import HeldLease
 from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.syncing.reporting import Reporter
@@ -31,7 +32,7 @@ class Invocation:
     removals: Removals
     reporter: Reporter
     deadline: Deadline
-    reference_concurrency: int = 4
+    reference_concurrency: int = REFERENCES
     """References that a holder works on side by side."""
     verifies: bool = True
     """Rolling verification is on."""

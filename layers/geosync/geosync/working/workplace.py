@@ -14,7 +14,7 @@ from geosync.messages.queues import Queue
 from geosync.oci.deadline import Deadline
 from geosync.pair.bandwidth import Bandwidth
 from geosync.pair.registries import Registries
-from geosync.pair.settings import Bounds
+from geosync.pair.settings import REFERENCES, Bounds
 from geosync.settings import Role
 from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.syncing.reporting import Reporter
@@ -96,7 +96,7 @@ class WorkOptions:
 
     removals: bool = True
     removes_outside: bool = False
-    parallelism: int = 4
+    parallelism: int = REFERENCES
     verification: Bounds = field(default_factory=Bounds)
     slots: SlotBounds = field(default_factory=SlotBounds)
     window: BackfillWindow = ANY_TIME
