@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import shutil
+import socket
 import statistics
 import sys
 import tempfile
@@ -21,6 +22,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Any
+from unittest.mock import patch
 
 from local.registries import FileSystem, RegistrySpec, RunningRegistry, start
 from rich.console import Console
@@ -31,6 +34,7 @@ from bench.far import far
 from bench.hands import Workers
 from bench.images import KIB, MIB, Image, image, push, push_large
 from bench.ours import copy_tag, reader, writer
+from geosync.oci import wire
 from geosync.oci.client import RegistryClient
 from geosync.oci.memory import BESIDE_ROOM
 from geosync.pair.connections import Connections
@@ -43,6 +47,8 @@ READ_RATE = 40e6
 """Bytes per second of the one connection that reads for a destination that stores in pieces."""
 STORES = (10 * MIB, 0.25)
 """A piece as Distribution gives it to S3, and the seconds that this takes: as many bytes a second as are read."""
+SOCKETS = 2 * MIB
+"""Bytes that each of our sockets holds for that row. A kernel that lets them grow over 10 MiB reads ahead by itself."""
 WORKER_RATE = 10e6
 """Bytes per second of one worker: four of them leave a busy machine some time for the registries."""
 TAG = "v1"
@@ -116,7 +122,7 @@ class Lines:
         """Copy a layer to a destination that takes nothing while it stores a piece, reading meanwhile and not."""
         row = Row(
             name="128 MiB",
-            line="40 MB/s in, 10 MiB stored in 0.25 s",
+            line="40 MB/s in, 10 MiB stored in 0.25 s, sockets of 2 MiB",
             beside="in turns",
             at_most="0.9",
             is_missed=lambda row: row.ratio > 0.9,
@@ -133,10 +139,11 @@ class Lines:
             pool.give_back(taken)
             return seconds
 
-        for number in range(pairs):
-            for is_ours in (True, False) if number % 2 else (False, True):
-                (row.ours if is_ours else row.others).append(copy(is_ours=is_ours))
-            self._wipe()
+        with sockets_of(SOCKETS):
+            for number in range(pairs):
+                for is_ours in (True, False) if number % 2 else (False, True):
+                    (row.ours if is_ours else row.others).append(copy(is_ours=is_ours))
+                self._wipe()
         return row
 
     def four_hands(self, pairs: int) -> Row:
@@ -208,6 +215,20 @@ def _timed(run: Callable[[], object]) -> float:
     started = time.perf_counter()
     run()
     return time.perf_counter() - started
+
+
+@contextmanager
+def sockets_of(size: int) -> Iterator[None]:
+    """Have the sockets that our clients open hold so many bytes each way. The system doubles what it is told."""
+    stepwise = wire.stepwise
+
+    def bounded(plain: socket.socket) -> Any:
+        for buffer in (socket.SO_RCVBUF, socket.SO_SNDBUF):
+            plain.setsockopt(socket.SOL_SOCKET, buffer, size // 2)
+        return stepwise(plain)
+
+    with patch.object(wire, "stepwise", bounded):
+        yield
 
 
 @contextmanager

@@ -10,6 +10,10 @@ from collections.abc import Callable
 BLOCK = 256 * 1024
 PAUSE_S = 0.25
 """The longest pause of a connection that is slowed down: so soon it sees that it was cut."""
+LATE_S = 0.02
+"""What a slow connection makes up for where this machine was late. A line carries no more later for what it did not."""
+ON_THE_LINE = 256 * 1024
+"""Bytes that a slow connection holds itself: what more it carried lies at the reader."""
 
 # A client that tries TLS first is turned away at once, as a server without TLS does: skopeo would wait for 10 s.
 _TLS_HANDSHAKE = b"\x16\x03"
@@ -62,6 +66,8 @@ class Wire:
 
     def pass_on(self, other: Wire, length: int, limit: int | None = None, *, rate: float = math.inf) -> int:
         """Move `length` bytes, or cut after `limit` of them; at most `rate` bytes a second."""
+        if rate < math.inf:
+            other.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, ON_THE_LINE)
         started = time.monotonic()
         left = length if limit is None else min(limit, length)
         moved = 0
@@ -83,6 +89,7 @@ class Wire:
             ahead = moved / rate - (time.monotonic() - started)
             if ahead > 0:
                 time.sleep(ahead)
+            started += max(-ahead - LATE_S, 0.0)
         if limit is not None and limit < length:
             raise CutOff
         return moved
