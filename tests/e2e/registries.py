@@ -37,12 +37,12 @@ ACCEPT = ", ".join(
 
 def maker(site: Site) -> ImageMaker:
     """What pushes to a site's registry and reads it, with the site's account."""
-    made = ImageMaker(
-        site.about["registry"],
-        seed=time.time_ns(),
-        username=site.about["username"] or "",
-        password=site.about["password"] or "",
-    )
+    return maker_at(site.about["registry"], site.about["username"] or "", site.about["password"] or "")
+
+
+def maker_at(url: str, username: str = "", password: str = "") -> ImageMaker:
+    """The same of any registry."""
+    made = ImageMaker(url, seed=time.time_ns(), username=username, password=password)
     made._session.headers["Accept"] = ACCEPT
     return made
 
