@@ -67,7 +67,7 @@ class RunningEmulator:
         """End it and the functions that run in it, and wait until they are gone."""
         stop_emulator(self.pid, self.folder)
         if self.process is not None:
-            self.process.wait(timeout=10)
+            self.process.wait(timeout=60)
 
 
 @cache

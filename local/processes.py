@@ -14,17 +14,25 @@ import urllib.request
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+_kept: list[socket.socket] = []
+
 
 class StartError(RuntimeError):
     """A server did not come up; the text says why and shows the end of its log."""
 
 
 def free_port() -> int:
-    """Return a port of 127.0.0.1 that the operating system says is free now."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port: int = one.getsockname()[1]
-        return port
+    """Return a port of 127.0.0.1 that is free, and that is given to nobody else while this process lives.
+
+    It may be seconds until a server listens there, and others ask for ports meanwhile. The socket that keeps it does
+    not listen: by SO_REUSEADDR, which servers have, a server may.
+    """
+    one = socket.socket()
+    one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    one.bind(("127.0.0.1", 0))
+    _kept.append(one)
+    port: int = one.getsockname()[1]
+    return port
 
 
 def is_free(port: int) -> bool:

@@ -26,9 +26,6 @@ from local.processes import StartError, free_port, is_free, plain_environment, s
 REGISTRY_BINARY = "docker-registry"
 EMULATOR = Path(__file__).resolve().parent.parent / ".local" / "emulator" / "bin" / "ministack"
 
-# Another process can take a port between the moment it was found free and the moment the registry binds it.
-_PORT_ATTEMPTS = 5
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileSystem:
@@ -130,7 +127,7 @@ class RunningRegistry:
         """End it and wait until it is gone; its data stay."""
         stop_registry(self.pid, self.folder)
         if self.process is not None:
-            self.process.wait(timeout=10)
+            self.process.wait(timeout=60)
 
 
 def start(spec: RegistrySpec, folder: Path, *, detached: bool = False) -> RunningRegistry:
@@ -145,33 +142,26 @@ def start(spec: RegistrySpec, folder: Path, *, detached: bool = False) -> Runnin
     folder.mkdir(parents=True, exist_ok=True)
     configuration = folder / "registry.json.yml"
     log = folder / "registry.log"
-    for attempt in range(1, _PORT_ATTEMPTS + 1):
-        port = spec.port or free_port()
-        if not is_free(port):
-            raise StartError(f"the port {port} for the registry {spec.name} is in use")
-        debug_port = free_port() if spec.debug else None
-        # JSON is YAML, and needs no package that a bare machine lacks.
-        configuration.write_text(json.dumps(render(spec, folder, port, debug_port), indent=1))
-        configuration.chmod(0o600)
-        url = f"{'https' if spec.tls else 'http'}://127.0.0.1:{port}"
-        # Go collects garbage when the heap has doubled, which here, at some megabytes, takes a third of its time.
-        environment = plain_environment(GOGC="800")
-        process = spawn([binary, "serve", str(configuration)], log=log, environment=environment, detached=detached)
-        try:
-            wait_for_http(f"{url}/v2/", process, log)
-        except StartError as error:
-            if spec.port or attempt == _PORT_ATTEMPTS or "address already in use" not in str(error):
-                raise
-            continue
-        return RunningRegistry(
-            name=spec.name,
-            url=url,
-            pid=process.pid,
-            folder=folder,
-            debug_url=f"http://127.0.0.1:{debug_port}" if debug_port else None,
-            process=process,
-        )
-    raise AssertionError("the loop above returns or raises")
+    port = spec.port or free_port()
+    if not is_free(port):
+        raise StartError(f"the port {port} for the registry {spec.name} is in use")
+    debug_port = free_port() if spec.debug else None
+    # JSON is YAML, and needs no package that a bare machine lacks.
+    configuration.write_text(json.dumps(render(spec, folder, port, debug_port), indent=1))
+    configuration.chmod(0o600)
+    url = f"{'https' if spec.tls else 'http'}://127.0.0.1:{port}"
+    # Go collects garbage when the heap has doubled, which here, at some megabytes, takes a third of its time.
+    environment = plain_environment(GOGC="800")
+    process = spawn([binary, "serve", str(configuration)], log=log, environment=environment, detached=detached)
+    wait_for_http(f"{url}/v2/", process, log)
+    return RunningRegistry(
+        name=spec.name,
+        url=url,
+        pid=process.pid,
+        folder=folder,
+        debug_url=f"http://127.0.0.1:{debug_port}" if debug_port else None,
+        process=process,
+    )
 
 
 def stop_registry(pid: int, folder: Path) -> bool:
@@ -313,7 +303,7 @@ class RunningS3:
         """End it; the objects stay in its folder."""
         stop(self.pid, marker=str(self.folder))
         if self.process is not None:
-            self.process.wait(timeout=10)
+            self.process.wait(timeout=60)
 
 
 def start_s3(folder: Path, *, port: int = 0, detached: bool = False, emulator: Path = EMULATOR) -> RunningS3:
