@@ -92,4 +92,4 @@ def kill(registry: RunningRegistry) -> None:
     """End a registry's process at once, and wait until it is gone."""
     os.kill(registry.pid, signal.SIGKILL)
     if registry.process is not None:
-        registry.process.wait(timeout=10)
+        registry.process.wait(timeout=PATIENCE_S)

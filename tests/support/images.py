@@ -21,6 +21,7 @@ from typing import Any
 from urllib.parse import urljoin
 
 import requests
+from tests.support.patience import PATIENCE_S
 from tests.support.schema1 import sign_schema1
 
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"
@@ -359,7 +360,7 @@ class ImageMaker:
             fields["realm"].strip('"'),
             params={"service": fields["service"].strip('"'), "scope": f"repository:{repository}:pull,push,delete"},
             auth=self._credentials,
-            timeout=30,
+            timeout=PATIENCE_S,
         )
         answer.raise_for_status()
         return f"Bearer {answer.json()['token']}"

@@ -25,6 +25,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from urllib.parse import parse_qs, unquote
 
+from tests.support.patience import PATIENCE_S
 from tests.support.scripted import Reply, Request, ScriptedServer
 
 ALGORITHM, TYPE = "x-amz-checksum-algorithm", "x-amz-checksum-type"
@@ -174,7 +175,7 @@ class S3Double(ScriptedServer):
 
     def read(self, path: str) -> bytes:
         """An object of the emulator's, by its bucket and key."""
-        with urllib.request.urlopen(f"{self._emulator}/{path}", timeout=30) as answer:
+        with urllib.request.urlopen(f"{self._emulator}/{path}", timeout=PATIENCE_S) as answer:
             content: bytes = answer.read()
             return content
 

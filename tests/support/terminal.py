@@ -16,6 +16,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from unittest.mock import patch
 
+from tests.support.patience import PATIENCE_S
+
 COLUMNS, LINES = 80, 24
 ESCAPE = re.compile(r"\x1b(?:\[[0-9;?]*[A-Za-z]|[()][A-Z0-9]|[=>78])")
 """What moves the cursor or changes the colour."""
@@ -92,6 +94,6 @@ def stdout_on_a_terminal(*, kind: str = "xterm-256color") -> Iterator[list[str]]
         ):
             yield said
     finally:
-        reader.join(timeout=10)
+        reader.join(timeout=PATIENCE_S)
         os.close(mine)
         said.append(shown.decode().replace("\r\n", "\n"))

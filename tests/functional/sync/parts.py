@@ -14,6 +14,7 @@ import requests
 from functions.sync import app
 from local.registries import RunningRegistry
 from tests.support.images import ImageMaker, Made
+from tests.support.patience import PATIENCE_S
 
 from geosync.sync_registry.items import Row
 from geosync.sync_registry.sync_registry import SyncRegistry
@@ -98,7 +99,7 @@ class Site:
         """What the secondary's registry has under the tag."""
         accept = "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json"
         url = f"{self.secondary.url}/v2/{repository}/manifests/{tag}"
-        answer = requests.head(url, headers={"Accept": accept}, timeout=10)
+        answer = requests.head(url, headers={"Accept": accept}, timeout=PATIENCE_S)
         return answer.headers["Docker-Content-Digest"] if answer.status_code == 200 else None
 
     def items(self) -> dict[tuple[str, str], dict[str, Any]]:

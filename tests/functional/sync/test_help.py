@@ -14,6 +14,7 @@ import requests
 from botocore.exceptions import ClientError
 from tests.functional.sync.parts import DONE, Log, Site, handle, sample
 from tests.support.images import Made
+from tests.support.patience import PATIENCE_S
 
 from geosync.copying.blobs import BlobMover
 from geosync.copying.sharing import Sharing
@@ -66,7 +67,7 @@ def help_with(made: Made, holder: str, **changes: Any) -> dict[str, Any]:
 def there(site: Site, made: Made) -> int:
     """How many of an image's blobs the secondary has."""
     found = [
-        requests.head(f"{site.secondary.url}/v2/{made.repository}/blobs/{digest}", timeout=10).status_code
+        requests.head(f"{site.secondary.url}/v2/{made.repository}/blobs/{digest}", timeout=PATIENCE_S).status_code
         for digest in made.blobs
     ]
     return found.count(200)

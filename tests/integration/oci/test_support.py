@@ -18,6 +18,7 @@ from local.processes import free_port, is_alive, stop, wait_for_http
 from local.registries import Notifications, RegistrySpec, RunningRegistry, start, stop_registry
 from tests.integration.conftest import Place
 from tests.support.images import Made, digest_of
+from tests.support.patience import PATIENCE_S
 from tests.support.proxy import Call, CountingProxy, Cut, Delay, Status, path_class
 from tests.support.scripted import Reply, ScriptedServer
 
@@ -179,7 +180,7 @@ def test_a_registry_is_stopped_from_another_process_and_starts_again_with_its_da
         )
         assert other.stdout.strip() == "True"
         assert first.process is not None
-        first.process.wait(5)
+        first.process.wait(PATIENCE_S)
         assert not is_alive(first.pid)
         assert not stop_registry(first.pid, first.folder)
         second = start(RegistrySpec(name="again", port=first.port), tmp_path / "again")
@@ -268,7 +269,7 @@ def test_the_token_service_runs_as_a_program(signing: KeyPair, tmp_path: Path) -
         assert requests.get(url, params={**query, "service": "other"}, auth=("u", "p"), timeout=60).status_code == 400
     finally:
         process.terminate()
-        assert process.wait(5) == 0
+        assert process.wait(PATIENCE_S) == 0
 
 
 def _digests(client: RegistryClient, repository: str) -> tuple[str, str]:

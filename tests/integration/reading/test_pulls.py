@@ -16,6 +16,7 @@ from tests.integration.reading.client import Client
 from tests.integration.secondary import Secondary, event, pushed, quick
 from tests.support.clock import FakeClock
 from tests.support.images import ImageMaker
+from tests.support.patience import PATIENCE_S
 from tests.support.proxy import CountingProxy, Status
 
 from geosync.messages.work import WorkMessage
@@ -327,7 +328,7 @@ def test_without_the_registry_s_own_credentials_nothing_is_learned_or_caused(
         for path in ("/v2/", f"/v2/{repository}/manifests/v1", f"/v2/{repository}/tags/list"):
             got = client.pull(path, authorization=authorization)
             assert (got.status, got.code) == (401, "UNAUTHORIZED")
-            direct = requests.get(token_registry.url + path, timeout=30).headers["WWW-Authenticate"]
+            direct = requests.get(token_registry.url + path, timeout=PATIENCE_S).headers["WWW-Authenticate"]
             # The realm, the service and the scope are the registry's own.
             assert got.headers["WWW-Authenticate"].partition(",error=")[0] == direct.partition(",error=")[0]
         assert client.live.sent == []
@@ -344,7 +345,10 @@ def test_a_client_comes_in_with_a_token_of_the_registry_s_own_realm(
         named = dict(one.split("=", 1) for one in challenge.removeprefix("Bearer ").split(","))
         asked = {name: named[name].strip('"') for name in ("service", "scope")}
         token = requests.get(
-            named["realm"].strip('"'), params=asked, auth=(token_registry.username, token_registry.password), timeout=30
+            named["realm"].strip('"'),
+            params=asked,
+            auth=(token_registry.username, token_registry.password),
+            timeout=PATIENCE_S,
         ).json()["token"]
         got = client.pull(f"/v2/{repository}/manifests/v1", authorization=f"Bearer {token}")
         assert (got.status, got.body) == (200, made.content)
@@ -360,7 +364,7 @@ def test_a_blob_is_where_the_registry_redirects_to(secondary: Secondary, s3_regi
             got = client.pull(f"/v2/{repository}/blobs/{blob}")
             assert (got.status, got.body) == (307, b"")
             assert not got.headers["Location"].startswith(s3_registry.url)
-            assert digest_of(requests.get(got.headers["Location"], timeout=30).content) == blob
+            assert digest_of(requests.get(got.headers["Location"], timeout=PATIENCE_S).content) == blob
         missing = client.pull(f"/v2/{repository}/blobs/sha256:{'0' * 64}")
         assert (missing.status, missing.code) == (404, "BLOB_UNKNOWN")
 
@@ -373,7 +377,7 @@ def test_a_blob_of_a_registry_that_serves_it_itself_is_at_that_registry(
     got = client.pull(f"/v2/{repository}/blobs/{made.blobs[0]}")
     assert (got.status, got.body) == (307, b"")
     assert got.headers["Location"] == f"{client.own.base}/v2/{repository}/blobs/{made.blobs[0]}"
-    assert digest_of(requests.get(got.headers["Location"], timeout=30).content) == made.blobs[0]
+    assert digest_of(requests.get(got.headers["Location"], timeout=PATIENCE_S).content) == made.blobs[0]
     head = client.pull(f"/v2/{repository}/blobs/{made.blobs[0]}", method="HEAD")
     assert (head.status, head.body) == (200, b"")
     assert int(head.headers["Content-Length"]) > 0

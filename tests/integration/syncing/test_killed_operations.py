@@ -19,6 +19,7 @@ from tests.integration.conftest import Place, StartRegistry
 from tests.integration.secondary import Secondary, event, pushed
 from tests.integration.syncing.test_killed import PASSING, Dead, Life, Site
 from tests.support.images import ImageMaker, Made
+from tests.support.patience import PATIENCE_S
 
 from geosync.intake.intake import Taken
 from geosync.messages.geo_event import GeoEvent
@@ -126,7 +127,7 @@ def kill(site: Site, operation: Operation, at: int) -> tuple[int, str | None]:
         unmarked: list[GeoEvent] = []
         invocation = threading.Thread(target=live, args=(killed, life, events, unmarked), daemon=True)
         invocation.start()
-        invocation.join(30)
+        invocation.join(PATIENCE_S)
         try:
             assert not invocation.is_alive(), "what is killed ends by itself, as all that it asks for fails"
             for one in unmarked:  # it died before the mark: the message comes again

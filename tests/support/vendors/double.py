@@ -22,6 +22,7 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
 
+from tests.support.patience import PATIENCE_S
 from tests.support.scripted import Reply, Request, ScriptedServer
 
 _HOP_BY_HOP = frozenset({"connection", "content-length", "transfer-encoding", "keep-alive", "date", "host"})
@@ -88,7 +89,7 @@ class VendorDouble(StrictServer):
 
     def forward(self, request: Request, *, target: str | None = None, body: bytes | None = None) -> Reply:
         """Have the real registry answer (without credentials: it asks for none), at `target` if that is another."""
-        connection = http.client.HTTPConnection(*self._upstream, timeout=30)
+        connection = http.client.HTTPConnection(*self._upstream, timeout=PATIENCE_S)
         try:
             headers = {name: value for name, value in request.headers.items() if name not in _HOP_BY_HOP}
             headers.pop("authorization", None)

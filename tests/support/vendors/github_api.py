@@ -13,6 +13,7 @@ from typing import Literal
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import requests
+from tests.support.patience import PATIENCE_S
 from tests.support.scripted import Reply, Request
 from tests.support.vendors.double import StrictServer
 from tests.support.vendors.tokens import TokenDouble
@@ -154,7 +155,7 @@ class GitHubApi(StrictServer):
         names: list[str] = []
         url: str | None = f"{self._registry}/v2/_catalog?n=1000"
         while url is not None:
-            answer = requests.get(url, timeout=10)
+            answer = requests.get(url, timeout=PATIENCE_S)
             names += answer.json()["repositories"]
             following = answer.links.get("next", {}).get("url")
             url = f"{self._registry}{following}" if following else None

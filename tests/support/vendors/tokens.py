@@ -22,6 +22,7 @@ import requests
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from local.certificates import KeyPair, signing_pair
+from tests.support.patience import PATIENCE_S
 from tests.support.scripted import Reply, Request, ScriptedServer
 from tests.support.vendors.double import VendorDouble
 
@@ -142,12 +143,12 @@ class TokenDouble(VendorDouble):
     def digests(self, name: str) -> dict[str, str]:
         """The tags of a repository with their digests, as the registry behind has them."""
         upstream = f"http://{self._upstream[0]}:{self._upstream[1]}/v2/{name}"
-        listed = requests.get(f"{upstream}/tags/list", timeout=10)
+        listed = requests.get(f"{upstream}/tags/list", timeout=PATIENCE_S)
         tags = (listed.json().get("tags") or []) if listed.status_code == 200 else []
         found = {}
         for tag in (one for one in tags if (name, one) not in self._untagged):
             headers = {"Accept": media_types.ACCEPT}
-            answer = requests.head(f"{upstream}/manifests/{tag}", headers=headers, timeout=10)
+            answer = requests.head(f"{upstream}/manifests/{tag}", headers=headers, timeout=PATIENCE_S)
             if answer.status_code == 200:
                 found[tag] = answer.headers["Docker-Content-Digest"]
         return found

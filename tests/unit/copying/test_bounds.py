@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
+from tests.support.patience import PATIENCE_S
 from tests.unit.copying.sites import Site, layers
 
 from geosync.copying import graph
@@ -41,7 +42,7 @@ def test_a_loop_met_by_two_copies_at_once_ends_both(site: Site) -> None:
             ]
             for copy in copies:
                 with pytest.raises(MalformedManifest):
-                    copy.result(5)
+                    copy.result(PATIENCE_S)
 
 
 def test_nesting_has_a_bound(site: Site) -> None:

@@ -168,8 +168,8 @@ def test_an_index_and_its_child_by_digest_copied_at_once_share_the_child(site: S
         assert inside.wait(PATIENCE_S)
         part = callers.submit(copier.copy, child, None)
         released.set()
-        whole.result(5)
-        part.result(5)
+        whole.result(PATIENCE_S)
+        part.result(PATIENCE_S)
         site.destination.requests.clear()
         copier.copy(child, None)
     assert site.destination.requests == [], "the child was done"

@@ -85,9 +85,9 @@ def test_a_transfer_goes_on_when_one_of_those_that_want_it_fails(site: Site) -> 
         assert shared_is_reading.wait(PATIENCE_S)
         good = callers.submit(copier.copy, fine, "good")
         with pytest.raises(NotFound, match=broken):
-            bad.result(5)
+            bad.result(PATIENCE_S)
         release.set()
-        good.result(5)
+        good.result(PATIENCE_S)
     assert site.destination.tagged == {"good": fine.digest}
     assert site.source.of("GET blob").count(digest_of(shared)) == 1
 
@@ -135,7 +135,7 @@ def test_a_tag_write_without_an_answer_is_told_though_its_copy_was_stopped_befor
     def stop_and_wait(verb: str, what: str) -> None:
         if (verb, what) == ("PUT manifest", "v1"):
             copier.stop(OutOfTime("the holder stopped"))
-            assert ended.wait(30)
+            assert ended.wait(PATIENCE_S)
             raise OutcomeUnknown("destination:5000", "PUT")
 
     site.destination.before = stop_and_wait
@@ -165,10 +165,10 @@ def test_stopping_ends_every_copy_and_every_later_one(site: Site, how: str) -> N
         else:
             closing = callers.submit(copier.close)
         with pytest.raises(LeaseLost if how == "stop" else OutOfTime):
-            running.result(5)
+            running.result(PATIENCE_S)
         release.set()
         if how == "close":
-            closing.result(5)
+            closing.result(PATIENCE_S)
         with pytest.raises(LeaseLost if how == "stop" else OutOfTime):
             copier.copy(image, "v2")
     assert site.destination.count("PUT blob") <= 2

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import requests
 from local.pull_front import serve
+from tests.support.patience import PATIENCE_S
 
 CHALLENGE = 'Bearer realm="https://auth.example.com/token",service="r"'
 
@@ -51,14 +52,14 @@ def front(tmp_path: Path) -> Iterator[str]:
 
 
 def test_a_path_at_the_root_is_one_below_the_stage(front: str) -> None:
-    assert requests.get(f"{front}/v2/app/tags/list?n=5", timeout=30).text == "/stage/v2/app/tags/list?n=5"
-    head = requests.head(f"{front}/v2/", timeout=30)
+    assert requests.get(f"{front}/v2/app/tags/list?n=5", timeout=PATIENCE_S).text == "/stage/v2/app/tags/list?n=5"
+    head = requests.head(f"{front}/v2/", timeout=PATIENCE_S)
     assert (head.status_code, head.headers["Content-Length"]) == (200, str(len("/stage/v2/")))
 
 
 def test_a_function_s_challenge_is_renamed_and_the_gateway_s_own_is_not(front: str) -> None:
-    by_function = requests.get(f"{front}/v2/denied", timeout=30)
+    by_function = requests.get(f"{front}/v2/denied", timeout=PATIENCE_S)
     assert "WWW-Authenticate" not in by_function.headers
     assert by_function.headers["x-amzn-Remapped-WWW-Authenticate"] == CHALLENGE
-    by_gateway = requests.get(f"{front}/v2/denied/by-gateway", timeout=30)
+    by_gateway = requests.get(f"{front}/v2/denied/by-gateway", timeout=PATIENCE_S)
     assert by_gateway.headers["WWW-Authenticate"] == CHALLENGE

@@ -8,6 +8,7 @@ import time
 from contextlib import ExitStack
 
 import pytest
+from tests.support.patience import PATIENCE_S
 
 from geosync.clock import Clock
 from geosync.oci.throttle import NoTurn, Throttle
@@ -114,7 +115,7 @@ def test_a_turn_is_waited_for_and_comes() -> None:
         thread.start()
         time.sleep(0.05)
         order.append("first")
-    thread.join(5)
+    thread.join(PATIENCE_S)
     assert order == ["first", "second"]
 
 
