@@ -85,7 +85,7 @@ WORKERS = $(shell expr $$(nproc) + 1)
 # What looks at the calls that these tests make comes after them.
 test-fast: setup
 	rm -rf .local/aws-actions
-	$(PYTHON_BIN)/pytest -n $(WORKERS) --dist worksteal -p tests.support.aws_actions --aws-actions .local/aws-actions \
+	sh local/in_memory.sh $(PYTHON_BIN)/pytest -n $(WORKERS) --dist worksteal -p tests.support.aws_actions --aws-actions .local/aws-actions \
 		tests/integration tests/functional tests/hostile tests/simulation tests/unit --ignore tests/functional/test_permissions.py $(PYTEST)
 	AWS_ACTIONS=.local/aws-actions $(PYTHON_BIN)/pytest -q tests/functional/test_permissions.py
 
@@ -132,7 +132,7 @@ mends: setup
 ## test-e2e: test the deployed stack, with IAM enforced
 .PHONY: test-e2e
 test-e2e: setup
-	$(PYTHON_BIN)/pytest -n 2 --dist loadgroup tests/e2e $(PYTEST)
+	sh local/in_memory.sh $(PYTHON_BIN)/pytest -n 2 --dist loadgroup tests/e2e $(PYTEST)
 
 # ── the local stack ──
 
