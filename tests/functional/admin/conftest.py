@@ -19,9 +19,9 @@ from geosync.operating import dead_letters
 log = log_of(app.logger)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
-    """The browser of a file's tests."""
+    """The browser of all tests; what one sets there for its pages it takes back."""
     with chromium(tmp_path_factory.mktemp("chromium")) as running:
         yield running
 

@@ -40,9 +40,8 @@ from geosync.syncing.settle import VANISHED
 
 @pytest.fixture
 def dashboard(site: Site, driver: webdriver.Chrome) -> Iterator[Dashboard]:
-    """A secondary's, signed in by nobody; a problem that the browser reports fails the test."""
+    """A secondary's, which the test opens; a problem that the browser reports fails the test."""
     with served(driver) as one:
-        one.open()
         yield one
         assert one.complaints() == []
 
@@ -256,6 +255,7 @@ def test_the_sites_and_the_chips_go_by_keyboard(site: Site, dashboard: Dashboard
     _fleet(site)
     _history(site)
     site.failed("group/broken", "v1", text=str(LAYER))
+    dashboard.open()
     dashboard.sign_in()
     dashboard.shows("History", "Layer missing at registry:5000")
     _back_to_the_top(dashboard)
@@ -313,6 +313,7 @@ CAUSES: list[tuple[Exception | str, str | None]] = [
 
 
 def test_a_cause_is_known_by_the_text_of_the_error(dashboard: Dashboard) -> None:
+    dashboard.open()
     script = "import('./failures.js').then((it) => arguments[1](arguments[0].map(it.explain)))"
     explained = dashboard.driver.execute_async_script(script, [str(error) for error, _ in CAUSES])
     assert [one[0] if one else None for one in explained] == [cause for _, cause in CAUSES]

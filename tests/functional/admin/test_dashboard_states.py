@@ -225,6 +225,7 @@ def _dismisses(site: Site, dashboard: Dashboard, layouts: Layouts) -> None:
     dashboard.press("group/app-00", "tbody th a")
     dashboard.heading("group/app-00")
     dashboard.shows("Dismissed by act session", HOSTILE, "Tags on both sides", "1-1 of 1")
+    dashboard.find(".card")  # each part of the page has an answer of its own
     layouts.compare(dashboard, "repository")
     dashboard.press("Show again what was found in group/app-00")
     dashboard.shows("is listed again")

@@ -8,12 +8,11 @@ from __future__ import annotations
 import base64
 import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from selenium import webdriver
 from selenium.webdriver.support.select import Select
-from tests.e2e.browser import SCREENSHOTS, Dashboard, chromium
+from tests.e2e.browser import SCREENSHOTS, Dashboard
 from tests.functional.admin.layout import Layouts, resize
 from tests.functional.admin.parts import Site
 from tests.functional.admin.pictured import FIXED, Moment, fill_site
@@ -29,17 +28,18 @@ ANEW = bool(os.environ.get("GEOSYNC_KEEP_PICTURES"))
 
 
 @pytest.fixture
-def driver(tmp_path: Path) -> Iterator[webdriver.Chrome]:
-    with chromium(tmp_path) as running:
-        running.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": FIXED})
-        yield running
+def fixed(driver: webdriver.Chrome) -> Iterator[webdriver.Chrome]:
+    """The browser, at a fixed moment."""
+    script = driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": FIXED})
+    yield driver
+    driver.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", script)
 
 
 def test_the_pictures_of_the_documentation_can_be_taken(
-    site: Site, driver: webdriver.Chrome, monkeypatch: pytest.MonkeyPatch
+    site: Site, fixed: webdriver.Chrome, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill_site(site, Moment(monkeypatch))
-    taken = dict(_taken(driver, Layouts()))
+    taken = dict(_taken(fixed, Layouts()))
     assert tuple(taken) == NAMES
     assert {name: len(content) for name, content in taken.items() if len(content) > MOST_BYTES} == {}
     folder = KEPT if ANEW else SCREENSHOTS
