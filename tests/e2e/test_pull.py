@@ -15,7 +15,7 @@ import pytest
 import requests
 from local.demo.skopeo import Skopeo, SkopeoError, location
 from local.processes import plain_environment
-from local.wiring import STORES_ON_S3
+from local.wiring import READS_STRICTLY, STORES_ON_S3
 from tests.e2e.command import Geosync, undone
 from tests.e2e.parts import PATIENCE_S, Site, eventually
 from tests.e2e.registries import ACCEPT, digest, maker
@@ -153,6 +153,23 @@ def test_a_tag_is_served_as_it_was_at_the_moment_that_the_answer_names_or_later(
 
         eventually(is_new, what=f"{repository}:v1")
         before = made.digest
+
+
+def test_a_site_that_allows_no_age_serves_what_was_pushed_before_the_pull(
+    secondaries: list[Site], make: ImageMaker, repository: str
+) -> None:
+    """Or nothing, where a busy machine brings it later than a pull waits; never what the tag was before."""
+    strict = next(site for site in secondaries if site.name == READS_STRICTLY)
+    for _ in range(PUSHES):
+        made = make.image(repository, "v1", layers=1)
+        time.sleep(SOON_S)
+
+        def is_new(made: Made = made) -> bool:
+            answer = served(strict, repository, "v1")
+            assert answer is None or answer.headers["Docker-Content-Digest"] == made.digest
+            return answer is not None
+
+        eventually(is_new, what=f"{repository}:v1")
 
 
 def test_a_head_and_a_digest_and_what_is_not_there(on_s3: Site, make: ImageMaker, repository: str) -> None:

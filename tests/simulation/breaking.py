@@ -248,8 +248,8 @@ RULES: dict[str, Rule] = {
     "since it began": Rule(
         says="a strict pull is answered by a look that was made after it began",
         without=(_answer(SinceAsked, "is_anew", True),),
-        finds="has been .* since before the pull began",
-        seeds=60,
+        finds="pulled: ",
+        seeds=30,
         often=("pull", "push_many"),
     ),
     "selected meanwhile": Rule(

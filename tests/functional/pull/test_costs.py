@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
+
 import pytest
+from functions.pull import app
 from tests.functional.pull.parts import WRONG, Site, invoke, pull, sample
 from tests.support.aws_calls import counted, on_the_page
+
+from geosync.reading.waiting import Whereabouts
+from geosync.sync_registry.items import Seen
 
 
 def test_a_pull_by_tag_makes_the_calls_that_the_page_says(site: Site, repository: str) -> None:
@@ -51,3 +58,30 @@ def test_to_be_let_in_makes_no_call(site: Site) -> None:
     with counted() as calls:
         invoke(sample("pull-admission.json"))
     assert dict(+calls) == {}
+
+
+def test_a_pull_that_waits_for_a_look_makes_the_calls_that_the_page_says(
+    site: Site, repository: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With one more reading, in which it is paid: each further one is two or three reads more."""
+    monkeypatch.setenv("MAX_STALENESS", "0")
+    app.site.cache_clear()
+    site.account()
+    made = site.synced(repository)
+    with counted() as calls:
+
+        def pay(_: Whereabouts, __: float) -> Iterator[None]:
+            before = calls.copy()
+            lease, now_ms = site.sync_registry.acquire(repository), time.time_ns() // 1_000_000
+            assert lease is not None
+            for owed in site.sync_registry.due(repository):
+                site.sync_registry.discharge(lease, owed, Seen(digest=made.digest, looked_at=now_ms, seen_at=now_ms))
+            assert site.sync_registry.finish(lease)
+            calls.clear()
+            calls.update(before)
+            yield
+
+        monkeypatch.setattr(Whereabouts, "looks", pay)
+        assert pull(repository, "v1")["statusCode"] == 200
+    assert dict(+calls) == on_the_page("pull of a manifest by tag, with `MaxStaleness=0`")
+    assert site.woken() == [repository]
