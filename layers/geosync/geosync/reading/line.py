@@ -55,12 +55,19 @@ def place_of(known: Known, *, now_ms: int, until_ms: int, anew: bool = False) ->
         return LinePlace.MARK
     if owed.due is None:
         return LinePlace.NONE  # parked: only an operator, or another push, helps
-    if anew and owed.due > now_ms and owed.failure is None:
-        return LinePlace.ANEW
-    if owed.due > until_ms:
-        return LinePlace.FORWARD if _may_come_forward(owed, now_ms) else LinePlace.NONE
+    if owed.due > (now_ms if anew else until_ms):
+        return _sooner(owed, now_ms, until_ms, anew=anew)
     is_held = known.row is not None and known.row.leased(now_ms)
     return LinePlace.WAKE if not is_held and now_ms - max(owed.marked_at, owed.due) >= WAKE_MS else LinePlace.WAIT
+
+
+def _sooner(owed: Owed, now_ms: int, until_ms: int, *, anew: bool) -> LinePlace:
+    """Choose what is to be done for what was put off, or has failed."""
+    if anew and owed.failure is None:
+        return LinePlace.ANEW
+    if owed.due is not None and owed.due <= until_ms:
+        return LinePlace.WAIT
+    return LinePlace.FORWARD if _may_come_forward(owed, now_ms) else LinePlace.NONE
 
 
 def _may_come_forward(owed: Owed, now_ms: int) -> bool:

@@ -126,13 +126,19 @@ class ManifestPull:
             place = self._place(known)
             if place is LinePlace.NONE:
                 break
-            if place in (LinePlace.MARK, LinePlace.ANEW) or (place is LinePlace.WAKE and self._may_wake(known)):
-                self._put(known, place)  # what was paid, or put off, was looked at before this pull began
+            if self._is_to_be_put(known, place):
+                self._put(known, place)
         return _View(known, view.here)
 
-    def _may_wake(self, known: Known) -> bool:
-        """Tell whether a wake that nobody took up is sent again: once, and not for a name that may be none."""
-        return not self._has_woken and not known.is_unheard_of
+    def _is_to_be_put(self, known: Known, place: LinePlace) -> bool:
+        """Tell whether to put it first in line once more.
+
+        What was paid, or put off, was looked at before this pull began. A wake that nobody took up is sent again: once,
+        and not for a name that may be none.
+        """
+        if place is LinePlace.WAKE:
+            return not self._has_woken and not known.is_unheard_of
+        return place in (LinePlace.MARK, LinePlace.ANEW)
 
     def _read_on(self) -> Known:
         known = self._read()

@@ -105,7 +105,7 @@ def next_step(  # noqa: PLR0913 - all that one decision depends on; the model gi
             allowed=removals and may_remove(owed, suspended=suspended),
         )
     proved = proves_primary(owed, primary, timing)
-    if not proved and not _was_named(owed, primary.digest) and not _is_wanted(owed, timing, polls):
+    if not proved and not _is_wanted(owed, primary.digest, polls, len(timing.polls_s)):
         return _wait(owed, primary, timing, polls)
     if secondary is None:
         return LookAtSecondary() if writes or not is_written_first(owed, primary.digest) else Write()
@@ -218,14 +218,9 @@ def _write_again(write: Write | Remove, primary: Look, secondary: Look, suspect_
     return Fail(f"the secondary shows {secondary.digest or ABSENT} after it accepted {primary.digest or ABSENT}")
 
 
-def _was_named(owed: Owed, digest: str) -> bool:
-    """An event named `digest`, or none in particular: worth copying before anything is proved."""
-    return digest in owed.expects or UNNAMED in owed.expects
-
-
-def _is_wanted(owed: Owed, timing: Timing, polls: int) -> bool:
-    """Somebody asked for the reference, and what events named does not show: what there is shall be here at once."""
-    return owed.asked and (not owed.expects or polls >= len(timing.polls_s))
+def _is_wanted(owed: Owed, digest: str, polls: int, most_polls: int) -> bool:
+    """An event named `digest`, or none; or somebody asked, and what was named does not show: copied before a proof."""
+    return bool(owed.expects & {digest, UNNAMED}) or (owed.asked and polls >= (most_polls if owed.expects else 0))
 
 
 def _wait(owed: Owed, primary: Look, timing: Timing, polls: int) -> Step:

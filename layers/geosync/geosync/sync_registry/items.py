@@ -1,7 +1,6 @@
 """The values of the sync registry and the items they are read from.
 
 One partition per container repository:
-
 ```
 row                                  the repository's row: console fields, revision, lease, suspect_until
 owed#tag#v1  owed#digest#sha256:…    a reference that is owed
@@ -27,8 +26,7 @@ from geosync.sync_registry.table.attributes import AttributeReader, texts
 Item: TypeAlias = Mapping[str, Any]
 """An item as the stores give it: text, int, bool, frozenset of text; numbers are never Decimal."""
 
-ROW = "row"
-SITE = "#site"
+ROW, SITE = "row", "#site"
 OWED_PREFIX = "owed#"
 TAG_PREFIX = "tag#"
 DIFFERS_PREFIX = "differs#"
@@ -105,14 +103,14 @@ class Reference:
 class Seen:
     """A reference as it was when it was discharged: the item `tag#v1` or `digest#sha256:…`.
 
-    `looked_at` is the moment before the primary was asked, `seen_at` the moment before the secondary was asked.
-    `unannounced`: it was copied because a comparison found it different, and no event has announced it since;
-    `suspected`: it is not decided whether that was lost; `counted_lost`: it was, and came later (site/suspected.py).
-    `missing_since` is when a comparison first found the tag gone from the primary, `outside_since` when it first found
-    it outside the site's selection, None while it is not. `gone_since` is when a holder first proved that the primary
-    has no such tag, though the secondary's stays; None once it was seen equal again. It says nothing to comparisons,
-    which count what they miss themselves. `size_bytes` is the size of the image (copying/sizes.py), None where no copy
-    read it. It is stored with its digest, `sized`: who sees another digest and no size leaves both as they are.
+    `looked_at` is the moment before the primary was asked, `seen_at` before the secondary was. `unannounced`: it was
+    copied because a comparison found it different, and no event has announced it since; `suspected`: it is not decided
+    whether that was lost; `counted_lost`: it was, and came later (site/suspected.py). `missing_since` is when a
+    comparison first found the tag gone from the primary, `outside_since` when it first found it outside the site's
+    selection, None while it is not. `gone_since` is when a holder first proved that the primary has no such tag, though
+    the secondary's stays; None once it was seen equal again. It says nothing to comparisons, which count what they miss
+    themselves. `size_bytes` is the size of the image, None where no copy read it. Stored with its digest, `sized`: who
+    sees another digest and no size leaves both.
     """
 
     digest: str
@@ -165,17 +163,14 @@ class Owed:
     never seen equal), `seen_digest` what it is whatever primary it was seen under: `look` and `due` fill them in.
     `distrust` holds the digests of blobs and manifests below the reference that verification found missing or wrong at
     the secondary (or EVERYTHING): that the tag is equal does not discharge it, and what the secondary says of them
-    counts for nothing until they were brought anew (copying/repair.py).
-    `pushed_at` is the earliest push that it stands for, by the primary's clocks; of what no event announced, the last
-    moment at which it is known to have been equal. `walk` names the comparison that made it owed (Walk.started_at).
-    `unannounced`: that one found it different, and no event has spoken of it since. `asked`: an operator, verification
-    or a pull wants it. `if_absent` (MISSING, ADOPT, KEEP) says what may become of the secondary's tag should the
-    primary not have it, beside what `expects` says; OUTSIDE and KEEP, should the site's selection not have it.
-    `named` holds the digests of all pushes that it stands for, also of those under another primary, which say nothing
-    of what the tag is now. `pushed_as` is the tag under which a manifest by digest was pushed, before a later push of
-    the tag overtook it; None for one that was pushed by digest. `shown` is the digest that a holder saw at both
-    registries since this mark, where that does not yet prove that it stays; `shown_at` is the moment before the primary
-    was asked.
+    counts for nothing until they were brought anew (copying/repair.py). `pushed_at` is the earliest push that it stands
+    for, by the primary's clocks; of what no event announced, the last moment at which it is known to have been equal.
+    `walk` names the comparison that made it owed (Walk.started_at). `unannounced`: that one found it different, and no
+    event has spoken of it since. `asked`: an operator, verification or a pull wants it. `if_absent` (MISSING, ADOPT,
+    KEEP) says what may become of the secondary's tag should the primary not have it, beside what `expects` says;
+    OUTSIDE and KEEP, should the site's selection not have it. `named` holds the digests of all pushes that it stands
+    for, also of those under another primary, which say nothing of what the tag is now. `pushed_as` is the tag under
+    which a manifest by digest was pushed, before a later push of the tag overtook it; None: it was pushed by digest.
     """
 
     repository: str
@@ -206,8 +201,8 @@ class Owed:
     renamed_to: str | None = None  # the name under which the primary has the whole repository now
     asked: bool = False
     seen_digest: str | None = None
-    shown: str | None = None
-    shown_at: int = 0
+    shown: str | None = None  # the digest that a holder saw at both registries since this mark, and could not prove
+    shown_at: int = 0  # the moment before it asked the primary
 
     @property
     def worked_on(self) -> bool:
@@ -231,7 +226,6 @@ class Owed:
             raise read.corrupt("item", "is not the key of a reference")
         marked_at = read.number("marked_at")
         parked, owed_since = read.flag("parked"), read.number("owed_since", marked_at)
-        is_shown = item.get("shown_by") == item.get("mark")  # a look before the mark says nothing of after it
         return cls(
             repository=read.text("repository"),
             reference=reference,
@@ -260,8 +254,8 @@ class Owed:
             pushed_as=read.optional_text("pushed_as"),
             renamed_to=read.optional_text("renamed_to"),
             asked=read.flag("asked"),
-            shown=read.optional_text("shown") if is_shown else None,
-            shown_at=read.number("shown_at", 0) if is_shown else 0,
+            shown=read.optional_text("shown") if item.get("shown_by") == item.get("mark") else None,
+            shown_at=read.number("shown_at", 0),
         )
 
 
@@ -296,8 +290,7 @@ class Row:
     `id` and `container_repository_id` are None until the counter gave one. `last_synced_at` is the start of the last
     attempt; `is_first_hold`: it was the first. `lease_token` and `lease_expires` are None when nobody holds it. What it
     counts as is in `state_counted` and `verification_counted` (site/counters.py). `renamed_from` is its former name, of
-    whose blobs it mounts. `working_on`: what its holder is at (`Reference.seen_key`); `deaths`: holders that vanished;
-    `measured`: see measured.py.
+    whose blobs it mounts. `working_on`: what its holder is at (`Reference.seen_key`); `deaths`: holders that vanished.
     """
 
     repository: str
@@ -385,11 +378,11 @@ class Row:
 class Lease:
     """The lease of a holder, who gets a new one from each transition.
 
-    `revision` is the row's as of the last write under the lease. `renewed_at` is monotonic seconds of this process,
-    taken before the renewal was sent; `expires` is milliseconds since the epoch. A secondary proves nothing before
-    `suspect_until`. `state` and `counted` are the row's as of the last write under the lease: a knock may have changed
-    the state since. `listed`: the row has its id, so that the counters count it. `is_first`: nobody held it before.
-    `working_on` and `deaths` are of holders that vanished just before: keys of references, and their number.
+    `renewed_at` is monotonic seconds of this process, taken before the renewal was sent; `expires` is milliseconds
+    since the epoch. A secondary proves nothing before `suspect_until`. `revision`, `state` and `counted` are the row's
+    as of the last write under the lease: a knock may have changed the state since. `listed`: the row has its id, so
+    that the counters count it. `is_first`: nobody held it before. `working_on` and `deaths` are of holders that
+    vanished just before: keys of references, and their number.
     """
 
     repository: str
