@@ -76,11 +76,10 @@ def is_settled(now_s: float, ledger: Ledger) -> bool:
     return now_s - ledger.changed_s > LAG_S + 0.05
 
 
-def look(site: Site, primary: Site, ledgers: dict[str, Ledger], now_s: float) -> View:
-    """Read what a site says now, without any delay."""
+def look(site: Site, primary: Site, ledgers: dict[str, Ledger], now_s: float, *, counts: bool = False) -> View:
+    """Read what a site says now, without any delay; with `counts` also what no sentence here is about."""
     topic, clock = site.parameters["PRIMARY_TOPIC_ARN"], _SiteClock(EPOCH_MS + int(now_s * 1000) + site.skew_ms)
-    # What else is counted no sentence here is about; what the API answers of it is judged there (answers.py).
-    status = site_status.read(_opened(site.table), primary=topic or None, counts=False, clock=clock)
+    status = site_status.read(_opened(site.table), primary=topic or None, counts=counts, clock=clock)
     return View(now_s, site, primary, ledgers[site.name], ledgers[primary.name], status)
 
 

@@ -98,7 +98,7 @@ class Story:
 
     def _compare(self, site: Site) -> None:
         now_s = self.world.scheduler.now_s
-        status = look(site, self.world.primary, self.world.ledgers, now_s).status
+        status = look(site, self.world.primary, self.world.ledgers, now_s, counts=True).status
         level = level_now(status, OBJECTIVE)
         pushes = level.pushes
         self.said.append(

@@ -7,12 +7,15 @@ from typing import Any
 
 import pytest
 from tests.support.ahead_clock import AheadClock
+from tests.support.clock import FakeClock
 from tests.unit.syncing.test_holder import REPOSITORY, Site
 from tests.unit.template.parts import FUNCTIONS
 
+from geosync.errors import OutOfTime
 from geosync.pair.selection import EVERYTHING, Selection
 from geosync.sync_registry.items import Reference
-from geosync.sync_registry.site.subscription import FORMER_S, FORMER_WORKER_S
+from geosync.sync_registry.site.subscription import CHECKED_FOR_S, FORMER_S, FORMER_WORKER_S, SubscriptionItem
+from geosync.sync_registry.table.memory import MemoryStore
 from geosync.sync_registry.timing import ms
 from geosync.sync_registry.transitions.marks import Mark
 from geosync.syncing.ending import Ending
@@ -88,6 +91,20 @@ def test_a_selection_that_never_changed_costs_nobody_anything(clock: AheadClock)
     site.sync_registry.mark(REPOSITORY, TAG)
     assert site.hold() is Ending.FINISHED
     assert owed(site) == set()
+
+
+def test_a_worker_asks_once_in_a_while_and_long_before_the_comparison_that_counts() -> None:
+    clock, store = FakeClock(), MemoryStore()
+    noting, asking = SubscriptionItem(store, clock), SubscriptionItem(store, clock)
+    noting.note_selection(FORMER.fingerprint)
+    asking.check_selection(FORMER.fingerprint)
+    noting.note_selection(EVERYTHING.fingerprint)
+    clock.pass_(CHECKED_FOR_S - 1)
+    asking.check_selection(FORMER.fingerprint)
+    clock.pass_(2)
+    with pytest.raises(OutOfTime):
+        asking.check_selection(FORMER.fingerprint)
+    assert CHECKED_FOR_S <= FORMER_S / 4
 
 
 def test_both_functions_end_within_what_is_reckoned_with() -> None:

@@ -28,7 +28,7 @@ PUSH_SQS = 7.2
 """Requests for the event, the wake and the measurements of a push."""
 COMPARISON_READS, COMPARISON_UNITS = 27.7, 35.0
 """Of the comparison of a repository: units of the table with its local index, and of the global one."""
-VERIFICATION_READS, VERIFICATION_UNITS = 32.6, 23.0
+VERIFICATION_READS, VERIFICATION_UNITS = 35.6, 23.4
 REPOSITORY_BYTES, TAG_BYTES, EVENT_BYTES = 983, 1_091, 514
 """Bytes of a table: of a repository, of each of its tags with an image of three blobs, of an event in the log."""
 

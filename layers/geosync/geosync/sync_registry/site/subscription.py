@@ -28,6 +28,9 @@ FORMER_S = 120.0
 """An invocation of functions/log_cursor goes on for so long with the selection that it began with: its time-out."""
 FORMER_WORKER_S = 1200.0
 """The same of functions/sync: its time-out, and as long as an update takes from one function to the next."""
+CHECKED_FOR_S = 30.0
+"""A worker asks no more often which selection is noted. What it lets go by a former one until then is found by the
+comparison that begins FORMER_S after the note."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +84,8 @@ class SubscriptionItem:
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
         self._clock = clock
+        self._checked: tuple[str, float] | None = None
+        """The selection that was the noted one, and until when nobody asks again (monotonic seconds)."""
 
     def read(self) -> Subscription | None:
         """The subscription, None while none was ever seen."""
@@ -120,11 +125,11 @@ class SubscriptionItem:
         self._store.write(Update(key=KEY, set={"selection": fingerprint, **selected_from}))
 
     def check_selection(self, fingerprint: str) -> None:
-        """Raise OutOfTime where a worker may have a former selection. One read.
-
-        A worker asks after it read what it is about to decide by its selection. So what was marked since the new one
-        was noted is never decided by the former one.
-        """
+        """Raise OutOfTime where a worker may have a former selection. At most one read each CHECKED_FOR_S."""
+        now_s, checked = self._clock.monotonic_s(), self._checked
+        if checked is not None and checked[0] == fingerprint and now_s < checked[1]:
+            return
         known = self.read()
         if known is not None and known.may_be_former(fingerprint, self._clock.now_ms()):
             raise OutOfTime("the site selects something else by now")
+        self._checked = fingerprint, now_s + CHECKED_FOR_S
