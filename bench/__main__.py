@@ -12,6 +12,7 @@ from local.stack import STATE
 from bench import (
     arrivals,
     backfill,
+    buckets,
     cold,
     copy,
     deployed,
@@ -22,6 +23,7 @@ from bench import (
     overtaken,
     pulls,
     shared,
+    status,
     tags,
 )
 
@@ -50,8 +52,10 @@ def main() -> int:
         tags.main(["--quick"] if options.quick else kept),
         shared.main(["--quick"] if options.quick else kept),
         lines.main(["--quick"] if options.quick else kept),
+        buckets.main(["--quick"] if options.quick else kept),
         memory.main(["--quick"] if options.quick else kept),
         backfill.main(["--quick"] if options.quick else kept),
+        status.main(["--quick"] if options.quick else kept),
         endpoint.main(["--quick"] if options.quick else kept),
         cold.main(["--quick"] if options.quick else kept),
     ]

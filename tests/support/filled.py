@@ -1,4 +1,4 @@
-"""Puts into a table what many transitions would have written: on moto each costs as much as a thousand in memory."""
+"""Tables that hold what many transitions would have written: on moto each costs as much as a thousand in memory."""
 
 from __future__ import annotations
 
@@ -6,9 +6,29 @@ from typing import Any
 
 from boto3.dynamodb.types import TypeSerializer
 
+from geosync.clock import Clock
+from geosync.sync_registry.items import Reference
+from geosync.sync_registry.sync_registry import SyncRegistry
+from geosync.sync_registry.table.changes import Key
 from geosync.sync_registry.table.memory import MemoryStore
+from geosync.sync_registry.table.shards import due_shard
+from geosync.sync_registry.transitions.marks import Mark
 
+REPOSITORIES = 1000
 _BATCH = 25
+
+
+def backlog(clock: Clock, owed: int) -> MemoryStore:
+    """So many tags that are owed, in REPOSITORIES named `backlog/app-<number>`: what one mark writes, many times."""
+    one, many = MemoryStore(), MemoryStore()
+    mark = Mark(expects="sha256:" + "a" * 64)
+    SyncRegistry(one, clock=clock).mark("backlog/app-0", Reference.tag("v0"), mark)
+    (item,) = one.table.values()
+    for number in range(owed):
+        repository, tag = f"backlog/app-{number % REPOSITORIES}", f"owed#tag#v{number // REPOSITORIES}"
+        named = {"repository": repository, "item": tag, "due_shard": due_shard(repository)}
+        many.table[Key(repository, tag)] = {**item, **named}
+    return many
 
 
 def fill(dynamodb: Any, table: str, store: MemoryStore) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from tests.functional.sync_registry.conftest import TABLE
 from tests.support.clock import FakeClock
-from tests.support.filled import fill
+from tests.support.filled import backlog, fill
 from tests.support.rounds import Rounds
 
 from geosync.intake.intake import Intake
@@ -20,8 +20,6 @@ from geosync.sync_registry.site.history import Observed
 from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.table.changes import Key
 from geosync.sync_registry.table.dynamodb import DynamoStore
-from geosync.sync_registry.table.memory import MemoryStore
-from geosync.sync_registry.table.shards import due_shard
 from geosync.sync_registry.transitions.marks import Mark
 
 OWED = 10_000
@@ -29,25 +27,13 @@ OWED = 10_000
 DIGEST = "sha256:" + "a" * 64
 
 
-def _backlog(clock: FakeClock) -> MemoryStore:
-    """So much is owed in a thousand repositories: what one mark writes, many times."""
-    one, many = MemoryStore(), MemoryStore()
-    SyncRegistry(one, clock=clock).mark("backlog/app-0", Reference.tag("v0"), Mark(expects=DIGEST))
-    (item,) = one.table.values()
-    for number in range(OWED):
-        repository, tag = f"backlog/app-{number % 1000}", f"owed#tag#v{number // 1000}"
-        named = {"repository": repository, "item": tag, "due_shard": due_shard(repository)}
-        many.table[Key(repository, tag)] = {**item, **named}
-    return many
-
-
 def test_a_status_of_a_large_backlog_is_read_in_few_rounds(
     client: Any, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    backlog, parked = _backlog(clock), Key("backlog/app-7", "owed#tag#parked")
-    like = backlog.table[Key("backlog/app-7", "owed#tag#v0")]
-    backlog.table[parked] = {**like, "item": parked.item, "due": PARKED_DUE_MS, "parked": True}
-    fill(client, TABLE, backlog)
+    filled, parked = backlog(clock, OWED), Key("backlog/app-7", "owed#tag#parked")
+    like = filled.table[Key("backlog/app-7", "owed#tag#v0")]
+    filled.table[parked] = {**like, "item": parked.item, "due": PARKED_DUE_MS, "parked": True}
+    fill(client, TABLE, filled)
     rounds = Rounds(client, monkeypatch)
     sync_registry = SyncRegistry(DynamoStore(client, TABLE, clock=clock), clock=clock, threads=rounds.threads)
     sync_registry.history.record(Observed(), now_ms=clock.now_ms())
