@@ -33,8 +33,9 @@ import sys
 import tempfile
 import threading
 import zipfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from contextvars import ContextVar
 from functools import lru_cache, wraps
 from importlib import import_module
 from pathlib import Path
@@ -58,6 +59,7 @@ BATCHES = {
     "sqs:DeleteMessageBatch": "sqs:DeleteMessage",
 }
 """The permissions that the emulator asks for, and the one that AWS asks for in each one's place."""
+TRACE_HEADER = "x-amzn-trace-id"
 RULE_FUNCTIONS = ("Contains", "EachMemberEquals", "EachMemberIn", "RefAll", "ValueOf", "ValueOfAll")
 _ADDRESS = re.compile(r"https://([a-z0-9]+)\.execute-api\.[a-z0-9-]+\.amazonaws\.com/")
 REMEMBERED = 4096
@@ -166,6 +168,8 @@ def as_aws(port: str) -> None:
     for name in ("engine", "stacks"):
         _put_addresses(import_module(f"ministack.services.cloudformation.{name}"), port)
     _tell_quotas(import_module("ministack.app"), import_module("ministack.core.router"))
+    _take_tracing_policies(import_module("ministack.services.cloudformation.provisioners"))
+    _hand_traces_on(import_module("ministack.services.sns"), import_module("ministack.services.sqs"))
 
 
 def _ask_for_single_messages(evaluator: Any) -> None:
@@ -236,6 +240,56 @@ def _tell_quotas(app: Any, router: Any) -> None:
         return code, {"Content-Type": "application/x-amz-json-1.1"}, json.dumps(found).encode()
 
     app.SERVICE_HANDLERS["servicequotas"] = answer
+
+
+def _take_tracing_policies(provisioners: Any) -> None:
+    """Take a resource policy of X-Ray, which is not there: a template that has one can be deployed. Differs: traces."""
+    provisioners._RESOURCE_HANDLERS["AWS::XRay::ResourcePolicy"] = {
+        "create": lambda _id, properties, _stack: (properties["PolicyName"], {}),
+        "update": lambda physical_id, _old, _new, _stack: (physical_id, {}),
+        "delete": lambda _physical_id, _properties: None,
+    }
+
+
+def _hand_traces_on(sns: Any, sqs: Any) -> None:
+    """Put a publication's trace header beside the messages that queues get by it, and an entry's beside its own.
+
+    By AWS's documents SNS gives a queue the header of the request, and SQS keeps the AWSTraceHeader of each entry of a
+    batch. The emulator keeps that of a single message alone. Differs: traces.
+    """
+    published: ContextVar[str | None] = ContextVar("published", default=None)
+    batch: ContextVar[Mapping[str, Any] | None] = ContextVar("batch", default=None)
+    handle, complete, send_batch = sns.handle_request, sqs._ensure_msg_fields, sqs._HANDLERS["SendMessageBatch"]
+    send = sqs._act_send_message
+
+    async def handled(method: str, path: str, headers: Mapping[str, str], *rest: Any) -> Any:
+        found = next((value for name, value in headers.items() if name.lower() == TRACE_HEADER), None)
+        token = published.set(found)
+        try:
+            return await handle(method, path, headers, *rest)
+        finally:
+            published.reset(token)
+
+    def completed(message: dict[str, Any]) -> None:
+        complete(message)
+        if trace := published.get():
+            message["sys"].setdefault("AWSTraceHeader", trace)
+
+    def sent_batch(data: dict[str, Any], url: str) -> Any:
+        given = {one["MessageBody"]: one.get("MessageSystemAttributes") for one in data.get("Entries", [])}
+        token = batch.set(given)
+        try:
+            return send_batch(data, url)
+        finally:
+            batch.reset(token)
+
+    def sent(data: dict[str, Any], url: str) -> Any:
+        given = data.get("MessageSystemAttributes") or (batch.get() or {}).get(data.get("MessageBody", ""))
+        return send({**data, "MessageSystemAttributes": given}, url)
+
+    sns.handle_request, sqs._ensure_msg_fields = handled, completed
+    sqs._act_send_message = sqs._HANDLERS["SendMessage"] = sent
+    sqs._HANDLERS["SendMessageBatch"] = sent_batch
 
 
 def let_invocations_end(runtime: Any, service: Any) -> None:

@@ -35,8 +35,12 @@ FIRST_HALF = (
     *("test_replication", "test_verification", "test_failover"),
 )
 """About half of the time of all tests."""
-PACE = {"ComparisonSeconds": str(COMPARISON_S)}
-"""A comparison costs some requests and a lease for each repository that any test has pushed: one a run is enough."""
+PACE = {"ComparisonSeconds": str(COMPARISON_S), "Tracing": "on"}
+"""What differs from the stack of `make up`.
+
+A comparison costs some requests and a lease for each repository that any test has pushed: one a run is enough. All
+functions and topics trace; the stack of `make up`, and what test_package.py and test_upgrade.py deploy, do not.
+"""
 LAST = ("test_unannounced", "test_failover", "test_logs")
 """What waits for the schedule, then what changes who the primary is, then what reads what all of them caused."""
 
