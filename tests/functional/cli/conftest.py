@@ -16,6 +16,7 @@ from tests.support.event_log import create_event_log
 
 from geosync import __version__
 from geosync.cli.main import main
+from geosync.cli.output import Answer
 from geosync.cli.site import AwsAccess
 from geosync.cli.site import StackSite as DeployedSite
 from geosync.clock import SYSTEM_CLOCK, Clock
@@ -109,6 +110,20 @@ def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.delenv("GEOSYNC_CONTEXT", raising=False)
     return tmp_path
+
+
+@pytest.fixture
+def answers(monkeypatch: pytest.MonkeyPatch) -> list[Answer]:
+    """The answers that a command makes; the last one is what it puts out."""
+    found: list[Answer] = []
+    make = Answer.__init__
+
+    def note(answer: Answer, **fields: Any) -> None:
+        make(answer, **fields)
+        found.append(answer)
+
+    monkeypatch.setattr(Answer, "__init__", note)
+    return found
 
 
 @pytest.fixture

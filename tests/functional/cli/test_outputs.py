@@ -2,34 +2,29 @@
 
 from __future__ import annotations
 
-import io
 import json
-import re
 from collections.abc import Callable, Iterator
-from contextlib import redirect_stdout
 from datetime import datetime
 from typing import Any
 from unittest.mock import MagicMock
 
 import boto3
 import pytest
-from rich.cells import cell_len
-from rich.progress_bar import ProgressBar
 from tests.functional.cli.conftest import REGION, Site
+from tests.functional.cli.shown import shows_everything
 from tests.functional.cli.stacks import OTHER, CloudFormation, cloudformation
 from tests.functional.cli.test_commands import PARKED, dead_letter
 from tests.functional.cli.test_look import A, failed, synced
 from tests.functional.cli.test_wrong_site import commands
-from tests.support.terminal import stdout_on_a_terminal, without_escapes
 
-from geosync.cli import check, output
+from geosync.cli import check
 from geosync.cli.checks import registries
 from geosync.cli.checks.findings import problem
 from geosync.cli.choosing import contexts
 from geosync.cli.choosing.contexts import Contexts, SiteContext
 from geosync.cli.failover import follow as following
 from geosync.cli.main import main
-from geosync.cli.output import Answer, Format, plain
+from geosync.cli.output import Answer
 from geosync.cli.site import StackSite
 from geosync.clock import SYSTEM_CLOCK
 from geosync.operating import sites
@@ -100,26 +95,13 @@ ACTS = {
 PRINTS_A_SCRIPT = {"completion"}
 """What is no answer: a shell reads it."""
 BY_ITSELF = {"init", "drill", "smoke"}
-"""What talks with a person and writes files, what reads two registries, and what makes sites: init/, drill/, smoke/."""
+"""What talks with a person and writes files (init/); what reads two registries and what makes sites, whose reports are
+looked at in every output where they are made (drill/test_drill.py, smoke/test_smoke.py)."""
 LONG = "dublin: GET /v2/group/sick/manifests/v2: 503" + " service unavailable" * 10 + ' for "C:\\new"'
 
 
 def test_every_command_is_here() -> None:
     assert sorted(commands(main)) == sorted([*AT_A_PRIMARY, *AT_A_SECONDARY, *BY_ITSELF])
-
-
-@pytest.fixture
-def answers(monkeypatch: pytest.MonkeyPatch) -> list[Answer]:
-    """The answers that a command makes; the last one is what it puts out."""
-    found: list[Answer] = []
-    make = Answer.__init__
-
-    def note(answer: Answer, **fields: Any) -> None:
-        make(answer, **fields)
-        found.append(answer)
-
-    monkeypatch.setattr(Answer, "__init__", note)
-    return found
 
 
 def fill(site: Site) -> str:
@@ -143,26 +125,6 @@ def fill(site: Site) -> str:
     return dead_letter(site, PARKED, kind="parked", reason=LONG)
 
 
-def rendered(answer: Answer, wanted: Format) -> str:
-    """An answer in a pipe."""
-    with redirect_stdout(io.StringIO()) as shown:
-        output.put(answer, wanted)
-    return shown.getvalue()
-
-
-def on_a_terminal(answer: Answer, wanted: Format, columns: int, monkeypatch: pytest.MonkeyPatch) -> str:
-    with stdout_on_a_terminal() as said:
-        monkeypatch.setenv("COLUMNS", str(columns))
-        output.put(answer, wanted)
-    return said[0]
-
-
-def texts(grid: output.Grid) -> Iterator[object]:
-    """The cells of a table that are text."""
-    _, rows = grid.parts(wide=False)
-    yield from (cell for row in rows for cell in row if not isinstance(cell, ProgressBar))
-
-
 def moments(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
     """Fields of a document, however deep, that say when something was; without those of the version before."""
     if isinstance(value, dict):
@@ -174,33 +136,6 @@ def moments(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
             yield from moments(one, name)
     elif name.endswith(("_at", "_since")):
         yield name, value
-
-
-def shows_everything(answer: Answer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Look at an answer in each output."""
-    for wanted in ("table", "wide"):
-        for columns in (80, 200):
-            shown = without_escapes(on_a_terminal(answer, wanted, columns, monkeypatch))
-            assert max(map(cell_len, shown.splitlines()), default=0) <= columns, shown
-        piped = rendered(answer, wanted)
-        assert "\x1b" not in piped
-        assert not re.search(r"\S {2,}\S| +$", piped, re.MULTILINE), piped  # no padding
-        for part in answer.shown:
-            if isinstance(part, output.Grid):  # no folding
-                assert all(str(plain(cell)).rstrip() in piped for cell in texts(part))
-    document = json.loads(rendered(answer, "json"))
-    assert document == json.loads(json.dumps(answer.document))
-    lines = rendered(answer, "tsv").splitlines()
-    assert len(lines) == (len(answer.rows) + 1 if answer.rows else 0)
-    assert {line.count("\t") for line in lines} <= {len({name for row in answer.rows for name in row}) - 1}
-    for row, line in zip(answer.rows, lines[1:], strict=True):
-        cells = dict(zip(lines[0].split("\t"), line.split("\t"), strict=True))
-        for name, value in row.items():
-            if isinstance(value, list | dict | tuple):
-                assert json.loads(cells[name]) == json.loads(json.dumps(value)), name
-    names = rendered(answer, "name").splitlines()
-    assert names == [str(row[answer.key]) for row in answer.rows]
-    assert all(names)
 
 
 @pytest.fixture

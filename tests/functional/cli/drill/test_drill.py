@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 from tests.functional.cli.conftest import PlayedClock
 from tests.functional.cli.drill.parts import UPDATE_S, ChangeSets, Drilled, denied
+from tests.functional.cli.shown import shows_everything
 
+from geosync.cli.output import Answer
 from geosync.cli.site import StackSite as DeployedSite
 from geosync.drilling.kept import DrillReports
 from geosync.drilling.truth import Truth
@@ -69,6 +71,13 @@ def test_the_report_is_written_and_shown_for_people(drilled: Drilled, tmp_path: 
     assert said["recovery_time_seconds"] == pytest.approx(
         json.loads(document)["recovery_time"]["estimated_s"], abs=0.001
     )
+
+
+def test_a_report_is_shown_in_every_output(
+    drilled: Drilled, answers: list[Answer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert drilled.document(code=0) == json.loads(json.dumps(answers[-1].document))
+    shows_everything(answers[-1], monkeypatch)
 
 
 def test_the_drills_of_a_site_are_entries_of_its_event_log(drilled: Drilled, clock: PlayedClock) -> None:

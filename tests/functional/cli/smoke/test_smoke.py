@@ -13,10 +13,12 @@ import pytest
 from botocore.exceptions import ClientError
 from click.testing import CliRunner
 from release import ROOT
+from tests.functional.cli.shown import shows_everything
 from tests.functional.cli.smoke.conftest import ACCOUNT, ID, NAMES, A, B, Smoked
 from tests.support.aws_calls import counted
 
 from geosync.cli.main import main
+from geosync.cli.output import Answer
 from geosync.cli.smoke import command, leftovers
 from geosync.cli.smoke.names import TAG, SmokePlace
 from geosync.cli.smoke.promises import Promises
@@ -57,8 +59,11 @@ def test_without_the_caller_s_word_it_says_what_it_would_make_and_asks_aws_nothi
     assert smoke.left() == set()
 
 
-def test_every_promise_is_seen_and_nothing_is_left(smoke: Smoked) -> None:
+def test_every_promise_is_seen_and_nothing_is_left(
+    smoke: Smoked, answers: list[Answer], monkeypatch: pytest.MonkeyPatch
+) -> None:
     document = report(smoke, MINE, code=0)
+    shows_everything(answers[-1], monkeypatch)
     assert set(verdicts(document).values()) == {"seen"}
     assert (document["id"], document["regions"], document["left"]) == (ID, [A, B], [])
     assert {name for _, name in smoke.stacks.stacks} == {NAMES.stack("a"), NAMES.stack("b")}
