@@ -3,7 +3,8 @@
 import { html, useEffect, useRef, useState } from "./ui.js";
 import { utc } from "./words.js";
 
-const COLOURS = ["--accent", "--bad"]; // of the first and the second line; the second is dashed besides
+// Of the first and the second line; the second is dashed besides. A line of what is wrong is red.
+const colourOf = (at, isBad) => (isBad ? "--bad" : at === 0 ? "--accent" : "--dim");
 const HEIGHT = 150;
 const SECONDS = [0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400, 172800, 604800, 2592000];
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -15,7 +16,7 @@ function lonePoints(plot, series) {
   return values.flatMap((value, at) => (value !== null && (values[at - 1] ?? null) === null && (values[at + 1] ?? null) === null ? [at] : []));
 }
 
-function options(place, { names, text, inSeconds, range, onPoint }) {
+function options(place, { names, bad, text, inSeconds, range, onPoint }) {
   const axis = { stroke: () => colour("--dim"), font: "11px system-ui, sans-serif", grid: { stroke: () => colour("--line"), width: 1 }, ticks: { show: false } };
   return {
     width: place.clientWidth,
@@ -29,19 +30,20 @@ function options(place, { names, text, inSeconds, range, onPoint }) {
       { ...axis, size: (plot, texts) => 16 + 6.5 * Math.max(4, ...(texts ?? []).map((text) => text.length)), space: 32, ...(inSeconds ? { incrs: SECONDS } : {}), values: (plot, splits) => splits.map((value) => (value === 0 ? "0" : text(value))) },
     ],
     series: [{}, ...names.map((name, at) => ({
-      label: name, stroke: () => colour(COLOURS[at]), width: 2, dash: at ? [6, 3] : undefined, points: { show: false, filter: lonePoints, size: 5, fill: () => colour(COLOURS[at]) },
+      label: name, stroke: () => colour(colourOf(at, bad[at])), width: 2, dash: at ? [6, 3] : undefined, points: { show: false, filter: lonePoints, size: 5, fill: () => colour(colourOf(at, bad[at])) },
     }))],
     hooks: { setCursor: [(plot) => onPoint(plot.cursor.idx ?? null)] },
   };
 }
 
-// `at` are moments in seconds, `values` one list for each of `names`, null where nothing is known; `text` says a number.
-export function Chart({ title, range, names, at, values, text, inSeconds }) {
+// `at` are moments in seconds, `values` one list for each of `names`, null where nothing is known; `bad` says which lines
+// count what is wrong, `text` says a number.
+export function Chart({ title, range, names, bad, at, values, text, inSeconds }) {
   const place = useRef(null);
   const plot = useRef(null);
   const [point, setPoint] = useState(null);
   useEffect(() => {
-    plot.current = new window.uPlot(options(place.current, { names, text, inSeconds, range, onPoint: setPoint }), [at, ...values], place.current);
+    plot.current = new window.uPlot(options(place.current, { names, bad, text, inSeconds, range, onPoint: setPoint }), [at, ...values], place.current);
     const size = new ResizeObserver(() => plot.current.setSize({ width: place.current.clientWidth, height: HEIGHT }));
     const scheme = window.matchMedia("(prefers-color-scheme: dark)");
     const redraw = () => plot.current.redraw();
@@ -58,7 +60,7 @@ export function Chart({ title, range, names, at, values, text, inSeconds }) {
   return html`<figure class="card chart">
     <figcaption><h3>${title}</h3>
       <p class="legend" aria-hidden="true">${point === null || at[point] === undefined
-        ? names.map((name, line) => html`<span key=${name} class=${`line-${line}`}>${name}</span>`)
+        ? names.map((name, line) => html`<span key=${name} class=${bad[line] ? "dashed bad" : line ? "dashed" : ""}>${name}</span>`)
         : `${utc(at[point] * 1000).slice(0, 16)}: ${said(point)}`}</p></figcaption>
     <div class="plot" ref=${place} role="img" aria-label=${`${title}, the last ${range}: ${names.map((name, line) => summary(name, values[line], text)).join("; ")}`}></div>
   </figure>`;

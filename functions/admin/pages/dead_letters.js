@@ -4,7 +4,7 @@ import { html, useEffect, useRef, useState } from "./ui.js";
 import { act } from "./api.js";
 import { Failure } from "./failures.js";
 import { Menu } from "./menu.js";
-import { ActionButton, Age, Freshness, Heading, Polled, Question, Table } from "./parts.js";
+import { ActionButton, Age, Freshness, Heading, Path, Polled, Question, Table } from "./parts.js";
 import { useAction, usePoll } from "./poll.js";
 import { plural } from "./words.js";
 
@@ -44,8 +44,8 @@ export function DeadLetters({ tell, readOnly, onUnauthorized }) {
     { title: "Give up", items: [{ text: "Discard selected", why: none, isDangerous: true, onClick: () => discard(selected) }] },
   ];
   const columns = [
-    ["About", (letter) => html`${readOnly ? html`<bdi>${called(letter)}</bdi>` : html`<label class="choice"><input type="checkbox" checked=${marked.has(letter.id)} aria-label=${`Select ${called(letter)}`} onChange=${(event) => select([letter], event.target.checked)} />
-      <bdi>${called(letter)}</bdi></label>`}<span class="dim">${letter.kind}</span>`, "name"],
+    ["About", (letter) => (readOnly ? html`<${About} letter=${letter} />` : html`<label class="choice"><input type="checkbox" checked=${marked.has(letter.id)} aria-label=${`Select ${called(letter)}`} onChange=${(event) => select([letter], event.target.checked)} />
+      <span><${About} letter=${letter} /></span></label>`), "name"],
     ["Why it is here", (letter) => html`<${Failure} text=${letter.reason} about=${called(letter)} />`],
     ["Sent", (letter) => html`<${Age} at=${letter.sent_at} />`],
     ["A replay sends it to", (letter) => DESTINATIONS[letter.goes_to]],
@@ -74,6 +74,7 @@ export function DeadLetters({ tell, readOnly, onUnauthorized }) {
 const DESTINATIONS = { work: "the work queue", events: "the events queue", notifications: "functions/notifications" };
 const NAMED = 5;
 const called = (letter) => letter.about || letter.id;
+const About = ({ letter }) => html`<${Path} of=${called(letter)} /><span class="dim">${letter.kind}</span>`;
 const list = (some) => `${some.slice(0, NAMED).map(called).join(", ")}${some.length > NAMED ? `, and ${some.length - NAMED} more` : ""}`;
 
 // What was not done, message by message.

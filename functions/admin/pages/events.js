@@ -2,8 +2,9 @@
 
 import { html } from "./ui.js";
 import { Filters, useFilters } from "./filters.js";
-import { Age, Badge, Digest, Freshness, Heading, Pager, Polled, Table } from "./parts.js";
+import { Age, Badge, Digest, Freshness, Heading, Pager, Path, Polled, Table } from "./parts.js";
 import { usePages } from "./poll.js";
+import { utc } from "./words.js";
 
 const PER_PAGE = 20;
 
@@ -29,7 +30,8 @@ export function Audit({ onUnauthorized }) {
       <${Pager} info=${page.page_info} ...${pages} shown=${page.nodes.length} what="the audit log" />`}<//>`;
 }
 
-const sentence = (text) => `${text[0].toUpperCase()}${text.slice(1)}.`;
+// What the API says, with moments as the rest of the page has them.
+const sentence = (text) => `${text[0].toUpperCase()}${text.slice(1).replace(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, (moment) => utc(Date.parse(moment)))}.`;
 
 // A page may be empty before the end: it covers a stretch of time.
 function emptyText(page, cursors, otherwise) {
@@ -38,7 +40,7 @@ function emptyText(page, cursors, otherwise) {
 }
 
 const EVENT_COLUMNS = [
-  ["Container repository", (event) => html`<bdi class="repository">${event.repository ?? "not known"}</bdi>`, "name"],
+  ["Container repository", (event) => html`<span class="repository">${event.repository ? html`<${Path} of=${event.repository} />` : "not known"}</span>`, "name"],
   ["Tag", (event) => (event.tag ? html`<bdi><code>${event.tag}</code></bdi>` : html`<span class="dim">none</span>`)],
   ["Digest", (event) => html`<${Digest} of=${event.digest} otherwise="none" />`],
   ["Event", (event) => event.event_name ?? html`<span class="dim">none</span>`],
@@ -56,12 +58,12 @@ const SHORT = 100;
 
 // What was asked; of much (an action may name a hundred messages) the beginning, the whole of it on demand.
 function Detail({ of }) {
-  if (of.length <= SHORT) return html`<bdi>${of}</bdi>`;
-  return html`<details><summary><bdi>${of.slice(0, SHORT / 2)}…</bdi></summary><bdi>${of}</bdi></details>`;
+  if (of.length <= SHORT) return html`<${Path} of=${of} />`;
+  return html`<details><summary><${Path} of=${`${of.slice(0, SHORT / 2)}…`} /></summary><${Path} of=${of} /></details>`;
 }
 
 const AUDIT_COLUMNS = [
-  ["Action", (entry) => html`<bdi>${entry.action}</bdi>${entry.count > 1 ? ` × ${entry.count}` : ""}`, "name"],
+  ["Action", (entry) => html`<${Path} of=${entry.action} />${entry.count > 1 ? ` × ${entry.count}` : ""}`, "name"],
   ["Who", (entry) => html`${entry.who}<span class="dim">${entry.source}</span>`],
   ["Outcome", (entry) => html`<${Badge} state=${entry.outcome} text=${entry.outcome} /> ${entry.status}`],
   ["Detail", (entry) => html`${about(entry)}${entry.detail && entry.detail !== "{}" ? html`<${Detail} of=${entry.detail} />` : !about(entry) && html`<span class="dim">none</span>`}`],

@@ -51,7 +51,7 @@ function Deletes({ deletes, old, tell, why, refresh }) {
   const resume = () =>
     setAsk({ title: "Is all of it to go?", text: "The next comparison removes from this site the tags that were found missing at the primary, or outside the selection, until now. Images that only this site has are then lost.", action: "Resume deletes" });
   const off = deletes.policy === "keep" && deletes.outside_selection === "keep";
-  const [state, text] = off ? ["disabled", "Off"] : deletes.suspended ? ["failed", "Suspended"] : deletes.doubted_at ? ["pending", "Waiting"] : ["succeeded", "On"];
+  const [state, text] = off ? ["disabled", "Off"] : deletes.suspended ? ["failed", "Suspended"] : deletes.doubted_at ? ["doubted", "Waiting"] : ["succeeded", "On"];
   return html`<div class=${old ? "old" : ""}><section class="card" aria-labelledby="deletes">
     <div class="head"><h2 id="deletes">Deletes by comparison</h2> <${Badge} state=${state} text=${text} /></div>
     ${deletes.policy === "keep" && html`<p class="dim">Tags that are missing at the primary stay here (<code>Deletes=keep</code>).</p>`}
@@ -150,10 +150,11 @@ export function FoundIn({ found, tell, why, refresh }) {
   ];
   if (rows.length === 0) return null;
   const number = found.missing_count + found.outside_count + found.extra_count;
-  return html`<div class="title"><h2>Missing and extra</h2><${Dismissed} found=${found} /><${Dismiss} found=${found} tell=${tell} why=${why} refresh=${refresh} /></div>
+  return html`<div class="title"><h2>Missing and extra</h2><${Dismiss} found=${found} tell=${tell} why=${why} refresh=${refresh} /></div>
+    ${found.dismissed_at && html`<p><${Dismissed} found=${found} /></p>`}
     <${Table} caption=${`${rows.length < number ? `${count(rows.length)} of ${plural(number, "tag", "tags")}` : "Tags"} that a comparison would not bring, by the latest one`} rows=${rows} keyOf=${(row) => `${row.kind} ${row.tag}`} columns=${[
       ["Tag", (row) => html`<bdi><code>${row.tag}</code></bdi>`, "name"],
-      ["Found", (row) => html`<${Badge} state="pending" text=${row.text} /> <span class="dim"><${Age} at=${found.found_at} /></span>`],
+      ["Found", (row) => html`<${Badge} state="found" text=${row.text} /> <span class="dim"><${Age} at=${found.found_at} /></span>`],
       ["Actions", (row) => html`<div class="buttons"><${Act} kind=${row.kind} found=${found} tag=${row.tag} tell=${tell} why=${why} refresh=${refresh} /></div>`, "actions"],
     ]} />`;
 }

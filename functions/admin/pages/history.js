@@ -15,11 +15,11 @@ const RANGES = {
 const rate = (field) => (row) => (row.minutes > 0 ? row[field] / row.minutes : null);
 const perMinute = (number) => (number < 10 ? String(Math.round(number * 100) / 100) : count(Math.round(number)));
 
-// What a chart shows: [name, what a number reads as, whether it is in seconds, lines], each line [name, its number in a row].
+// What a chart shows: [name, what a number reads as, whether it is in seconds, lines], each line [name, its number in a row, whether it counts what is wrong].
 const CHARTS = [
   ["Recovery point age", duration, true, [["Age", (row) => row.recovery_point_age_seconds]]],
   ["Lag, from push to synced", lagText, true, [["Half within (p50)", (row) => row.lag_median_seconds], ["99 % within (p99)", (row) => row.lag_p99_seconds]]],
-  ["Owed and failed references", count, false, [["Owed", (row) => row.owed_references_count], ["Failed", (row) => row.failed_references_count]]],
+  ["Owed and failed references", count, false, [["Owed", (row) => row.owed_references_count], ["Failed", (row) => row.failed_references_count, true]]],
   ["Bytes per minute", bytes, false, [["Copied", rate("bytes")]]],
   ["Copies per minute", perMinute, false, [["References seen equal", rate("synced_count")]]],
 ];
@@ -44,7 +44,7 @@ function Charts({ site, onUnauthorized }) {
     ${(poll.error || !poll.data) && html`<${Freshness} of=${[poll]} />`}
     ${poll.data && (rows.length === 0 ? html`<p class="empty">Nothing was recorded in this time: nothing is known of it.</p>` : html`
       <div class="charts">${CHARTS.map(([title, text, inSeconds, lines]) => html`<${Chart} key=${`${name} ${title}`} title=${title} range=${name} text=${text} inSeconds=${inSeconds}
-        names=${lines.map(([line]) => line)} at=${steps.at} values=${lines.map(([, of]) => steps.rows.map((row) => (row === null ? null : of(row))))} />`)}</div>
+        names=${lines.map(([line]) => line)} bad=${lines.map(([, , isBad]) => isBad === true)} at=${steps.at} values=${lines.map(([, of]) => steps.rows.map((row) => (row === null ? null : of(row))))} />`)}</div>
       <p class="dim">In ${range.said}; of each the highest age and count that was known. Where a line has a gap, nothing was known or nothing was pushed.</p>
       <${Numbers} rows=${rows} key=${name} />`)}
   </section>`;

@@ -23,6 +23,7 @@ const KIND_OF = {
   failed: "bad", Unhealthy: "bad", Degraded: "warn", unusable: "bad", refused: "bad",
   started: "busy", running: "busy", settling: "busy",
   disabled: "off", not_begun: "off",
+  found: "warn", doubted: "warn", paused: "warn",
 };
 
 // A state: its word and a sign, never a colour alone.
@@ -30,6 +31,11 @@ export function Badge({ state, text }) {
   const kind = KIND_OF[state] ?? "waiting";
   return html`<span class="badge ${kind}"><span aria-hidden="true">${KINDS[kind]}</span> ${text ?? state}</span>`;
 }
+
+// A name or a path: where it is too long for its place it breaks behind a separator, not within a word.
+const LONG_WORD = 24;
+const pieces = (text) => (text.match(/\s+|[/:@]*[^/:@\s]+[/:@]*|[/:@]+/g) ?? []).flatMap((part) => (part.length > LONG_WORD ? part.match(/[^-_.]+[-_.]*|[-_.]+/g) : [part]));
+export const Path = ({ of }) => html`<bdi class="path">${pieces(of).flatMap((part, at) => (at ? [html`<wbr />`, part] : [part]))}</bdi>`;
 
 // A digest: its beginning, the whole of it on demand.
 export function Digest({ of, otherwise = "not known" }) {
@@ -132,7 +138,7 @@ export function Table({ caption, columns, rows, keyOf, empty, kind = "cards" }) 
 
 // A container repository, with the way to its page.
 export const RepositoryLink = ({ row }) =>
-  row.id === null ? html`<bdi class="repository">${row.name}</bdi>` : html`<a class="repository" href=${`#/repositories/${row.id}`}><bdi>${row.name}</bdi></a>`;
+  row.id === null ? html`<span class="repository"><${Path} of=${row.name} /></span>` : html`<a class="repository" href=${`#/repositories/${row.id}`}><${Path} of=${row.name} /></a>`;
 
 // Facts as pairs; one that is null is left out.
 export function Facts({ of }) {

@@ -5,7 +5,7 @@ import { act } from "./api.js";
 import { Failure } from "./failures.js";
 import { Chips, Choice, Filters, useFilters } from "./filters.js";
 import { Menu } from "./menu.js";
-import { ActionButton, Age, Badge, Due, Freshness, Heading, Pager, Polled, Question, RepositoryLink, Table } from "./parts.js";
+import { ActionButton, Age, Badge, Due, Freshness, Heading, Pager, Path, Polled, Question, RepositoryLink, Table } from "./parts.js";
 import { useAction, usePages } from "./poll.js";
 import { bytes, count, plural, STATES, utc, VERIFICATION_STATES } from "./words.js";
 
@@ -77,7 +77,7 @@ function AtSites({ route, onUnauthorized }) {
     <${Filters} label="Container repositories" selects=${[]} text=${SEARCH} filters=${filters} change=${change} />
     <${Polled} of=${page} rows=${PER_PAGE}>${({ nodes, page_info: info }) => html`<${Table} caption="Container repositories, by name" rows=${nodes} keyOf=${(row) => row.name}
       empty=${info.has_next_page || pages.cursors.length ? emptyText(info, filters, pages.cursors) : filters.size ? "No container repository that a site reported fits the filter." : "No site has reported a container repository yet."}
-      columns=${[["Container repository", (row) => html`<bdi class="repository">${row.name}</bdi>`, "name"], ...siteColumns(nodes)]} />
+      columns=${[["Container repository", (row) => html`<span class="repository"><${Path} of=${row.name} /></span>`, "name"], ...siteColumns(nodes)]} />
     <${Pager} info=${info} ...${pages} shown=${nodes.length} what="container repositories" />`}<//>`;
 }
 

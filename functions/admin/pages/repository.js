@@ -4,7 +4,7 @@ import { html } from "./ui.js";
 import { act } from "./api.js";
 import { Failure } from "./failures.js";
 import { FoundIn } from "./findings.js";
-import { ActionButton, Age, Badge, Digest, Due, Facts, Freshness, Heading, Pager, Polled, Table } from "./parts.js";
+import { ActionButton, Age, Badge, Digest, Due, Facts, Freshness, Heading, Pager, Path, Polled, Table } from "./parts.js";
 import { RowActions } from "./repositories.js";
 import { useAction, usePages, usePoll } from "./poll.js";
 import { bytes, count, duration, STATES, VERIFICATION_STATES } from "./words.js";
@@ -23,7 +23,7 @@ export function Repository({ route, tell, noSync, onUnauthorized }) {
   if (id === null) return html`${back}<div class="title"><${Heading}>No such container repository<//></div>`;
   return html`
     ${back}
-    <div class="title"><${Heading}><bdi class="repository">${row?.name ?? `Container repository ${id}`}</bdi><//>
+    <div class="title"><${Heading}>${row ? html`<${Path} of=${row.name} />` : `Container repository ${id}`}<//>
       <${Freshness} of=${all} /></div>
     <${Polled} of=${one} rows=${6}>${() => html`<div class="flow">
       <section class="card" aria-label="The row">

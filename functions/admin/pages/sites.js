@@ -39,7 +39,7 @@ function Site({ site, status, isLoaded, failing, tell, noSync, refresh }) {
       <span class="role">${site.primary ? "Primary" : "Secondary"}</span>
       ${site.current && html`<span class="role">This site</span>`}
       ${status && html`<${Badge} state=${status.health_status} text=${status.health_status} />`}
-      ${status?.paused_since && html`<${Badge} state="disabled" text="Paused" />`}
+      ${status?.paused_since && html`<${Badge} state="paused" text="Paused" />`}
       ${isWeb(site.url) && html`<a class="other" href=${site.url} rel="noreferrer">Its dashboard</a>`}
     </div>
     ${status ? html`

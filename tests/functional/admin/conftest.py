@@ -9,6 +9,8 @@ from functions.admin import app
 from moto import mock_aws
 from selenium import webdriver
 from tests.e2e.browser import chromium
+from tests.functional.admin.held import Answers, held
+from tests.functional.admin.layout import Layouts
 from tests.functional.admin.parts import ENVIRONMENT, Ask, Calls, Site
 from tests.support.clock import FakeClock
 from tests.support.logs import log_of
@@ -24,6 +26,18 @@ def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrom
     """The browser of all tests; what one sets there for its pages it takes back."""
     with chromium(tmp_path_factory.mktemp("chromium")) as running:
         yield running
+
+
+@pytest.fixture
+def layouts() -> Layouts:
+    """The kept layouts of the dashboard's pages."""
+    return Layouts()
+
+
+@pytest.fixture
+def answers(monkeypatch: pytest.MonkeyPatch) -> Answers:
+    """When the function's answers come, and whether they are failures."""
+    return held(monkeypatch)
 
 
 @pytest.fixture

@@ -3,7 +3,8 @@
 No pixels are compared, because fonts differ from machine to machine. Of the landmarks that take their width from the
 page and not from their text, the left and the right edge are kept, in percent of the page's width, in the order of the
 page. Heights are not: they follow from the text. What this does not see is anything inside of a landmark but for the
-rules: nothing is wider than the screen, no two neighbours overlap, what can be pressed is 24 px high and not cut off.
+rules: nothing is wider than the screen, no table but that of a chart's numbers has to be moved to be read, no two
+neighbours overlap, no name is broken within a word, what can be pressed is 24 px high and not cut off.
 
 `GEOSYNC_KEEP_LAYOUTS=1` keeps the layouts as they are now.
 """
@@ -22,7 +23,7 @@ SIZES = ((1440, 900), (1024, 768), (390, 844))
 TOLERANCE = 1.0
 """Percent of the page's width that an edge may be away from where it was."""
 
-_MEASURE = """
+_MEASURE = r"""
 const named = arguments[0], page = document.documentElement, wide = page.clientWidth, wrong = [];
 const isShown = (one) => one.checkVisibility() && one.getClientRects().length > 0 && !one.closest(".hidden");
 const isAfloat = (one) => ["absolute", "fixed", "sticky"].includes(getComputedStyle(one).position);
@@ -35,6 +36,18 @@ if (page.scrollWidth > wide) wrong.push(`the page is ${page.scrollWidth} px wide
 const SCROLL = ".table, .plot, pre, header ul";
 for (const one of all("header *, main *, dialog[open] *"))
   if (!one.closest(SCROLL) && !isInside(box(one))) wrong.push(`${call(one)} is cut off`);
+for (const one of all(".table:not(.numbers)"))
+  if (one.scrollWidth > one.clientWidth + 1) wrong.push(`${call(one)} has to be moved to be read`);
+const WORD = 24;  // characters: a longer one, such as a digest, may have to be broken
+const texts = all(".path").flatMap((one) => [...one.childNodes]).filter((one) => one.nodeType === Node.TEXT_NODE);
+for (const text of texts)
+  for (const { 0: word, index } of text.data.matchAll(/[^\s-]+-*/g)) {
+    const range = document.createRange();
+    range.setStart(text, index);
+    range.setEnd(text, index + word.length);
+    const lines = new Set([...range.getClientRects()].map(({ top }) => Math.round(top)));
+    if (word.length <= WORD && lines.size > 1) wrong.push(`${word} is broken within a word`);
+  }
 for (const one of all("button, select, input")) {
   const { height } = box(one.closest("label.choice") ?? one);
   if (height < 23.5) wrong.push(`${call(one)} is ${height} px high`);

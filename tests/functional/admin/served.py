@@ -14,20 +14,21 @@ from tests.e2e.browser import Dashboard
 from tests.functional.admin.parts import ACT, READ, Ask
 
 PASSED = {"cookie", "x-csrf-token", "if-none-match", "content-type", "accept"}
+TURN = threading.Lock()
+"""Held during each request; by a test, too, that changes the site while a page asks."""
 
 
 class _Requests(BaseHTTPRequestHandler):
     """Hands requests to the function, one at a time: moto is not made for several."""
 
     ask: ClassVar[Ask]
-    turn: ClassVar[threading.Lock]
 
     def do_GET(self) -> None:
         url = urlsplit(self.path)
         size = int(self.headers.get("Content-Length") or 0)
         body = self.rfile.read(size).decode() if size else None
         headers = {name: value for name, value in self.headers.items() if name.lower() in PASSED}
-        with self.turn:
+        with TURN:
             answer = self.ask(
                 self.command, url.path, token=None, headers=headers, query=dict(parse_qs(url.query)), raw=body
             )
@@ -46,7 +47,7 @@ class _Requests(BaseHTTPRequestHandler):
 @contextmanager
 def served(driver: Any) -> Iterator[Dashboard]:
     """The dashboard of the site that the function has been loaded for, in a browser that has opened nothing yet."""
-    handler = type("_Served", (_Requests,), {"ask": Ask(), "turn": threading.Lock()})
+    handler = type("_Served", (_Requests,), {"ask": Ask()})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     about = {

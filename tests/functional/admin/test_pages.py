@@ -109,6 +109,16 @@ def test_every_address_in_the_files_is_relative_and_is_there() -> None:
             assert not re.search(r"<style|<script(?![^>]* src=)|\son\w+=|style=", text)
 
 
+def test_texts_have_the_sizes_of_one_scale_and_colours_are_named_once() -> None:
+    """A size or a colour that the style sheet does not name at its top is a second scale."""
+    named, _, rules = (PAGES / "style.css").read_text().partition("* { box-sizing")
+    scale = set(re.findall(r"(--(?:fine|small|text-size|large|title|figure)): [\d.]+rem", named))
+    assert len(scale) == 6
+    sizes = set(re.findall(r"font(?:-size)?: ([^;/]+)", rules))
+    assert sizes - {f"var({size})" for size in scale} == {"inherit", "0.9em"}, "code is a little smaller than its text"
+    assert re.findall(r"#[0-9a-f]{3,8}\b", rules) == []
+
+
 @pytest.mark.parametrize(
     ("folder", "name"),
     [
