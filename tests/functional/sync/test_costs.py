@@ -20,14 +20,15 @@ def test_a_wake_makes_the_calls_that_the_page_says(site: Site, repository: str) 
     assert dict(+calls) == on_the_page("sync of a push")
 
 
-def test_a_look_at_a_tag_that_has_not_changed_makes_the_calls_that_the_page_says(site: Site, repository: str) -> None:
+def test_a_look_at_a_tag_that_has_not_changed_makes_no_more_calls_than_a_push(site: Site, repository: str) -> None:
     handle(push(site.make.image(repository, "v1")))
     site.sync_registry.ask(repository, Reference.tag("v1"))
     site.sync_registry.tell(repository)
     with counted() as calls:
         assert handle(sample("sync-live.json", repository=repository)) == DONE
     assert not site.sync_registry.owed(repository)
-    assert dict(+calls) == on_the_page("look at a tag that has not changed")
+    most = on_the_page("sync of a push")
+    assert {name: number for name, number in calls.items() if number > most.get(name, 0)} == {}
 
 
 def test_a_wake_hands_over_what_it_measured_and_writes_none_of_it(site: Site, repository: str) -> None:
