@@ -27,7 +27,7 @@ export function Findings({ route, current, tell, noSync, onUnauthorized }) {
   }
   return html`
     <div class="title"><${Heading}>Missing and extra<//><${Freshness} of=${all} /></div>
-    ${deletes.data && html`<${Deletes} deletes=${deletes.data} old=${deletes.error !== null} tell=${tell} why=${noSync} refresh=${refresh} />`}
+    <div>${deletes.data && html`<${Deletes} deletes=${deletes.data} old=${deletes.error !== null} tell=${tell} why=${noSync} refresh=${refresh} />`}</div>
     <${Filters} label="What comparisons found" selects=${SELECTS} filters=${filters} change=${change} />
     <${Polled} of=${page}>${({ nodes, page_info: info }) => html`<${Table} caption="What the latest comparisons found, by container repository" rows=${nodes} keyOf=${(found) => found.name}
       columns=${columns(deletes.data, tell, noSync, refresh)} empty=${emptyText(info, filters, pages.cursors)} />

@@ -21,11 +21,12 @@ export function Repository({ route, tell, noSync, onUnauthorized }) {
   const row = one.data;
   const back = html`<p><a href="#/repositories">‹ All container repositories</a></p>`;
   if (id === null) return html`${back}<div class="title"><${Heading}>No such container repository<//></div>`;
+  // Each answer has a place of its own: the library would put what comes late where it fits.
   return html`
     ${back}
     <div class="title"><${Heading}>${row ? html`<${Path} of=${row.name} />` : `Container repository ${id}`}<//>
       <${Freshness} of=${all} /></div>
-    <${Polled} of=${one} rows=${6}>${() => html`<div class="flow">
+    <div><${Polled} of=${one} rows=${6}>${() => html`<div class="flow">
       <section class="card" aria-label="The row">
         <div class="head"><span class="dim">Replication</span> <${Badge} state=${row.state} text=${STATES[row.state]} />
           <span class="dim">Verification</span> <${Badge} state=${row.verification_state} text=${VERIFICATION_STATES[row.verification_state]} />
@@ -37,8 +38,8 @@ export function Repository({ route, tell, noSync, onUnauthorized }) {
       </section>
       ${row.owed.length > 0 && html`<h2>Owed</h2><${Table} caption=${owedCaption(row)} rows=${row.owed} keyOf=${(owed) => owed.reference}
         columns=${owedColumns(row, tell, noSync, refresh)} />`}
-    </div>`}<//>
-    ${found.data && html`<${FoundIn} found=${found.data} tell=${tell} why=${noSync} refresh=${refresh} />`}
+    </div>`}<//></div>
+    <div class="flow">${found.data && html`<${FoundIn} found=${found.data} tell=${tell} why=${noSync} refresh=${refresh} />`}</div>
     <h2>Tags on both sides</h2>
     <p class="dim">As far as this site knows without asking either registry.</p>
     <${Polled} of=${tags}>${({ nodes, page_info: info }) => html`<${Table} caption="Tags, by name" rows=${nodes} keyOf=${(tag) => tag.name} columns=${TAG_COLUMNS}

@@ -41,7 +41,7 @@ for (const one of all(".table:not(.numbers)"))
 const WORD = 24;  // characters: a longer one, such as a digest, may have to be broken
 const texts = all(".path").flatMap((one) => [...one.childNodes]).filter((one) => one.nodeType === Node.TEXT_NODE);
 for (const text of texts)
-  for (const { 0: word, index } of text.data.matchAll(/[^\s-]+-*/g)) {
+  for (const { 0: word, index } of text.data.matchAll(/\w+/g)) {
     const range = document.createRange();
     range.setStart(text, index);
     range.setEnd(text, index + word.length);

@@ -26,6 +26,12 @@ from geosync.operating.rows_report import next_page, page_fields
 from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.table.memory import MemoryStore
 
+HOLD = """
+const path = arguments[0], ask = window.fetch, gate = new Promise((open) => { window.release = open; });
+const isHeld = (address) => new URL(address, location).pathname === path;
+window.fetch = (address, ...rest) => (isHeld(address) ? gate.then(() => ask(address, ...rest)) : ask(address, ...rest));
+"""
+"""Has a page get the answer to one path last."""
 REPOSITORY = "repository"
 PAGES = {
     "repositories": "Replication details",
@@ -155,6 +161,25 @@ def test_pages_that_are_not_up_to_date(site: Site, dashboard: Dashboard, answers
         layouts.compare(dashboard, f"{page} not up to date")
         answers.come()
     assert only_failures(dashboard)
+
+
+@pytest.mark.parametrize("late", ["", "/findings", "/tags"])
+def test_the_parts_of_a_page_have_their_places_whichever_answer_comes_last(
+    site: Site, dashboard: Dashboard, late: str
+) -> None:
+    fill(site)
+    number = site.id_of("group/app-00")
+    dashboard.sign_in()
+    dashboard.driver.execute_script(HOLD, f"/api/v4/geo/container_repositories/{number}{late}")
+    dashboard.driver.execute_script("location.hash = arguments[0]", f"#/repositories/{number}")
+    others = {"": ("Extra here", "Tags, by name"), "/findings": ("Tags, by name",), "/tags": ("Extra here",)}
+    dashboard.shows("Tags on both sides", *others[late])
+    dashboard.driver.execute_script("window.release()")
+    dashboard.heading("group/app-00")
+    dashboard.shows("Extra here", "Tags, by name")
+    parts = "return [...document.querySelectorAll('main .card, main h2, main .table')].map((one) => one.className)"
+    assert dashboard.driver.execute_script(parts) == ["card", "", "table cards", "", "table cards"]
+    assert dashboard.complaints() == []
 
 
 def test_the_pages_of_a_primary(primary: Site, driver: webdriver.Chrome, ask: Ask, layouts: Layouts) -> None:
