@@ -36,7 +36,6 @@ from geosync.sync_registry.overview import Accounting
 from geosync.sync_registry.owed_index import OwedIndex, TagWriters
 from geosync.sync_registry.site import counters
 from geosync.sync_registry.site.breaker import Breaker
-from geosync.sync_registry.site.subscription import Subscription
 from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.table.changes import Update
 from geosync.sync_registry.transitions import discharge
