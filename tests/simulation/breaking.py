@@ -13,7 +13,6 @@ from boto3.dynamodb.conditions import Attr
 from geosync.admin.resources.metrics import Gauge
 from geosync.clock import Clock
 from geosync.copying.copy import Copier
-from geosync.copying.outcome import CopyResult
 from geosync.intake import marking
 from geosync.minute import losses, recovery
 from geosync.minute.reporting import MinuteReporter
@@ -142,12 +141,7 @@ def _count_twice(*arguments: Any, **more: Any) -> list[Update]:
     ]
 
 
-def _copy_at_once(copier: Copier, *arguments: Any, **more: Any) -> CopyResult:
-    return _copy(copier, *arguments, **{**more, "replaces": False})
-
-
 _moved, _write = counters.moved, ReferenceSync._write
-_copy = Copier.copy
 _tag_writers = OwedIndex.tag_writers
 _is_the_primarys = decisions.is_the_primarys
 _accounted_ms = freshness.accounted_ms
@@ -335,14 +329,6 @@ RULES: dict[str, Rule] = {
         first=4,
         seeds=30,
         often=("change_habit",),
-    ),
-    "last": Rule(
-        says="a tag moves once all of its new image is there",
-        without=(_instead(Copier, "copy", _copy_at_once),),
-        finds="recovery_point: .* is not complete",
-        first=254,
-        seeds=30,
-        often=("change_habit", "push", "wire"),
     ),
     "counts": Rule(
         says="what is counted was done",

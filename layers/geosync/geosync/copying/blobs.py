@@ -339,8 +339,7 @@ class BlobMover:
         begun = self._begun.pop(blob.digest, None)
         if begun is not None:  # by a mount from elsewhere, which was no existence check
             is_large = blob.size >= CLAIMED_FROM and self._route.capabilities.mounts
-            # Of one that was handed out somebody may have brought it here since.
-            is_worth_a_look = is_large or self._route.mount_from is not None or self._sharing.is_handed_out(blob)
+            is_worth_a_look = is_large or self._route.mount_from is not None
             return None if is_worth_a_look and self._is_there(blob) else begun
         if self._route.capabilities.mounts:
             return self._destination.begin_upload(mount=blob.digest, mount_from=self._destination.name)
