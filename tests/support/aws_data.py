@@ -29,6 +29,11 @@ _sanitize: Any = vars(botocore.useragent)["sanitize_user_agent_string_component"
 _model: Any = vars(botocore.client.ClientCreator)["_load_service_model"]
 _proxies: Any = vars(botocore.endpoint)["get_environ_proxies"]
 _Response: Any = vars(moto.core.custom_responses_mock)["CallbackResponse"]
+_Trie: Any = vars(botocore.hooks)["_PrefixTrie"]
+_NodeList: Any = vars(botocore.hooks)["NodeList"]
+_MIDDLE: int = vars(botocore.hooks)["_MIDDLE"]
+_remove: Any = _Trie.remove_item
+_copy: Any = _Trie._recursive_copy
 _models: dict[tuple[str, str | None], ServiceModel] = {}
 
 
@@ -40,6 +45,9 @@ def share() -> None:
         "botocore.endpoint.get_environ_proxies": _environ_proxies,
         "botocore.hooks.EventAliaser._alias_event_name": _aliased,
         "botocore.hooks.accepts_kwargs": _takes_any,
+        "botocore.hooks._PrefixTrie.__copy__": _copied,
+        "botocore.hooks._PrefixTrie.append_item": _append,
+        "botocore.hooks._PrefixTrie.remove_item": _removed,
         "botocore.useragent.sanitize_user_agent_string_component": lru_cache(1000)(_sanitize),
         "moto.core.models.CallbackResponse": cache(_Response),  # over a thousand for each test
         "moto.core.responses.camelcase_to_underscores": cache(moto.core.utils.camelcase_to_underscores),
@@ -80,3 +88,37 @@ def _takes_any(handler: Any) -> bool:
     """Whether a handler takes any keyword: without the signature, which tells the same."""
     code = getattr(getattr(handler, "__func__", handler), "__code__", None)
     return bool(code.co_flags & inspect.CO_VARKEYWORDS if code is not None else _accepts_kwargs(handler))
+
+
+def _copied(trie: Any) -> Any:
+    """Have two sets of handlers share all their nodes: a client has some hundred of them, and changes a few."""
+    other = _Trie()
+    other._root = trie._root
+    trie.own, other.own = object(), object()
+    return other
+
+
+def _append(trie: Any, key: str, value: Any, section: int = _MIDDLE) -> None:
+    """Add a handler; nodes on the way to it that others may have are made anew."""
+    node = trie._root = _of_its_own(trie, trie._root)
+    for part in key.split("."):
+        children = node["children"]
+        child = children.get(part) or {"chunk": part, "values": None, "children": {}}
+        node = children[part] = _of_its_own(trie, child)
+    if node["values"] is None:
+        node["values"] = _NodeList([], [], [])
+    node["values"][section].append(value)
+
+
+def _of_its_own(trie: Any, node: dict[str, Any]) -> dict[str, Any]:
+    own = vars(trie).setdefault("own", object())
+    if node.get("own") is own:
+        return node
+    values = node["values"] and _NodeList(*(list(some) for some in node["values"]))
+    return {**node, "children": dict(node["children"]), "values": values, "own": own}
+
+
+def _removed(trie: Any, key: str, value: Any) -> None:
+    """Take a handler out of nodes that nobody else has."""
+    trie._root = _copy(trie, trie._root)
+    _remove(trie, key, value)
