@@ -11,6 +11,7 @@ from tests.support.images import ImageMaker
 from geosync.clock import SYSTEM_CLOCK
 from geosync.comparing.window import ANY_TIME, BackfillWindow
 from geosync.messages.work import CatalogueMessage, WorkMessage
+from geosync.pair.selection import Selection
 from geosync.sync_registry.items import Reference
 from geosync.sync_registry.transitions.marks import Comparison, Mark
 
@@ -102,6 +103,8 @@ def test_what_was_found_before_does_not_wait_when_its_repository_is_asked_for(
 def test_a_walk_that_somebody_asked_for_waits_for_no_window(
     secondary: Secondary, make: ImageMaker, repository: str
 ) -> None:
+    # The registry has what other tests have pushed, hundreds of repositories: they are not this site's.
+    secondary.registries = replace(secondary.registries, selection=Selection.parse(include_repositories=repository))
     use(secondary, opens_in_three_hours())
     made = make.image(repository, "v1", layers=1)
     secondary.sync_registry.catalogue.ask()
