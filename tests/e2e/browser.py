@@ -38,7 +38,7 @@ _SWITCHES = (
     # processor time of opening a page.
     "--renderer-process-limit=1",
     "--disable-site-isolation-trials",
-    "--disable-features=SpareRendererForSitePerProcess,IsolateOrigins,site-per-process",
+    "--disable-features=SpareRendererForSitePerProcess,IsolateOrigins,site-per-process,BackForwardCache",
 )
 
 
