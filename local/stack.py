@@ -28,7 +28,7 @@ from typing import Any, TypeVar
 
 from local import fronts, wiring
 from local.certificates import signing_pair
-from local.deploy import Site, build, deploy, previous_parameters, sources_digest
+from local.deploy import Site, admin_url, build, deploy, previous_parameters, sources_digest
 from local.emulator import ROOT, RunningEmulator, start_emulator
 from local.inventory import Inventory, Started, write_private
 from local.processes import StartError, free_port
@@ -177,7 +177,10 @@ def _start(places: Places, built: Path, steps: _Steps, pace: Mapping[str, str]) 
         urls = {site: f"http://127.0.0.1:{port}" for site, port in ports.items()}
         parameters = wiring.parameters(emulator, urls, PRIMARY, accounts, token_service.realm)
         parameters = {site: {**values, **pace} for site, values in parameters.items()}
-        outputs = deploy(emulator, template, parameters)
+        outputs = deploy(emulator, template, {PRIMARY: parameters[PRIMARY]})
+        # Secondaries that are made with it need no update (`connect`).
+        told = {"PrimaryAdminUrl": admin_url(emulator, PRIMARY)}
+        outputs |= deploy(emulator, template, {site: {**parameters[site], **told} for site in SECONDARIES})
         steps.done(f"sam package, {len(SITES)} stacks")
         outputs = wiring.connect(emulator, outputs)
         pull_ports = {site: free_port() for site in SITES}
