@@ -304,7 +304,10 @@ class Copier:
             # All of it was brought in this run. Another reference's copy can have been a moment ahead, but only once.
             # After that it is looked for, and a registry that was asked may come to remember it.
             if part.puts > 1:
-                self._blame(answer, manifest, is_last=part.puts >= MAX_PUTS)
+                below = self._kinds.parts(manifest)
+                refusals.blame(
+                    answer, self._destination, below, is_index=manifest.is_index, is_last=part.puts >= MAX_PUTS
+                )
             self._put(part, manifest)
             return
         except Refused:
@@ -328,19 +331,6 @@ class Copier:
             return self._wait_for(part, children, blobs)
         self._graph.undo(self._mover.disbelieve(blob.digest for blob in blobs))
         return self._wait_for(part, below.manifests, below.blobs, look_first=True)
-
-    def _blame(self, answer: BlobsUnknown, manifest: Manifest, *, is_last: bool) -> None:
-        """Look for what the destination names missing though it was brought; raises `answer` if it is not there.
-
-        Raises what `refusals.contradiction` gives if it is there and the answer `is_last`.
-        """
-        blobs = [one.digest for one in self._kinds.parts(manifest).all_blobs]
-        blamed = (answer.missing or blobs)[: refusals.MAX_NAMED]
-        look = self._destination.head_blob
-        if not all(look(one) is not None if one in blobs else self._is_there(one) for one in blamed):
-            raise answer
-        if is_last:
-            raise refusals.contradiction(answer, blamed, is_index_of_blobs=manifest.is_index and blamed[0] in blobs)
 
     def _looks_below(self, part: Part, manifest: Manifest) -> bool:
         """Look for what is below a manifest that was taken, where nothing shows that it is there; False if all is."""

@@ -9,6 +9,7 @@ from geosync.copying.kinds import Parts
 from geosync.errors import BlobsUnknown, Refused, RegistryError, RegistryUnavailable
 from geosync.oci import media_types
 from geosync.oci.manifests import Descriptor, Manifest
+from geosync.oci.repository import Repository
 
 MAX_NAMED = 3
 """Digests that an error names, and that are looked for before a registry is said to contradict itself."""
@@ -44,6 +45,21 @@ def missing(answer: BlobsUnknown, below: Parts) -> tuple[list[Descriptor], list[
             "not in the manifest, or a layer that is only at a URL",
         ) from answer
     return children, blobs
+
+
+def blame(answer: BlobsUnknown, destination: Repository, below: Parts, *, is_index: bool, is_last: bool) -> None:
+    """Look for what the destination names missing though it was brought; raises `answer` if it is not there.
+
+    Raises what `contradiction` gives if it is there and the answer `is_last`.
+    """
+    blobs = [one.digest for one in below.all_blobs]
+    blamed = (answer.missing or blobs)[:MAX_NAMED]
+    for digest in blamed:
+        look = destination.head_blob if digest in blobs else destination.head_manifest
+        if look(digest) is None:
+            raise answer
+    if is_last:
+        raise contradiction(answer, blamed, is_index_of_blobs=is_index and blamed[0] in blobs)
 
 
 def contradiction(answer: BlobsUnknown, blamed: Sequence[str], *, is_index_of_blobs: bool) -> RegistryError:
