@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 import pytest
 from tests.unit.copying.fakes import FakeRegistry
-from tests.unit.copying.sites import Site, layers
+from tests.unit.copying.sites import REPOSITORY, Site, layers
 
-from geosync.errors import OutOfTime, Refused
+from geosync.errors import BlobsUnknown, OutOfTime, Refused
 from geosync.oci.manifests import Manifest
 
 TAG = "latest"
@@ -157,3 +157,63 @@ def test_only_the_put_of_the_tag_is_guarded(site: Site) -> None:
     with site.copier() as copier:
         copier.copy(image_of(site, 0), TAG, replaces=True)
     assert site.guarded == 1
+
+
+Put = Callable[[FakeRegistry, str, str, Manifest], bool]
+
+
+def change_put(monkeypatch: pytest.MonkeyPatch, change: Callable[[Put, FakeRegistry, str, Manifest], None]) -> None:
+    """Have `change` step in before each PUT of a manifest; it may raise, or make the PUT itself."""
+    put = FakeRegistry.put_manifest
+
+    def changed(self: FakeRegistry, repository: str, reference: str, manifest: Manifest) -> bool:
+        change(put, self, reference, manifest)
+        return put(self, repository, reference, manifest)
+
+    monkeypatch.setattr(FakeRegistry, "put_manifest", changed)
+
+
+@SHAPES
+def test_a_tag_whose_put_is_refused_for_what_is_there_is_put_again(
+    site: Site, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The copy of the storage that the registry asked is behind. What the image before has as well is found there."""
+    tag_before(site)
+    made = make(site, 0)
+    named = [entry.digest for entry in (made.entries if made.is_index else made.blobs)]
+    refused = []
+
+    def refuse_once(_: Put, registry: FakeRegistry, reference: str, manifest: Manifest) -> None:
+        if reference == TAG and not refused:
+            refused.append(manifest.digest)
+            raise BlobsUnknown(registry.name, f"PUT {reference}", named[1:])
+
+    change_put(monkeypatch, refuse_once)
+    with site.copier() as copier:
+        copier.copy(made, TAG, replaces=True)
+        assert refused == [made.digest]
+        assert site.destination.tagged[TAG] == made.digest
+        assert copier.join(made.digest)
+        assert not copier.disproved
+    assert site.is_whole(made)
+
+
+@SHAPES
+def test_a_registry_that_names_only_the_first_missing_part_checks_all_the_same(
+    site: Site, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tag_before(site)
+    made = make(site, 0)
+
+    def name_one(put: Put, registry: FakeRegistry, reference: str, manifest: Manifest) -> None:
+        try:
+            put(registry, REPOSITORY, reference, manifest)
+        except BlobsUnknown as answer:
+            raise BlobsUnknown(registry.name, answer.request, answer.missing[:1]) from answer
+
+    change_put(monkeypatch, name_one)
+    with site.copier() as copier:
+        copier.copy(made, TAG, replaces=True)
+        assert not copier.disproved
+    assert site.destination.tagged[TAG] == made.digest
+    assert site.is_whole(made)

@@ -298,7 +298,7 @@ class Copier:
             with self._tag_write() if tag is not None else nullcontext(), refusals.explained(manifest):
                 part.is_listed |= self._destination.put_manifest(tag or part.digest, manifest)
         except BlobsUnknown as answer:
-            part.was_refused = True
+            part.was_refused, part.taken = True, False
             if part.puts < MAX_PUTS and self._brings_missing(part, manifest, answer):
                 return
             # All of it was brought in this run. Another reference's copy can have been a moment ahead, but only once.
@@ -354,8 +354,10 @@ class Copier:
                 checks_children=self._habits.checks_children and not manifest.is_index,
                 checks_blobs=self._habits.checks_blobs and manifest.is_index,
             )
-        elif part.puts and part.tag_last and self._looks_below(part, manifest):
-            return
+        elif part.puts and part.tag_last and manifest.is_index:  # its refusal need not name all children
+            below = self._kinds.parts(manifest)
+            if self._wait_for(part, below.manifests, below.blobs, look_first=True):
+                return
         part.tag_last &= part.puts == 0
         self._put(part, manifest)
 
