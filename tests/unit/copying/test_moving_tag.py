@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 from tests.unit.copying.fakes import FakeRegistry
 from tests.unit.copying.sites import REPOSITORY, Site, layers
 
-from geosync.errors import BlobsUnknown, OutOfTime, Refused
+from geosync.errors import BlobsUnknown, Denied, OutOfTime, Refused, RegistryError
 from geosync.oci.manifests import Manifest
 
 TAG = "latest"
@@ -132,25 +133,6 @@ def test_a_tag_that_follows_another_in_the_same_run_costs_one_request(site: Site
     assert site.destination.requests == [("PUT manifest", TAG)]
 
 
-def test_a_registry_that_takes_no_manifest_by_its_digest_gets_it_by_its_tag(
-    site: Site, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    tag_before(site)
-    made = image_of(site, 0)
-    put = FakeRegistry.put_manifest
-
-    def refuse(self: FakeRegistry, repository: str, reference: str, manifest: Manifest) -> bool:
-        if reference == made.digest:
-            raise Refused(self.name, f"PUT {reference}", status=400, codes=("TAG_INVALID",))
-        return put(self, repository, reference, manifest)
-
-    monkeypatch.setattr(FakeRegistry, "put_manifest", refuse)
-    with site.copier() as copier:
-        copier.copy(made, TAG, replaces=True)
-    assert site.is_whole(made)
-    assert site.destination.tagged[TAG] == made.digest
-
-
 def test_only_the_put_of_the_tag_is_guarded(site: Site) -> None:
     tag_before(site)
     site.guarded = 0
@@ -217,3 +199,67 @@ def test_a_registry_that_names_only_the_first_missing_part_checks_all_the_same(
         assert not copier.disproved
     assert site.destination.tagged[TAG] == made.digest
     assert site.is_whole(made)
+
+
+REFUSALS = pytest.mark.parametrize(("kind", "status"), [(Refused, 400), (Denied, 403)])
+
+
+def refuse_by_digest(
+    kind: type[RegistryError], status: int, _: Put, registry: FakeRegistry, reference: str, manifest: Manifest
+) -> None:
+    if reference == manifest.digest:
+        raise kind(registry.name, f"PUT {reference}", status=status)
+
+
+@REFUSALS
+def test_a_registry_that_takes_no_manifest_by_its_digest_gets_it_by_its_tag_for_one_request_more(
+    kind: type[RegistryError], status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    costs = []
+    for replaces in (False, True):
+        site = Site()
+        tag_before(site)
+        made = image_of(site, 0)
+        with monkeypatch.context() as patched, site.copier() as copier:
+            change_put(patched, partial(refuse_by_digest, kind, status))
+            copier.copy(made, TAG, replaces=replaces)
+        assert site.is_whole(made)
+        assert site.destination.tagged[TAG] == made.digest
+        costs.append(requests(site))
+    assert costs[0] == costs[1], "but for the one by the digest, which is refused before it is counted"
+
+
+def test_a_registry_that_denies_the_digest_and_the_tag_says_so_of_the_tag(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = tag_before(site)
+    made = image_of(site, 0)
+
+    def deny(_: Put, registry: FakeRegistry, reference: str, manifest: Manifest) -> None:
+        raise Denied(registry.name, f"PUT {reference}", status=403)
+
+    change_put(monkeypatch, deny)
+    with site.copier() as copier, pytest.raises(Denied, match=f"PUT {TAG}"):
+        copier.copy(made, TAG, replaces=True)
+    assert site.destination.tagged[TAG] == before.digest
+
+
+@REFUSALS
+def test_one_that_takes_it_only_by_its_tag_may_refuse_that_once_more_as_any_other(
+    site: Site, kind: type[RegistryError], status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tag_before(site)
+    made = image_of(site, 0)
+    tags = []
+
+    def refuse(put: Put, registry: FakeRegistry, reference: str, manifest: Manifest) -> None:
+        refuse_by_digest(kind, status, put, registry, reference, manifest)
+        tags.append(reference)
+        if len(tags) == 2:  # the first one asks
+            raise BlobsUnknown(registry.name, f"PUT {reference}", [made.blobs[0].digest])
+
+    change_put(monkeypatch, refuse)
+    with site.copier() as copier:
+        copier.copy(made, TAG, replaces=True)
+    assert tags == [TAG] * 3
+    assert site.destination.tagged[TAG] == made.digest

@@ -52,7 +52,7 @@ from geosync.copying.sharing import CopiedElsewhere
 from geosync.copying.sizes import Sizes
 from geosync.copying.stopping import Stopped
 from geosync.copying.workers import Workers
-from geosync.errors import BlobsUnknown, NotFound, OutOfTime, Refused, RegistryError
+from geosync.errors import BlobsUnknown, Denied, NotFound, OutOfTime, Refused, RegistryError
 from geosync.oci import media_types
 from geosync.oci.manifests import Descriptor, Manifest
 
@@ -310,10 +310,10 @@ class Copier:
                 )
             self._put(part, manifest)
             return
-        except Refused:
+        except (Refused, Denied):
             if not part.tag_last:
                 raise
-            part.tag_last = False  # it may have a rule about manifests without a tag
+            part.tag_last, part.puts = False, 0  # it may have a rule about manifests without a tag
             self._put(part, manifest)
             return
         if not self._looks_below(part, manifest):
