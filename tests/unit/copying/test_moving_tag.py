@@ -93,7 +93,7 @@ def test_children_that_a_refusal_did_not_name_are_looked_for_before_the_tag_move
     index = index_of(site, 0)
     unchecked = index.children[1].digest
     site.destination.never_checked = {unchecked}
-    tags = []
+    tags: list[str] = []
 
     def note(verb: str, what: str) -> None:
         if (verb, what) == ("HEAD manifest", unchecked):
@@ -163,7 +163,7 @@ def test_a_tag_whose_put_is_refused_for_what_is_there_is_put_again(
     tag_before(site)
     made = make(site, 0)
     named = [entry.digest for entry in (made.entries if made.is_index else made.blobs)]
-    refused = []
+    refused: list[str] = []
 
     def refuse_once(_: Put, registry: FakeRegistry, reference: str, manifest: Manifest) -> None:
         if reference == TAG and not refused:
@@ -250,7 +250,7 @@ def test_one_that_takes_it_only_by_its_tag_may_refuse_that_once_more_as_any_othe
 ) -> None:
     tag_before(site)
     made = image_of(site, 0)
-    tags = []
+    tags: list[str] = []
 
     def refuse(put: Put, registry: FakeRegistry, reference: str, manifest: Manifest) -> None:
         refuse_by_digest(kind, status, put, registry, reference, manifest)
