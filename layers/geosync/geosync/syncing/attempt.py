@@ -55,6 +55,15 @@ class Attempt:
         changed = owed.seen is None or owed.seen.digest != self.primary.digest
         return owed.unannounced and not owed.expects and changed and (self.writes > 0 or owed.worked_on)
 
+    def replaces(self, digest: str) -> bool:
+        """Tell whether the secondary's tag may be another image than `digest` that Geosync put there.
+
+        It was seen so, under whichever primary, or the copy of one that was never proved may have been put.
+        """
+        owed = self.owed
+        put = owed.named | owed.copied | owed.half_copied
+        return bool((put | {owed.seen_digest}) - {None, digest})
+
     def note_write(self) -> None:
         """Count a write; the secondary before it says nothing any more."""
         self.writes += 1

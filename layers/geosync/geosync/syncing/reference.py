@@ -311,7 +311,7 @@ class ReferenceSync:
                 tag,
                 is_there=is_there,
                 looks_below=decisions.may_be_half_copied(begun, manifest.digest),
-                replaces=begun.seen is not None and begun.seen.digest != manifest.digest,
+                replaces=attempt.replaces(manifest.digest),
             )
         except OutOfTime:
             self._note_broken_off(attempt, manifest.digest)
