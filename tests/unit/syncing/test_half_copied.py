@@ -10,6 +10,7 @@ from tests.unit.syncing.test_holder import REPOSITORY, Site
 
 from geosync.errors import OutOfTime
 from geosync.oci.manifests import Manifest
+from geosync.oci.memory import GRAPHS_BYTES
 from geosync.sync_registry.items import Owed, Reference
 from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.timing import Timing
@@ -166,8 +167,8 @@ def test_the_next_attempt_looks_below_before_it_discharges(broken_off: Callable[
     assert world.owed(reference) is None
 
 
-def test_a_push_is_noted_when_it_breaks_off_and_not_before(monkeypatch: pytest.MonkeyPatch) -> None:
-    world = World()
+def noted_from_now_on(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The digests of the copies that are noted, in turn."""
     noted: list[str] = []
     note_copy = SyncRegistry.note_copy
 
@@ -176,6 +177,12 @@ def test_a_push_is_noted_when_it_breaks_off_and_not_before(monkeypatch: pytest.M
         return note_copy(registry, owed, digest)
 
     monkeypatch.setattr(SyncRegistry, "note_copy", note)
+    return noted
+
+
+def test_a_push_is_noted_when_it_breaks_off_and_not_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World()
+    noted = noted_from_now_on(monkeypatch)
     world.mark(expects=world.image)
     world.break_off()
     assert noted == [world.image.digest]
@@ -184,6 +191,29 @@ def test_a_push_is_noted_when_it_breaks_off_and_not_before(monkeypatch: pytest.M
     world.mark(expects=world.primary.add_image(b"another", tag="v1"))
     assert world.site.hold() is Ending.FINISHED
     assert noted == [world.image.digest]
+
+
+@pytest.mark.parametrize("is_announced", [True, False], ids=["of an event", "of a comparison"])
+def test_a_copy_that_only_waited_for_memory_is_not_noted(
+    monkeypatch: pytest.MonkeyPatch, *, is_announced: bool
+) -> None:
+    world = World()
+    noted = noted_from_now_on(monkeypatch)
+    index = world.primary.add_index(world.image, tag="v1")
+    world.mark(expects=index if is_announced else None)
+    world.settle()
+    graphs = world.primary.memory.graphs
+    graphs.take(GRAPHS_BYTES, world.secondary.deadline)
+    world.secondary.deadline.set(0)
+    assert world.site.hold() is Ending.OUT_OF_TIME
+    assert noted == []
+    assert world.secondary.of("PUT manifest").count("v1") == 0
+
+    graphs.give_back(GRAPHS_BYTES)
+    world.secondary.deadline.clear()
+    assert world.site.hold() is Ending.FINISHED
+    assert noted == ([] if is_announced else [index.digest])
+    assert world.secondary.tagged["v1"] == index.digest
 
 
 def test_half_a_copy_under_another_primary_gives_no_right_to_remove_it() -> None:

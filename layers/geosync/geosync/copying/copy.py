@@ -103,12 +103,14 @@ class Copier:
         is_there: bool = False,
         looks_below: bool = False,
         replaces: bool = False,
+        begin: Callable[[], None] = lambda: None,
     ) -> CopyResult:
         """Put `manifest` at the destination under `tag` (None: by its digest), with everything that it needs there.
 
         One that `is_there` is put only if something below it was not. `looks_below`: an earlier attempt broke off, so
         that a child may be there without what is below it; those that are found there are looked below. `replaces`: the
-        destination has another image under the tag, which stays until all of this one is there.
+        destination has another image under the tag, which stays until all of this one is there. `begin` is called once
+        there is memory for it, before the first request; what it raises ends the copy.
 
         Blocks until it is there. The first error ends it and stops what nobody else wants. Raises ContentError when the
         source contradicts itself; NotFound, naming the blob or child, when the source lacks a part; BlobsUnknown
@@ -120,6 +122,7 @@ class Copier:
         started = self._route.clock.monotonic_s()
         run = self._run(looks_below=looks_below)
         with self._memory.graph(len(manifest.content), self._route.deadline, is_wide=manifest.is_index):
+            begin()
             root = self._graph.root(run, manifest, tag)
             if root is not None:
                 root.taken, root.tag_last = is_there, replaces and tag is not None

@@ -24,6 +24,8 @@ class Attempt:
         self.secondary: Look | None = None
         self.manifest: Manifest | None = None
         self.copied: CopyResult | None = None
+        self.begun: set[str] = set()
+        """Digests whose copy was begun in this attempt."""
         self.is_looked_below = False
         """What is below the reference at the secondary was looked for, or brought, in this run."""
         self.polls = 0

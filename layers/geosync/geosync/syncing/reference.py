@@ -300,18 +300,16 @@ class ReferenceSync:
     def _copy(self, attempt: Attempt, manifest: Manifest, *, is_there: bool) -> bool:
         """Copy the manifest with all below it; False if a part is gone and the reference is another one meanwhile."""
         tag = attempt.reference if attempt.owed.reference.kind == "tag" else None
-        begun = attempt.owed  # as earlier attempts left it, before this one is noted
         try:
             if attempt.owed.distrust:
                 self._repairer.repair(manifest, attempt.owed.distrust)
-            if decisions.is_to_be_noted(attempt.owed, manifest.digest):
-                attempt.owed = self._sync_registry.note_copy(attempt.owed, manifest.digest)
             attempt.copied = self._copier.copy(
                 manifest,
                 tag,
                 is_there=is_there,
-                looks_below=decisions.may_be_half_copied(begun, manifest.digest),
+                looks_below=decisions.may_be_half_copied(attempt.owed, manifest.digest),
                 replaces=attempt.replaces(manifest.digest),
+                begin=lambda: self._begin_copy(attempt, manifest.digest),
             )
         except OutOfTime:
             self._note_broken_off(attempt, manifest.digest)
@@ -324,9 +322,17 @@ class ReferenceSync:
             return False
         return True
 
+    def _begin_copy(self, attempt: Attempt, digest: str) -> None:
+        attempt.begun.add(digest)
+        if decisions.is_to_be_noted(attempt.owed, digest):
+            attempt.owed = self._sync_registry.note_copy(attempt.owed, digest)
+
     def _note_broken_off(self, attempt: Attempt, digest: str) -> None:
-        """Note a copy that runs out of time, unless that was noted before it began: the next one looks below it."""
-        if digest not in attempt.owed.copied:
+        """Note a copy that runs out of time, unless that was noted when it began: the next one looks below it.
+
+        One that only waited for memory did not begin.
+        """
+        if digest in attempt.begun - attempt.owed.copied:
             attempt.owed = self._sync_registry.note_copy(attempt.owed, digest)
 
     def _remove(self, attempt: Attempt) -> None:
