@@ -79,6 +79,7 @@ def _api() -> AdminApi:
         ),
         events=EventLog(dynamodb, settings.events_table, retention_days=days, shards=settings.event_log_shards),
         audit=Audit(dynamodb, settings.events_table, logger, retention_days=days),
+        logger=logger,
     )
     return AdminApi(site, Gate(settings.site_name, rights), Pages(Path(__file__).parent / "pages"), logger)
 

@@ -199,6 +199,34 @@ def test_what_was_here_before_is_an_answer_once_a_heartbeat_of_now_is_accounted(
     assert run("group/app:v1").exit_code == 0
 
 
+def test_nothing_is_marked_while_a_registry_is_on_hold(
+    site: Site, ask: Ask, clock: PlayedClock, compared: None
+) -> None:
+    site.synced("group/app", v1=A)
+    object.__setattr__(app.api()._site, "clock", clock)
+    clock.ahead_s += LOOK_MS / 1000
+    query = {"repository": "group/app", "reference": "v1"}
+    site.sync_registry.hold("registry:5000", reason="503", retry_after=3600)
+    assert ask("GET", PATH, query=query).json["state"] == "waiting"
+    assert not site.sync_registry.owed("group/app")
+    assert site.messages("work") == []
+    site.sync_registry.clear_hold("registry:5000")
+    ask("GET", PATH, query=query)
+    assert len(site.sync_registry.owed("group/app")) == 1
+
+
+def test_a_wake_that_cannot_be_sent_fails_no_question(
+    site: Site, ask: Ask, clock: PlayedClock, compared: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    site.synced("group/app", v1=A)
+    object.__setattr__(app.api()._site, "clock", clock)
+    clock.ahead_s += LOOK_MS / 1000
+    site.sqs.delete_queue(QueueUrl=site.queues["work"])
+    assert ask("GET", PATH, query={"repository": "group/app", "reference": "v1"}).status == 200
+    assert len(site.sync_registry.owed("group/app")) == 1
+    assert "wakes_not_sent" in caplog.messages
+
+
 @pytest.mark.parametrize("image", [f"group/app:v1@{A}", f"group/app@{A}"])
 def test_a_digest_that_is_named_is_found_at_once(
     site: Site, way: ToTheHandler, clock: PlayedClock, compared: None, image: str

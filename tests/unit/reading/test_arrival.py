@@ -61,6 +61,38 @@ def test_what_is_owed_is_not_here_whatever_was_seen() -> None:
     assert (found.state, found.owed_since_ms, found.announced) == ("waiting", BEGAN, frozenset({B}))
 
 
+def test_a_mark_that_only_asks_hides_nothing_that_a_heartbeat_proves() -> None:
+    asked = replace(owed(), asked=True)
+    known = Known(accounted_ms=BEGAN, seen=seen(), owed=asked)
+    assert state(known) == "here"
+    assert state(replace(known, accounted_ms=BEGAN - 1)) == "waiting"
+    assert state(replace(known, seen=None)) == "waiting"
+    assert state(known, replace(V1, since_ms=None)) == "waiting"  # who marked it waits for the look
+    assert state(known, replace(V1, digest=B), replace(AROUND, beside=Known(accounted_ms=None, owed=owed(B)))) == (
+        "waiting"
+    )
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"expects": frozenset({B})},
+        {"named": frozenset({B})},
+        {"copied": frozenset({B})},
+        {"half_copied": frozenset({B})},
+        {"distrust": frozenset({B})},
+        {"if_absent": frozenset({"missing"})},
+        {"walk": 1},
+        {"shown": B},
+        {"failure": "503"},
+        {"asked": False},
+    ],
+)
+def test_a_mark_that_says_more_is_waited_for(more: dict[str, Any]) -> None:
+    known = Known(accounted_ms=BEGAN, seen=seen(), owed=replace(owed(), **{"asked": True, **more}))
+    assert state(known) == "waiting"
+
+
 @pytest.mark.parametrize(
     ("one", "obstacle", "said"),
     [

@@ -15,12 +15,13 @@ from geosync.operating.dead_letters import DeadLetters
 from geosync.sync_registry.sync_registry import SyncRegistry
 
 if TYPE_CHECKING:
+    from aws_lambda_powertools import Logger
     from mypy_boto3_sqs import SQSClient
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdminSite:
-    """The site's settings, tables and queues, for the routes; made once per execution environment."""
+    """The site's settings, tables, queues and log, for the routes; made once per execution environment."""
 
     settings: AdminSettings
     sync_registry: SyncRegistry
@@ -28,6 +29,7 @@ class AdminSite:
     letters: DeadLetters
     events: EventLog
     audit: Audit
+    logger: Logger
     clock: Clock = SYSTEM_CLOCK
 
     @property

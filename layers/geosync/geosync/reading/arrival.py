@@ -2,7 +2,8 @@
 
 Whoever asks gives the moment since when he waits, or has marked the reference himself (`since_ms` None). A reference is
 here when it was seen here, and is known to have been that at the primary since then: by a holder's look, or because
-every push until then is accounted (see freshness.py). A mark of one's own needs no moment: it is paid by a look at the
+every push until then is accounted (see freshness.py). A mark that only asks for a look does not hide that, however
+long the look waits for a worker. A mark of one's own needs no moment: it is paid by a look at the
 primary that was made after it, and by a look here that showed the same digest, whatever any clock says.
 
 For somebody who did not mark it, a digest that is asked for by name is here once it was seen here, whenever that was:
@@ -12,7 +13,7 @@ the digest is here by itself, or under another tag, says nothing of the tag.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from geosync.clock import moment
@@ -92,11 +93,11 @@ def judge(image: AwaitedImage, known: Known, around: Surroundings) -> Arrival:
     if not around.selection.has(image.repository, image.reference):
         return _not_here(f"it is outside the selection of {around.site} (geosync selection)")
     owed = known.owed or around.beside.owed
+    if seen is not None and _is_fresh(image, known, seen) and not _is_announced(known, around):
+        return _here(seen)
     if owed is not None:
         return _owed(owed, around)
-    if seen is not None:
-        return _here(seen) if _is_fresh(image, known, seen) else _unsure(seen, around)
-    return _unseen(image, known, around)
+    return _unsure(seen, around) if seen is not None else _unseen(image, known, around)
 
 
 def is_unheard_of(image: AwaitedImage, known: Known, beside: Known) -> bool:
@@ -120,13 +121,25 @@ def _named(image: AwaitedImage, seen: Seen | None, around: Surroundings) -> Seen
 
 
 def _is_fresh(image: AwaitedImage, known: Known, seen: Seen) -> bool:
-    """Tell whether the tag was at the primary, since somebody waits, what was seen here. Nothing of it is owed."""
+    """Tell whether the tag was at the primary, since somebody waits, what was seen here, but for what is owed of it."""
     if image.since_ms is None:
-        return True
+        return known.owed is None
     if known.is_unclear or known.is_renamed_or_gone:
         return False
-    at_ms = tag_point_ms(known, seen.digest)
+    at_ms = tag_point_ms(replace(known, owed=None), seen.digest)
     return at_ms is not None and at_ms >= image.since_ms
+
+
+def _is_announced(known: Known, around: Surroundings) -> bool:
+    """Tell whether anything that is owed speaks of a change; a mark that only asks for a look does not."""
+    return any(one is not None and not _only_asks(one) for one in (known.owed, around.beside.owed))
+
+
+def _only_asks(owed: Owed) -> bool:
+    """Tell whether somebody asked for a look, and no event, comparison, verification or holder has said more."""
+    digests = owed.expects | owed.named | owed.copied | owed.half_copied | owed.distrust
+    says_more = digests or owed.if_absent or owed.shown or owed.renamed_to or owed.failure is not None
+    return owed.asked and owed.walk is None and not says_more
 
 
 def _here(seen: Seen) -> Arrival:

@@ -12,8 +12,8 @@ from geosync.admin.http import HttpRefusal
 from geosync.admin.site import AdminSite
 from geosync.clock import optional_moment
 from geosync.errors import MalformedMessage
+from geosync.intake.wakes import send_wakes
 from geosync.messages.queues import Queue
-from geosync.messages.work import WorkMessage
 from geosync.oci.deadline import Deadline
 from geosync.oci.references import is_digest, is_repository
 from geosync.operating import actions
@@ -92,16 +92,17 @@ class ArrivalRoutes:
     def _have_looked(self, image: AwaitedImage) -> None:
         """Have the primary looked at, for a tag that is here and of which nothing is owed, as a pull would.
 
-        Nobody's push waits behind it: a worker of the work queue looks.
+        Nobody's push waits behind it: a worker of the work queue looks. While nobody would look, nothing is marked: a
+        tag of which something is owed is not given to those who pull.
         """
         site = self._site
         sync_registry = site.sync_registry.under(site.settings.primary_topic_arn)
-        if sync_registry.is_paused():
+        if sync_registry.is_paused() or sync_registry.holds():
             return
         sync_registry.ask(image.repository, image.reference)
         if not sync_registry.tell(image.repository):
-            wake = WorkMessage(repository=image.repository, reason="resync")
-            Queue(site.sqs, site.settings.work_queue_url).send(wake)
+            queue = Queue(site.sqs, site.settings.work_queue_url)
+            send_wakes(queue, [image.repository], site.logger, reason="resync")
 
     def _asked(self) -> AskedSite:
         """The site, as its settings know it: of the four lists of the selection they have one."""
