@@ -73,11 +73,12 @@ class Reporter:
         elif outcome.discharged:
             lag_ms = max(self._clock.now_ms() - owed.owed_since, 0)
             self._logger.info("reference_synced", extra={**keys, "lag_ms": lag_ms})
-            self._metrics.put({"ReferencesSynced": 1})
             if outcome.unannounced:
                 self._logger.info("found_by_comparison", extra=keys)
-            self._metrics.put({"Lag": lag_ms}, "Milliseconds")
-            self._measuring.note_synced(owed)
+            if not _only_looked(owed, outcome):
+                self._metrics.put({"ReferencesSynced": 1})
+                self._metrics.put({"Lag": lag_ms}, "Milliseconds")
+                self._measuring.note_synced(owed)
         else:
             event = "reference_marked_again" if outcome.marked_again else "reference_not_proved_yet"
             self._logger.info(event, extra=keys)
@@ -185,6 +186,11 @@ class Reporter:
         Queue(self._sqs, self._dlq_url).send_body(
             message.to_json(), {"kind": "parked", "reason": reason[:REASON_LENGTH], "mark": owed.mark}
         )
+
+
+def _only_looked(owed: Owed, outcome: Outcome) -> bool:
+    """Tell whether somebody asked for a look, as a pull does, and neither this attempt nor one before copied."""
+    return owed.asked and not owed.expects and not owed.copied and outcome.copied is None
 
 
 def _keys(owed: Owed) -> dict[str, object]:
