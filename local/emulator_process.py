@@ -33,7 +33,7 @@ import sys
 import tempfile
 import threading
 import zipfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from contextvars import ContextVar
 from functools import lru_cache, wraps
@@ -169,7 +169,7 @@ def as_aws(port: str) -> None:
         _put_addresses(import_module(f"ministack.services.cloudformation.{name}"), port)
     _tell_quotas(import_module("ministack.app"), import_module("ministack.core.router"))
     _take_tracing_policies(import_module("ministack.services.cloudformation.provisioners"))
-    _hand_traces_on(import_module("ministack.services.sns"), import_module("ministack.services.sqs"))
+    hand_traces_on(import_module("ministack.services.sns"), import_module("ministack.services.sqs"))
 
 
 def _ask_for_single_messages(evaluator: Any) -> None:
@@ -251,14 +251,15 @@ def _take_tracing_policies(provisioners: Any) -> None:
     }
 
 
-def _hand_traces_on(sns: Any, sqs: Any) -> None:
+def hand_traces_on(sns: Any, sqs: Any) -> None:
     """Put a publication's trace header beside the messages that queues get by it, and an entry's beside its own.
 
     By AWS's documents SNS gives a queue the header of the request, and SQS keeps the AWSTraceHeader of each entry of a
-    batch. The emulator keeps that of a single message alone. Differs: traces.
+    batch. The emulator keeps that of a single message alone. It sends the entries of a batch one by one, in their
+    order. Differs: traces.
     """
     published: ContextVar[str | None] = ContextVar("published", default=None)
-    batch: ContextVar[Mapping[str, Any] | None] = ContextVar("batch", default=None)
+    batch: ContextVar[Iterator[Mapping[str, Any]] | None] = ContextVar("batch", default=None)
     handle, complete, send_batch = sns.handle_request, sqs._ensure_msg_fields, sqs._HANDLERS["SendMessageBatch"]
     send = sqs._act_send_message
 
@@ -276,16 +277,15 @@ def _hand_traces_on(sns: Any, sqs: Any) -> None:
             message["sys"].setdefault("AWSTraceHeader", trace)
 
     def sent_batch(data: dict[str, Any], url: str) -> Any:
-        given = {one["MessageBody"]: one.get("MessageSystemAttributes") for one in data.get("Entries", [])}
-        token = batch.set(given)
+        token = batch.set(iter(data.get("Entries", [])))
         try:
             return send_batch(data, url)
         finally:
             batch.reset(token)
 
     def sent(data: dict[str, Any], url: str) -> Any:
-        given = data.get("MessageSystemAttributes") or (batch.get() or {}).get(data.get("MessageBody", ""))
-        return send({**data, "MessageSystemAttributes": given}, url)
+        given = next(batch.get() or iter(()), data)  # the entry, if this is one
+        return send({**data, "MessageSystemAttributes": given.get("MessageSystemAttributes")}, url)
 
     sns.handle_request, sqs._ensure_msg_fields = handled, completed
     sqs._act_send_message = sqs._HANDLERS["SendMessage"] = sent
