@@ -18,10 +18,11 @@ from local.wiring import STORES_ON_S3
 from tests.e2e.command import Geosync, undone
 from tests.e2e.parts import Site
 from tests.e2e.registries import maker
-from tests.support.containerd import Containerd, running
+from tests.support.containerd import Containerd, is_here, running
 from tests.support.images import ImageMaker, Made
 from tests.unit.template.parts import ROOT
 
+pytestmark = pytest.mark.skipif(not is_here(), reason="containerd is not here: make setup says why")
 PAGE = (ROOT / "docs" / "operations" / "reads.md").read_text()
 SERVER, MIRROR = "registry.dublin.example.com", "pull.oregon.example.com"
 BELOW_A_PATH = "a1b2c3d4e5.execute-api.us-west-2.amazonaws.com/pull/v2/mirror"

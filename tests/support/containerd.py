@@ -102,8 +102,17 @@ def running(folder: Path) -> Iterator[Containerd]:
         process.wait()
 
 
+def is_here() -> bool:
+    """Tell whether the system has it, or `make setup` has unpacked it."""
+    return all(map(_found, ("containerd", "ctr")))
+
+
+def _found(name: str) -> str | None:
+    return shutil.which(name, path=f"{plain_environment().get('PATH', '')}:/usr/sbin:/usr/bin:{UNPACKED}")
+
+
 def _program(name: str) -> str:
-    found = shutil.which(name, path=f"{plain_environment().get('PATH', '')}:/usr/sbin:/usr/bin:{UNPACKED}")
+    found = _found(name)
     if found is None:
         raise StartError(f"{name} is not here: make setup unpacks it")
     return found

@@ -26,6 +26,7 @@ OPTIONS = {
     "id": {"-u"},
     "make": set(),
     "mkdir": {"-p"},
+    "mv": set(),
     "mktemp": set(),  # no POSIX: BSD's without a template makes a file, too
     "rm": {"-f", "-rf"},
     "sh": set(),
@@ -50,12 +51,13 @@ BUILT_IN = {
         "true",
     ),
     *("say", "fail", "apt", "apt_get", "package_of", "programs", "fits", "find_python", "stamp", "is_current"),
+    *("find_root", "unpack_containerd", "fetch_containerd"),
     *("make_uv", "environment"),
 }
 """The shell's own, and the functions of bootstrap.sh."""
 OURS = re.compile(r"\.local/|\"?\$|uv$|python")
 """Programs that were installed here, by a lock."""
-ONLY_WITH_APT = {"apt-get", "sudo", "env", "systemctl"}
+ONLY_WITH_APT = {"apt-get", "dpkg-deb", "tar", "sudo", "env", "systemctl"}
 OPENING = {"if", "elif", "then", "else", "do", "while", "until", "!", "{", "(", "|", "||", "&&", ";", ";;", "&"}
 ENDING = {"fi", "done", "esac", "}", ")", "in", "for", "case"}
 NO_COMMAND = (
