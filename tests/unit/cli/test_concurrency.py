@@ -56,6 +56,14 @@ def test_an_account_with_too_few_is_a_problem_with_a_way_out(quota: int, reserve
     assert "LiveConcurrency" in (fault.fix or "")
 
 
+def test_pulls_that_take_the_slots_of_pushes_are_said() -> None:
+    said = "pulls by tag, up to 130 a second, take the 16 slots of LiveConcurrency as pushes do"
+    strict = found(1_000, Reads="on", MaxStaleness="0")
+    assert (strict.result, said in strict.text) == ("ok", True)
+    assert "pulls by tag" not in found(1_000, Reads="on", MaxStaleness="300").text
+    assert "pulls by tag" not in found(1_000, Reads="off", MaxStaleness="0").text
+
+
 def test_executions_are_reserved_only_where_the_account_can_spare_them() -> None:
     assert RESERVED in (found(1_000, LiveConcurrency="1000").fix or "")
     assert RESERVED not in (found(LEFT_UNRESERVED, LiveConcurrency="1000").fix or "")

@@ -37,7 +37,8 @@ class Told:
 
 def told(outcome: Outcome, caplog: pytest.LogCaptureFixture, **about: Any) -> set[str]:
     caplog.set_level(logging.INFO)
-    known: Any = Told()
+    heard = Told()
+    known: Any = heard
     nothing: Any = None
     logger: Any = logging.getLogger("reporting")
     reporter = Reporter(logger=logger, metrics=known, sqs=nothing, dlq_url="", measuring=known, clock=FakeClock(NOW))
@@ -46,7 +47,7 @@ def told(outcome: Outcome, caplog: pytest.LogCaptureFixture, **about: Any) -> se
     )
     reporter.report_ended(one, outcome)
     assert "reference_synced" in caplog.messages
-    return known.names & {"ReferencesSynced", "Lag", "synced"}
+    return heard.names & {"ReferencesSynced", "Lag", "synced"}
 
 
 def test_a_look_that_was_asked_for_and_copied_nothing_is_logged_alone(caplog: pytest.LogCaptureFixture) -> None:

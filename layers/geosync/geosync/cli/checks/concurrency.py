@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from geosync.cli.checks.findings import CheckFinding, ok, problem
+from geosync.cli.checks.quotas import PULL_RATE
 from geosync.cli.site import StackSite
 
 POOLS = ("EventsConcurrency", "LiveConcurrency", "WorkConcurrency")
@@ -32,7 +33,16 @@ def look(site: StackSite) -> Iterator[CheckFinding]:
             f"LiveConcurrency and WorkConcurrency (2 at least){_reserving(reserved, quota)}",
         )
     else:
-        yield ok("concurrency", text)
+        yield ok("concurrency", f"{text}{_shared_with_pulls(site)}")
+
+
+def _shared_with_pulls(site: StackSite) -> str:
+    """The remark that pulls take slots of pushes, where each pull of a tag has the primary looked at."""
+    given = site.parameters
+    if given.get("Reads") != "on" or given.get("MaxStaleness") != "0":
+        return ""
+    slots = f"the {given['LiveConcurrency']} slots of LiveConcurrency"
+    return f". With MaxStaleness=0 pulls by tag, up to {PULL_RATE} a second, take {slots} as pushes do"
 
 
 def _reserving(reserved: int, quota: int) -> str:
