@@ -9,7 +9,8 @@ from tests.support.clock import FakeClock
 from tests.support.counts import verification_counts
 
 from geosync.clock import DAY_MS
-from geosync.sync_registry.items import ROW, SYNCED, Counted, Reference, Row, Seen
+from geosync.sync_registry.counted import Counted
+from geosync.sync_registry.items import ROW, SYNCED, Reference, Row, Seen
 from geosync.sync_registry.measured import MeasuredTags
 from geosync.sync_registry.site import counters
 from geosync.sync_registry.sync_registry import SyncRegistry

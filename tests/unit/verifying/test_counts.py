@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from tests.support.counts import verification_counts
 
-from geosync.sync_registry.items import ROW, Counted, Reference
+from geosync.sync_registry.counted import Counted
+from geosync.sync_registry.items import ROW, Reference
 from geosync.sync_registry.site import counters
 from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.table.changes import Key, Update

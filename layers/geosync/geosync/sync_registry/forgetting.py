@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 
 from geosync.errors import LeaseLost
+from geosync.sync_registry.counted import Counted
 from geosync.sync_registry.half_copies import HALF_PREFIX
-from geosync.sync_registry.items import DIFFERS_PREFIX, OWED_PREFIX, ROW, TAG_PREFIX, Counted, Lease, Row
+from geosync.sync_registry.items import DIFFERS_PREFIX, OWED_PREFIX, ROW, TAG_PREFIX, Lease, Row
 from geosync.sync_registry.site import counters, findings, listing
 from geosync.sync_registry.table.changes import Check, Delete, Key, Store, TransactionFailed
 from geosync.sync_registry.transitions import leases

@@ -20,6 +20,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
+from geosync.sync_registry.counted import Counted
 from geosync.sync_registry.measured import MeasuredTags
 from geosync.sync_registry.table.attributes import AttributeReader, texts
 
@@ -269,18 +270,6 @@ PENDING, STARTED, SYNCED, FAILED = "0", "1", "2", "3"
 VERIFICATION_PENDING, VERIFICATION_STARTED, VERIFICATION_SUCCEEDED = "0", "1", "2"
 VERIFICATION_FAILED, VERIFICATION_DISABLED = "3", "4"
 """The verification states of a row; disabled is that of a row that has none, as only what is synced is verified."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Counted:
-    """The values that the site's counters count a row as; None: as nothing.
-
-    `state` is SYNCED or FAILED, `verification` how its last verification ended (site/counters.py). A row that is in
-    state SYNCED or FAILED counts as that. One that was knocked at since counts as what it was, until it is let go.
-    """
-
-    state: str | None = None
-    verification: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

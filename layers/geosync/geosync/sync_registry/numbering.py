@@ -7,7 +7,8 @@ from dataclasses import replace
 from boto3.dynamodb.conditions import Attr, ConditionBase
 
 from geosync.errors import Contended
-from geosync.sync_registry.items import FAILED, ROW, SYNCED, Counted, Row
+from geosync.sync_registry.counted import Counted
+from geosync.sync_registry.items import FAILED, ROW, SYNCED, Row
 from geosync.sync_registry.site import counters, listing
 from geosync.sync_registry.site.counters import Counters
 from geosync.sync_registry.table.changes import Change, Key, Store, TransactionFailed, Update

@@ -16,7 +16,8 @@ from functools import partial
 from itertools import chain, islice
 
 from geosync.errors import CorruptItem
-from geosync.sync_registry.items import OWED_PREFIX, PARKED_DUE_MS, ROW, Counted, Item, Owed, Row, Seen
+from geosync.sync_registry.counted import Counted
+from geosync.sync_registry.items import OWED_PREFIX, PARKED_DUE_MS, ROW, Item, Owed, Row, Seen
 from geosync.sync_registry.site import counters
 from geosync.sync_registry.table.changes import Key, Store
 from geosync.sync_registry.table.shards import FAILED_SHARDS, OWED_SHARDS, SHARDS

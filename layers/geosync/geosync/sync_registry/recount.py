@@ -16,7 +16,8 @@ from boto3.dynamodb.conditions import Attr, ConditionBase
 
 from geosync.clock import Clock
 from geosync.errors import CorruptItem
-from geosync.sync_registry.items import ROW, Counted, Item, Row
+from geosync.sync_registry.counted import Counted
+from geosync.sync_registry.items import ROW, Item, Row
 from geosync.sync_registry.site import catalogue, counters, recounts
 from geosync.sync_registry.site.listing import Listing
 from geosync.sync_registry.site.recounts import LastRecount, Recounts

@@ -22,8 +22,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from geosync.sync_registry.counted import Counted
 from geosync.sync_registry.items import FAILED as FAILED_STATE
-from geosync.sync_registry.items import SITE, SYNCED, Counted, Item
+from geosync.sync_registry.items import SITE, SYNCED, Item
 from geosync.sync_registry.table.attributes import whole_number
 from geosync.sync_registry.table.changes import Key, Store, Update
 

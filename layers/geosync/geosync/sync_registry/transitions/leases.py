@@ -9,6 +9,7 @@ from typing import Any
 from boto3.dynamodb.conditions import Attr, ConditionBase
 
 from geosync.errors import CorruptItem
+from geosync.sync_registry.counted import Counted
 from geosync.sync_registry.failures import cut
 from geosync.sync_registry.items import (
     FAILED,
@@ -17,7 +18,6 @@ from geosync.sync_registry.items import (
     STARTED,
     SYNCED,
     VERIFICATION_PENDING,
-    Counted,
     Item,
     Lease,
     Owed,

@@ -26,6 +26,7 @@ from boto3.dynamodb.conditions import Attr
 
 from geosync.clock import DAY_MS
 from geosync.sync_registry import failures
+from geosync.sync_registry.counted import Counted
 from geosync.sync_registry.items import (
     PENDING,
     ROW,
@@ -34,7 +35,6 @@ from geosync.sync_registry.items import (
     VERIFICATION_PENDING,
     VERIFICATION_STARTED,
     VERIFICATION_SUCCEEDED,
-    Counted,
     Item,
     Row,
 )
