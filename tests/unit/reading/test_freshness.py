@@ -159,11 +159,12 @@ def held(now_ms: int = NOW) -> Row:
 
 def test_what_both_registries_showed_is_served_before_it_is_proved_to_stay() -> None:
     """If it is all that events named since, and no older than promised."""
-    shown = owed(shown=B, shown_at=NOW - 1000, expects=frozenset({B}))
+    shown = owed(shown=B, shown_at=NOW - 1000, shown_by=owed().mark, expects=frozenset({B}))
     assert serves(replace(KNOWN, owed=shown), B)
     assert serves(Known(accounted_ms=None, owed=replace(shown, expects=frozenset())), B)
     assert tag_point_ms(replace(KNOWN, owed=shown), B) == NOW - 1000
     assert not serves(replace(KNOWN, owed=shown), A)
+    assert not serves(replace(KNOWN, owed=replace(shown, mark="marked since")), B)
     assert not serves(replace(KNOWN, owed=replace(shown, expects=frozenset({A, B}))), B)
     assert not serves(replace(KNOWN, owed=replace(shown, shown_at=NOW - 6 * MINUTE)), B)
     assert not serves(replace(KNOWN, owed=shown, is_renamed_or_gone=True), B)

@@ -56,16 +56,36 @@ def test_a_mark_that_was_paid_without_a_look_proves_nothing() -> None:
     assert since.shown(KNOWN) is None
     assert since.shown(replace(KNOWN, seen=None)) is None
     assert since.shown(replace(KNOWN, seen=replace(SEEN, looked_at=NOW, gone_since=NOW))) is None
+    # A copy whose holder died was found here, and the primary was not asked.
+    assert since.shown(replace(KNOWN, seen=Seen(digest=B, looked_at=0, seen_at=NOW))) is None
 
 
 def test_what_both_registries_showed_since_a_later_mark_is_a_proof_before_it_is_paid() -> None:
-    first = owed("before", shown=A)
+    first = owed("before", shown=A, shown_by="before")
     since = SinceAsked(replace(KNOWN, owed=first))
     assert since.shown(replace(KNOWN, owed=first)) is None
     later = replace(KNOWN, owed=owed("later"))
     since.note(later)
     assert since.shown(later) is None
-    assert since.shown(replace(KNOWN, owed=owed("later", shown=B))) == B
+    assert since.shown(replace(KNOWN, owed=owed("later", shown=A, shown_by="before"))) is None
+    assert since.shown(replace(KNOWN, owed=owed("later", shown=B, shown_by="later"))) == B
+
+
+def test_who_asks_for_another_look_takes_none_from_those_who_wait() -> None:
+    """Each pull of a tag that is put off gets a look of its own mark; the next one's mark leaves it that."""
+    early, late = (SinceAsked(replace(KNOWN, owed=owed(mark))) for mark in ("first", "second"))
+    shown = replace(KNOWN, owed=owed("third", shown=B, shown_by="second"))
+    assert early.shown(shown) == B
+    assert late.shown(shown) is None  # the look of that mark may have been made before it began
+    assert SinceAsked(shown).shown(shown) is None
+    assert late.shown(replace(KNOWN, owed=owed("fourth", shown=B, shown_by="third"))) == B
+
+
+def test_a_look_of_the_mark_that_was_there_is_no_proof_though_it_is_noted_later() -> None:
+    since = SinceAsked(replace(KNOWN, owed=owed("before", shown=A, shown_by="long before")))
+    for mark in ("before", "later"):
+        assert since.shown(replace(KNOWN, owed=owed(mark, shown=A, shown_by="long before"))) is None
+        assert since.shown(replace(KNOWN, owed=owed(mark, shown=B, shown_by="before"))) is None
 
 
 def test_what_was_put_off_is_looked_at_anew_and_what_somebody_is_at_is_waited_for() -> None:
@@ -102,12 +122,48 @@ def test_of_many_who_want_another_look_one_asks_for_it() -> None:
     assert [line.put("app", reference, known, LinePlace.ANEW) for _ in range(3)] == [True, False, False]
     (anew,) = sync_registry.owed("app")
     assert anew.mark != put_off.mark
-    assert anew.shown is None  # that look was made before
+    assert (anew.shown, anew.shown_by) == (A, put_off.mark)  # of those who waited for that look
     assert anew.due is not None
     assert put_off.due is not None
     assert anew.due < put_off.due
     # What it takes to prove that it stays is as it was.
     assert (anew.marked_at, anew.owed_since) == (put_off.marked_at, put_off.owed_since)
+
+
+def test_what_failed_or_was_parked_meanwhile_is_not_looked_at_anew() -> None:
+    for parked in (False, True):
+        sync_registry: Any = SyncRegistry(MemoryStore())
+        first = sync_registry.mark("app", Reference.tag("v1"))
+        assert sync_registry.postpone(first, first.marked_at + 30_000)
+        (put_off,) = sync_registry.owed("app")
+        failed = sync_registry.fail(put_off, "503", parked=parked)
+        assert not sync_registry.look_anew(put_off)
+        (now,) = sync_registry.owed("app")
+        assert (now.mark, now.due, now.parked) == (failed.mark, failed.due, parked)
+
+
+def test_pulls_that_begin_one_after_the_other_share_the_looks_of_what_is_put_off() -> None:
+    """Ten pulls begin after each look: each ends with the second look at the latest that is made after it began."""
+    sync_registry: Any = SyncRegistry(MemoryStore())
+    line = Line(sync_registry, *[_Nobody()] * 3)  # type: ignore[arg-type]
+    reference = Reference.tag("v1")
+    first = sync_registry.mark("app", reference)
+    assert sync_registry.postpone(first, first.marked_at + 3_600_000, shown=Look(A, first.marked_at + 1))
+    waiting: list[tuple[int, SinceAsked]] = []
+    waited: list[int] = []
+    for look in range(20):
+        for _ in range(10):  # the first asks for another look before anybody else has read what the last one showed
+            known = replace(KNOWN, owed=sync_registry.owed("app")[0])
+            waiting.append((look, SinceAsked(known)))
+            if place_of(known, now_ms=first.marked_at, until_ms=first.marked_at, anew=True) is LinePlace.ANEW:
+                line.put("app", reference, known, LinePlace.ANEW)
+        known = replace(KNOWN, owed=sync_registry.owed("app")[0])
+        waited += [look - began for began, since in waiting if since.shown(known) == A]
+        waiting = [(began, since) for began, since in waiting if since.shown(known) is None]
+        (owed_now,) = sync_registry.owed("app")  # a holder looks
+        assert sync_registry.postpone(owed_now, first.marked_at + 3_600_000, shown=Look(A, first.marked_at + 1))
+    assert len(waited) >= 180
+    assert max(waited) <= 2
 
 
 class _Nobody:

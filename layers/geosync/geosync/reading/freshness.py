@@ -115,7 +115,8 @@ def may_be_served(known: Known, digest: str | None, *, now_ms: int, max_stalenes
 
 def _is_all_that_was_announced(owed: Owed, digest: str | None) -> bool:
     """Tell whether a digest that both registries showed is the only one that events named since the tag is owed."""
-    return owed.shown is not None and owed.shown == digest and owed.expects <= {owed.shown}
+    is_of_the_mark = owed.shown is not None and owed.shown_by == owed.mark
+    return is_of_the_mark and owed.shown == digest and owed.expects <= {owed.shown}
 
 
 def _was_deleted_after(known: Known, at_ms: int) -> bool:

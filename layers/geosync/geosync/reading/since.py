@@ -3,6 +3,10 @@
 A mark is paid only by a look at the primary that was made after it. So a pull has the tag marked, or finds a mark that
 was not there when it began: whatever a holder then sees at both registries was the primary's while the pull waited. A
 mark that was there when the pull began says nothing: the look that pays it may have been made before.
+
+What a holder saw and could not prove is noted with the mark that it had read (`shown_by`), while that is the mark. So
+a note that was not there when the pull began, of a mark that was not there either, tells of a look that was made since.
+A later mark takes nothing from it: those who come later ask for looks of their own, and undo no other's.
 """
 
 from __future__ import annotations
@@ -17,6 +21,7 @@ class SinceAsked:
     def __init__(self, known: Known) -> None:
         """Begin with what is known as the pull begins."""
         self._first_mark = known.owed.mark if known.owed is not None else None
+        self._first_shown_by = known.owed.shown_by if known.owed is not None else None
         self._before: int | None = None
         self._is_marked = False
 
@@ -37,12 +42,14 @@ class SinceAsked:
 
     def shown(self, known: Known) -> str | None:
         """The digest that both registries had under the tag at a moment since the pull began; None: not known yet."""
-        if not self._is_marked:
-            return None
         if known.owed is not None:
-            return known.owed.shown if self.is_anew(known) else None
+            since = known.owed.shown_by not in (None, self._first_mark, self._first_shown_by)
+            return known.owed.shown if since else None
         seen = known.seen
-        # A mark may have been paid without a look, where the selection changed: then what was seen is what it was.
-        if seen is None or not is_the_primarys(seen) or seen.looked_at == self._before:
+        if not self._is_marked or seen is None or not is_the_primarys(seen):
+            return None
+        # A mark may have been paid without a look at the primary, where the selection changed: then what was seen is
+        # what it was, or what the secondary alone was seen to have, which no look is noted for.
+        if not seen.looked_at or seen.looked_at == self._before:
             return None
         return seen.digest

@@ -84,7 +84,7 @@ class Attempts(TableAccess):
     def look_anew(self, owed: Owed) -> bool:
         """Have the primary looked at for `owed` by a look that is made after this one. False: marked or paid meanwhile.
 
-        Also False where it is parked.
+        Also False where it is parked, or has failed.
         """
         if owed.due is None:
             return False

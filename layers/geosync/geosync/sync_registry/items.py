@@ -202,8 +202,9 @@ class Owed:
     renamed_to: str | None = None  # the name under which the primary has the whole repository now
     asked: bool = False
     seen_digest: str | None = None
-    shown: str | None = None  # the digest that a holder saw at both registries since this mark, and could not prove
+    shown: str | None = None  # the digest that a holder saw at both registries since `shown_by`, and could not prove
     shown_at: int = 0  # the moment before it asked the primary
+    shown_by: str | None = None  # the mark that it had read before; another `mark` since then tells of more
 
     @property
     def worked_on(self) -> bool:
@@ -255,8 +256,9 @@ class Owed:
             pushed_as=read.optional_text("pushed_as"),
             renamed_to=read.optional_text("renamed_to"),
             asked=read.flag("asked"),
-            shown=read.optional_text("shown") if item.get("shown_by") == item.get("mark") else None,
+            shown=read.optional_text("shown"),
             shown_at=read.number("shown_at", 0),
+            shown_by=read.optional_text("shown_by"),
         )
 
 

@@ -56,9 +56,10 @@ def look_anew(owed: Owed, *, name: str, now_ms: int) -> Update:
     """Have the primary looked at once more, by a look that is made after this: its `mark` gets another `name`.
 
     Nothing else of the mark changes: a look proves what it proved before, however often somebody asks for one. A holder
-    that is at work finds that it was marked, and looks again. What has failed stays counted.
+    that is at work finds that it was marked, and looks again. What has failed since, or is parked, waits as it did.
     """
-    return _change(owed, {"mark": name, "due": now_ms, "asked": True})
+    change = _change(owed, {"mark": name, "due": now_ms, "asked": True})
+    return replace(change, when=is_unmarked(owed) & Attr("failure").not_exists())
 
 
 def fail(owed: Owed, failure: str, *, now_ms: int, jitter: int, timing: Timing, parked: bool = False) -> Update:

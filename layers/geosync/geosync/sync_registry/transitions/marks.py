@@ -17,7 +17,7 @@ from geosync.sync_registry.items import ABSENT, UNNAMED, Owed, Reference
 from geosync.sync_registry.table.changes import Key, Update
 from geosync.sync_registry.table.shards import due_shard
 
-UNDER_A_PRIMARY = ("expects", "if_absent", "copied")
+UNDER_A_PRIMARY = ("expects", "if_absent", "copied", "shown")
 """Fields of an owed reference that mean nothing under another primary."""
 MOST_EXPECTED = 16
 """Digests kept in `expects`. Two are enough to be never exact; a further one becomes owed by itself."""
