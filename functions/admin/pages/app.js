@@ -1,6 +1,6 @@
 // The dashboard: signed in or not, which page, and what was said last.
 
-import { html, render, useCallback, useEffect, useState } from "./ui.js";
+import { html, render, useCallback, useEffect, useRef, useState } from "./ui.js";
 import { keep, signOut } from "./api.js";
 import { DeadLetters } from "./dead_letters.js";
 import { Age, Freshness } from "./parts.js";
@@ -43,31 +43,37 @@ function App() {
   const [session, setSession] = useState(undefined); // undefined: not known yet; null: none
   const [why, setWhy] = useState(null);
 
-  const none = useCallback(() => setSession(null), []);
-  const found = usePoll(session === undefined ? "api/v4/session" : null, 60, none);
-  useEffect(() => {
-    if (found.data === null) return;
-    keep(found.data);
-    setSession(found.data);
-  }, [found.data]);
-
   const over = useCallback((reason) => {
     setWhy(reason);
     setSession(null);
   }, []);
 
-  if (session === undefined) return html`<main class="loading"><h1>Geosync</h1><${Freshness} of=${[found]} /></main>`;
   if (session === null) return html`<${SignIn} why=${why} onSignedIn=${setSession} />`;
-  return html`<${Shell} session=${session} onOver=${over} />`;
+  return html`<${SignedIn} session=${session} onFound=${setSession} onOver=${over} />`;
 }
 
-function Shell({ session, onOver }) {
+// Whoever may be signed in: the sites are asked for together with the session, so that neither waits for the other.
+function SignedIn({ session, onFound, onOver }) {
   const route = useRoute();
-  const [said, setSaid] = useState({ kind: "done", text: "" });
-  const tell = useCallback((kind, text) => setSaid({ kind, text }), []);
-  const onUnauthorized = useCallback((error) => onOver(error.message), [onOver]);
+  const isKnown = useRef(false);
+  isKnown.current = session !== undefined;
+  const onUnauthorized = useCallback((error) => onOver(isKnown.current ? error.message : null), [onOver]);
+  const found = usePoll(session === undefined ? "api/v4/session" : null, 60, onUnauthorized);
   const sites = usePoll("api/v4/geo_sites", 30, onUnauthorized);
   const statuses = usePoll("api/v4/geo_sites/status", route.page === "sites" ? 10 : 30, onUnauthorized);
+  useEffect(() => {
+    if (found.data === null) return;
+    keep(found.data);
+    onFound(found.data);
+  }, [found.data]);
+
+  if (session === undefined) return html`<main class="loading"><h1>Geosync</h1><${Freshness} of=${[found]} /></main>`;
+  return html`<${Shell} ...${{ session, route, sites, statuses, onUnauthorized, onOver }} />`;
+}
+
+function Shell({ session, route, sites, statuses, onUnauthorized, onOver }) {
+  const [said, setSaid] = useState({ kind: "done", text: "" });
+  const tell = useCallback((kind, text) => setSaid({ kind, text }), []);
   const current = sites.data?.find((site) => site.current);
   const own = statuses.data?.find((one) => one.geo_node_id === current?.id);
   const counted = attention(statuses.data, own);

@@ -5,11 +5,14 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from selenium import webdriver
 from selenium.webdriver.common.keys import Keys
 from tests.e2e.browser import PHONE, WIDE, Dashboard
+from tests.e2e.parts import eventually
+from tests.functional.admin.held import ASK_NOW
 from tests.functional.admin.parts import SYNC_TABLE, A, Site
 from tests.functional.admin.served import TURN, served
 from tests.support.filled import fill
@@ -44,6 +47,48 @@ def dashboard(site: Site, driver: webdriver.Chrome) -> Iterator[Dashboard]:
     with served(driver) as one:
         yield one
         assert one.complaints() == []
+
+
+HELD = """
+const ask = window.fetch, gate = new Promise((open) => { window.release = open; });
+window.asked = [];
+window.fetch = (address, ...rest) => {
+  window.asked.push(address);
+  return gate.then(() => ask(address, ...rest));
+};
+"""
+"""Notes what a page asks the API for, and lets nothing come before the test says so."""
+
+
+@pytest.fixture
+def held_pages(driver: webdriver.Chrome) -> Iterator[None]:
+    """Each page that is loaded from now on gets its answers when the test says so."""
+    added: Any = driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": HELD})
+    yield
+    driver.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", added)
+
+
+def test_the_table_of_sites_takes_one_round_of_answers(
+    site: Site, dashboard: Dashboard, request: pytest.FixtureRequest
+) -> None:
+    _fleet(site)
+    dashboard.open()
+    dashboard.sign_in("read")
+    request.getfixturevalue("held_pages")
+    dashboard.driver.refresh()
+    first = {"api/v4/session", "api/v4/geo_sites", "api/v4/geo_sites/status"}
+    eventually(lambda: set(dashboard.driver.execute_script("return window.asked ?? []")) == first, what="what is asked")
+    dashboard.driver.execute_script("window.release()")
+    dashboard.shows("berlin", "dublin", "oregon")
+
+
+def test_a_session_that_is_over_is_said_and_none_at_all_is_not(site: Site, dashboard: Dashboard) -> None:
+    dashboard.open()
+    assert dashboard.text("#problem") == ""
+    dashboard.sign_in("read")
+    dashboard.driver.delete_all_cookies()
+    dashboard.driver.execute_script(ASK_NOW)
+    eventually(lambda: "sign in" in dashboard.text("#problem"), what="that the session is over")
 
 
 LAYER = NotFound("registry:5000", f"GET /v2/group/broken/blobs/{A}", status=404, codes=["BLOB_UNKNOWN"])

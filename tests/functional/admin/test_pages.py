@@ -109,6 +109,17 @@ def test_every_address_in_the_files_is_relative_and_is_there() -> None:
             assert not re.search(r"<style|<script(?![^>]* src=)|\son\w+=|style=", text)
 
 
+def test_every_module_is_asked_for_with_the_first() -> None:
+    """A module that is found in another one comes a round later."""
+    page = (PAGES / "index.html").read_text()
+    ahead = re.findall(r'<link rel="modulepreload" href="([^"]+)">', page)
+    first = re.findall(r'<script type="module" src="([^"]+)">', page)
+    named = {
+        name for file in PAGES.glob("*.js") for name in re.findall(r'(?:from|import) "\./([^"]+)"', file.read_text())
+    }
+    assert sorted(ahead + first) == sorted(named | {"app.js"})
+
+
 def test_texts_have_the_sizes_of_one_scale_and_colours_are_named_once() -> None:
     """A size or a colour that the style sheet does not name at its top is a second scale."""
     named, _, rules = (PAGES / "style.css").read_text().partition("* { box-sizing")
