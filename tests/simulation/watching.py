@@ -62,6 +62,8 @@ class Watcher:
             tally.marked[key.repository, key.item] += 1
         if was and not now:
             self.note("discharged")
+            if was.get("asked"):
+                self.note("discharged what was asked for")
         if now.get("attempts", 0) > was.get("attempts", 0) or now.get("deaths", 0) > was.get("deaths", 0):
             self.note("failed")
         if now.get("parked") and not was.get("parked"):
