@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tests.functional.sync_registry.parts import REPOSITORY, V1, V2, A, B, Beforehand, seen
 from tests.support.clock import START, FakeClock
 
@@ -11,7 +13,7 @@ from geosync.sync_registry.items import ABSENT, UNNAMED, Reference
 from geosync.sync_registry.site.counters import Counters, RowCounts
 from geosync.sync_registry.site.outbox import Outbox
 from geosync.sync_registry.sync_registry import SyncRegistry
-from geosync.sync_registry.table.changes import Key, Store
+from geosync.sync_registry.table.changes import Key, Store, Update
 from geosync.sync_registry.transitions.discharge import Payment
 from geosync.sync_registry.transitions.marks import Mark
 
@@ -59,6 +61,26 @@ def test_a_push_from_its_event_to_synced(sync_registry: SyncRegistry, clock: Fak
     assert not sync_registry.is_already_seen(after, A, clock.now + 1), "the look is older than that event"
     assert not sync_registry.is_already_seen(after, B, START)
     assert sync_registry.due_repositories() == []
+
+
+def test_a_look_that_was_only_asked_for_is_noted_until_another_one_is_made(
+    sync_registry: SyncRegistry, store: Store, clock: FakeClock
+) -> None:
+    lease = None
+    for asked in (True, False, True):
+        clock.pass_(1)
+        sync_registry.mark(REPOSITORY, V1, Mark(asked=asked))
+        lease = lease or sync_registry.knock(REPOSITORY)
+        assert lease is not None
+        what = replace(seen(A, clock.now), announced_at=START if asked else None)
+        (owed,) = sync_registry.due(REPOSITORY)
+        assert sync_registry.discharge(lease, owed, what)
+        assert sync_registry.look(REPOSITORY, V1).seen == what
+    # A release that does not know the attributes leaves them, and looks later.
+    store.write(Update(key=Key(REPOSITORY, V1.seen_key), set={"looked_at": clock.now + 1}))
+    found = sync_registry.look(REPOSITORY, V1).seen
+    assert found is not None
+    assert found.answered_at == clock.now + 1
 
 
 def test_a_hundred_events_of_one_tag_are_its_item_with_a_bounded_set_and_an_item_for_each_further_digest(

@@ -107,6 +107,19 @@ def test_a_tag_that_was_just_looked_at_is_served_as_soon_as_it_is_here(
         assert (anew.marked_at, anew.due) == (owed.marked_at, owed.due)  # no pull puts off what proves it
 
 
+def test_a_pull_does_not_put_off_the_proof_of_the_next_push(
+    primary: Place, second_registry: Place, make: ImageMaker, repository: str
+) -> None:
+    slow = Secondary(primary, second_registry, timing=quick(settle=SETTLES_S, suspect=2.0))
+    with closing(slow), Client(slow, max_staleness_ms=0) as client:
+        client.account(ago_s=0)
+        make.image(repository, "v1")
+        assert client.pull(f"/v2/{repository}/manifests/v1").status == 200
+        client.live.join()
+        slow.receive(pushed(make.image(repository, "v1")))
+        assert not slow.owed(repository)
+
+
 def test_at_a_site_that_allows_minutes_it_is_served_as_soon_as_it_is_here_as_well(
     primary: Place, second_registry: Place, make: ImageMaker, repository: str
 ) -> None:

@@ -134,6 +134,30 @@ def test_an_event_that_named_no_digest_is_copied_at_once_and_discharged_later() 
     assert step(owed(UNNAMED), (B, NOW), (B, NOW), writes=1) == Postpone(SETTLED)
 
 
+def test_a_look_that_was_only_asked_for_puts_off_no_proof() -> None:
+    asked = replace(owed(seen=seen(B, LONG_AGO)), asked=True)
+    found = step(asked, (A, NOW), (A, NOW), writes=1)
+    assert found == Discharge(replace(seen(A, NOW), announced_at=0))
+    assert isinstance(found, Discharge)
+    pushed = owed(C, seen=found.seen)
+    assert isinstance(step(pushed, (C, NOW + 500), (C, NOW + 500), writes=1), Discharge)
+    # An event that came before that look is not skipped: it would be answered by an older write.
+    assert not is_already_seen(None, found.seen, A, NOW - 100)
+
+
+def test_a_look_that_was_asked_for_leaves_what_an_earlier_one_answered() -> None:
+    asked = replace(owed(seen=seen(A, MARKED - 50)), asked=True)
+    found = step(asked, (A, NOW), (A, NOW))
+    assert found == Discharge(replace(seen(A, NOW), announced_at=MARKED - 50))
+    assert isinstance(found, Discharge)
+    again = step(replace(asked, seen=found.seen), (A, NOW + 70), (A, NOW + 70))
+    assert again == Discharge(replace(seen(A, NOW + 70), announced_at=MARKED - 50))
+    assert step(owed(B, seen=found.seen), (B, NOW + 500), (B, NOW + 500), writes=1) == Postpone(MARKED - 50 + 30_000)
+    assert is_already_seen(None, found.seen, A, MARKED - 50)
+    # What an event announced meanwhile is answered by it as well.
+    assert step(replace(asked, expects=frozenset({A})), (A, NOW), (A, NOW)) == Discharge(seen(A, NOW))
+
+
 def test_what_nobody_announced_is_compared_first_and_needs_no_waiting() -> None:
     assert step(owed(), (A, NOW)) == LookAtSecondary()
     assert step(owed(), (A, NOW), (A, NOW)) == Discharge(seen(A, NOW))

@@ -112,15 +112,28 @@ def next_step(  # noqa: PLR0913 - all that one decision depends on; the model gi
     if secondary.digest != primary.digest:
         return _write_again(Write(), primary, secondary, suspect_until, writes)
     if proved:
-        return _step_when_equal(primary.digest, primary, secondary, suspect_until)
+        return _step_when_equal(owed, primary.digest, primary, secondary, suspect_until)
     return Postpone(max(proved_from(owed, primary.digest, timing), suspect_until))
 
 
-def _step_when_equal(digest: str, primary: Look, secondary: Look, suspect_until: int) -> Step:
+def _step_when_equal(owed: Owed, digest: str, primary: Look, secondary: Look, suspect_until: int) -> Step:
     """Discharge what both registries have, the primary proved, once the look at the secondary proves it too."""
     if proves_secondary(secondary, suspect_until):
-        return Discharge(Seen(digest=digest, looked_at=primary.at, seen_at=secondary.at))
+        at = answered_before(owed, digest)
+        return Discharge(Seen(digest=digest, looked_at=primary.at, seen_at=secondary.at, announced_at=at))
     return Postpone(suspect_until)
+
+
+def answered_before(owed: Owed, digest: str) -> int | None:
+    """The look (ms) that last answered an event of `digest`, 0: none; None: the one that discharges `owed` may.
+
+    A look that somebody only asked for answers no event. One that is still to come is not skipped for it either
+    (is_already_seen), so that its write cannot be outstanding unheard of. Another digest that was seen before is proved
+    to be gone: no write of it is outstanding.
+    """
+    if owed.expects or not owed.asked:
+        return None
+    return owed.seen.answered_at if owed.seen is not None and owed.seen.digest == digest else 0
 
 
 def _step_when_absent(  # noqa: PLR0913 - those of next_step
@@ -236,8 +249,8 @@ def proves_primary(owed: Owed, look: Look, timing: Timing) -> bool:
 
     Either every write that an event announced until the mark is done by now (`settle` passed since the mark), or the
     answer is exactly what was announced. What the reference was last seen to be counts as announced until `settle`
-    after that look: an event of that digest may have been answered by an older write of it, and its own still be to
-    come. An answer of 404 proves nothing before the settle time, and the deletion delay, have passed.
+    after the last look that may have answered an event of it: by an older write, while its own is still to come. An
+    answer of 404 proves nothing before the settle time, and the deletion delay, have passed.
     """
     if look.at >= _settled_at(owed, look.digest, timing):
         return True
@@ -248,7 +261,7 @@ def proved_from(owed: Owed, digest: str | None, timing: Timing) -> int:
     """From when on (ms) a look that finds `digest` proves it, if nobody marks the reference again."""
     settled_at = _settled_at(owed, digest, timing)
     if digest is not None and owed.seen is not None and owed.expects <= {digest}:
-        return min(settled_at, owed.seen.looked_at + ms(timing.settle_s))
+        return min(settled_at, owed.seen.answered_at + ms(timing.settle_s))
     return settled_at
 
 
@@ -259,7 +272,7 @@ def _settled_at(owed: Owed, digest: str | None, timing: Timing) -> int:
 
 def _announced(owed: Owed, at: int, timing: Timing) -> frozenset[str]:
     """The digests whose writes may be outstanding at `at`, as far as anybody here knows."""
-    if owed.seen is not None and at < owed.seen.looked_at + ms(timing.settle_s):
+    if owed.seen is not None and at < owed.seen.answered_at + ms(timing.settle_s):
         return owed.expects | {owed.seen.digest}
     return owed.expects
 
@@ -354,30 +367,6 @@ def superseded(owed: Owed, seen: Seen | None) -> frozenset[str]:
     return owed.named - {seen.digest if seen is not None else None}
 
 
-def left_half(owed: Owed, seen: Seen | None) -> frozenset[str]:
-    """The digests of which a tag that is discharged as `seen` may leave half a copy: each becomes owed by itself.
-
-    Its index would take it for whole where it is found. Whoever looks for it by its digest looks below it. A tag that
-    only stays here, gone from the primary, was not looked below.
-    """
-    if owed.reference.kind != "tag":
-        return frozenset()
-    whole = seen.digest if seen is not None and seen.gone_since is None else None
-    broke_off = owed.named if owed.failure is not None or owed.deaths else frozenset()
-    return (owed.copied | owed.half_copied | broke_off) - {whole}
-
-
-def stays_half(owed: Owed) -> frozenset[str]:
-    """The digests of which half a copy may stay here when a reference leaves the selection, as nobody brings the rest.
-
-    A mark forgets failures and deaths, so each digest that was named for a tag may be one. Most manifests by digest
-    that leave were never begun: those that failed were.
-    """
-    begun = owed.copied | owed.half_copied
-    may_be_more = owed.reference.kind == "tag" or owed.failure is not None or owed.deaths > 0
-    return begun | owed.named if may_be_more else begun
-
-
 def may_write_tag(renewed_at_s: float, now_s: float, timing: Timing) -> bool:
     """A tag may be written or removed under a lease renewed at `renewed_at_s` (both monotonic seconds)."""
     return now_s - renewed_at_s <= timing.stale_renewal_s
@@ -387,10 +376,11 @@ def is_already_seen(owed: Owed | None, seen: Seen | None, digest: str | None, re
     """An event (its `digest`, None for a deletion; `received_at` ms) needs no request at all.
 
     The digest alone would fail when a tag goes from A to B and back to A: the look must not be older than the event.
+    One that was only asked for answers none (answered_before).
     """
     if owed is not None or seen is None or digest is None:
         return False
-    return seen.digest == digest and seen.looked_at >= received_at
+    return seen.digest == digest and seen.answered_at >= received_at
 
 
 def as_announced(seen: Seen, before: Seen | None) -> Seen:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from geosync.sync_registry.items import Item, Owed
+from geosync.sync_registry.items import Item, Owed, Seen
 from geosync.sync_registry.table.attributes import texts
 from geosync.sync_registry.table.changes import Delete, Key, Store, Update
 
@@ -74,3 +74,27 @@ def _kept(key: Key, by: list[Owed]) -> Update:
 
 def _key(repository: str, digest: str) -> Key:
     return Key(repository, f"{HALF_PREFIX}{digest}")
+
+
+def left_half(owed: Owed, seen: Seen | None) -> frozenset[str]:
+    """The digests of which a tag that is discharged as `seen` may leave half a copy: each becomes owed by itself.
+
+    Its index would take it for whole where it is found. Whoever looks for it by its digest looks below it. A tag that
+    only stays here, gone from the primary, was not looked below.
+    """
+    if owed.reference.kind != "tag":
+        return frozenset()
+    whole = seen.digest if seen is not None and seen.gone_since is None else None
+    broke_off = owed.named if owed.failure is not None or owed.deaths else frozenset()
+    return (owed.copied | owed.half_copied | broke_off) - {whole}
+
+
+def stays_half(owed: Owed) -> frozenset[str]:
+    """The digests of which half a copy may stay here when a reference leaves the selection, as nobody brings the rest.
+
+    A mark forgets failures and deaths, so each digest that was named for a tag may be one. Most manifests by digest
+    that leave were never begun: those that failed were.
+    """
+    begun = owed.copied | owed.half_copied
+    may_be_more = owed.reference.kind == "tag" or owed.failure is not None or owed.deaths > 0
+    return begun | owed.named if may_be_more else begun

@@ -111,7 +111,8 @@ class Seen:
     selection, None while it is not. `gone_since` is when a holder first proved that the primary has no such tag, though
     the secondary's stays; None once it was seen equal again. It says nothing to comparisons, which count what they miss
     themselves. `size_bytes` is the size of the image, None where no copy read it. Stored with its digest, `sized`: who
-    sees another digest and no size leaves both.
+    sees another digest and no size leaves both. `announced_at` is the last look at this digest that paid what an
+    event named, where `looked_at` was only asked for (and `asked_at`: older releases change that alone); else None.
     """
 
     digest: str
@@ -124,6 +125,12 @@ class Seen:
     outside_since: int | None = None
     gone_since: int | None = None
     size_bytes: int | None = None
+    announced_at: int | None = None
+
+    @property
+    def answered_at(self) -> int:
+        """The last look (ms) that may have answered an event of this digest, 0: none did."""
+        return self.announced_at if self.announced_at is not None else self.looked_at
 
     @classmethod
     def from_item(cls, item: Item) -> Seen:
@@ -140,6 +147,9 @@ class Seen:
             outside_since=read.optional_number("outside_since"),
             gone_since=read.optional_number("gone_since"),
             size_bytes=read.optional_number("size_bytes") if item.get("sized") == item.get("digest") else None,
+            announced_at=read.optional_number("announced_at")
+            if item.get("asked_at") == item.get("looked_at")
+            else None,
         )
 
     @classmethod
@@ -215,8 +225,7 @@ class Owed:
     def from_item(cls, item: Item, seen: Seen | None = None, *, primary: str | None = None) -> Owed:
         """Read an `owed#…` item; raises CorruptItem naming the repository, the item and the attribute.
 
-        Of an item that was marked under another primary than `primary` only that the reference is owed still counts:
-        neither what that one's events said nor how far its tags were compared.
+        Of one that was marked under another primary than `primary` it counts only that the reference is owed.
         """
         named, half_copied = named_in(item), texts(item, "half_copied")
         if primary is not None and item.get("primary", primary) != primary:

@@ -18,7 +18,7 @@ from geosync.errors import Archived, NotFound, OutOfTime, RegistryUnavailable, S
 from geosync.oci.manifests import Manifest
 from geosync.oci.repository import Repository
 from geosync.pair.deletes import TagRemover
-from geosync.sync_registry import decisions
+from geosync.sync_registry import decisions, half_copies
 from geosync.sync_registry.decisions import Look
 from geosync.sync_registry.items import ABSENT, MISSING, OUTSIDE, UNNAMED, Owed, Reference, Seen
 from geosync.sync_registry.transitions.marks import Mark
@@ -159,7 +159,7 @@ class ReferenceSync:
             seen = self._described(attempt, seen)
         elif owed.reference.kind == "digest" and ABSENT in owed.expects:
             self._mark_tags_of(owed)
-        superseded = decisions.left_half(owed, seen)
+        superseded = half_copies.left_half(owed, seen)
         if self._context.selection.superseded_images:
             superseded |= decisions.superseded(owed, seen)
         discharged = self._held.discharge(owed, seen, superseded=superseded)
@@ -204,7 +204,7 @@ class ReferenceSync:
 
     def _leave(self, attempt: Attempt, seen: Seen | None) -> Outcome:
         """Pay a reference that is outside the selection; `seen` None: it is forgotten, but for what is half here."""
-        discharged = self._held.discharge(attempt.owed, seen, half=decisions.stays_half(attempt.owed))
+        discharged = self._held.discharge(attempt.owed, seen, half=half_copies.stays_half(attempt.owed))
         return Outcome(
             discharged=discharged, marked_again=not discharged, outside=True, removed=discharged and attempt.writes > 0
         )

@@ -47,7 +47,7 @@ def _table_aged(table: Table) -> Table:
 
 def _seen_aged(seen: Any) -> Any:
     """A look is kept apart from an event for one tick longer, so that an old event stays newer than an older look."""
-    return seen and (seen[0], _aged(seen[1], OLDEST + 1))
+    return seen and (seen[0], _aged(seen[1], OLDEST + 1), _aged(seen[2], OLDEST + 1))
 
 
 def _owed_aged(owed: Any) -> Any:
@@ -73,7 +73,7 @@ def _worker_aged(worker: Worker) -> Worker:
         case "writing":
             more = (more[0], more[1] - 1)
         case "discharge":
-            more = more and (more[0], _aged(more[1], OLDEST + 1))
+            more = _seen_aged(more)
         case "postpone":
             more = max(more - 1, NOW)
         case "unmarked":
@@ -83,7 +83,7 @@ def _worker_aged(worker: Worker) -> Worker:
         owed = (owed[0], *marked, _seen_aged(owed[6]))
     elif owed is not None and primary is not None and primary[1] > NOW - OLDEST - 1:
         # Once the primary was looked at, only the distances from that look matter: they grow old together.
-        seen = owed[6] and (owed[6][0], owed[6][1] - 1)
+        seen = owed[6] and (owed[6][0], owed[6][1] - 1, owed[6][2] - 1)
         owed, primary = (*owed[:3], owed[3] - 1, owed[4] - 1, owed[5], seen), (primary[0], primary[1] - 1)
     return worker._replace(lease=lease, owed=owed, primary=primary, more=more)
 

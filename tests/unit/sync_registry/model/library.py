@@ -7,7 +7,18 @@ from contextlib import contextmanager, suppress
 from functools import lru_cache
 from typing import Any
 
-from tests.unit.sync_registry.model.world import LONG_AGO, NO_DEATH, NOW, PAUSE, REPOSITORY, Scenario, Table, Violation
+from tests.unit.sync_registry.model.world import (
+    ASKED,
+    LONG_AGO,
+    NO_DEATH,
+    NOW,
+    OLDEST,
+    PAUSE,
+    REPOSITORY,
+    Scenario,
+    Table,
+    Violation,
+)
 
 from geosync.clock import Clock
 from geosync.errors import LeaseLost
@@ -42,7 +53,7 @@ def _items(table: Table) -> list[dict[str, Any]]:
             items.append({"repository": REPOSITORY, "item": _reference(tag).owed_key, **_owed_item(owed)})
     for tag, seen in enumerate(table.seen):
         if seen is not None:
-            item = {"digest": seen[0], "looked_at": seen[1], "seen_at": seen[1]}
+            item = {"digest": seen[0], "announced_at": seen[1], "looked_at": seen[2], "asked_at": seen[2]}
             items.append({"repository": REPOSITORY, "item": _reference(tag).seen_key, **item})
     for digest, *values in table.digests:
         items.append({"repository": REPOSITORY, "item": _reference(digest).owed_key, **_owed_item(tuple(values))})
@@ -70,7 +81,7 @@ def _owed_item(values: tuple[Any, ...]) -> dict[str, Any]:
     if attempts:
         item |= {"attempts": attempts, "failure": "vanished", "failed_at": NOW, "parked": due == PARKED_DUE_MS}
         item["due_shard"] = failed_shard(REPOSITORY)
-    optional = {"expects": said - SAID, "if_absent": said & SAID, "deaths": deaths}
+    optional = {"expects": said - SAID, "if_absent": said & SAID - {ASKED}, "deaths": deaths, "asked": ASKED in said}
     return item | {name: value for name, value in optional.items() if value}
 
 
@@ -88,7 +99,7 @@ def _table(store: MemoryStore, tags: int, poison: bool) -> Table:
         item = store.get(Key(REPOSITORY, _reference(tag).owed_key))
         owed.append(item and _owed_values(item))
         item = store.get(Key(REPOSITORY, _reference(tag).seen_key))
-        seen.append(item and (item["digest"], item["looked_at"]))
+        seen.append(item and plain_seen(Seen.from_item(item)))
     return Table(
         row
         and (
@@ -110,8 +121,8 @@ def _table(store: MemoryStore, tags: int, poison: bool) -> Table:
 
 
 DIGESTS = "owed#digest#"
-SAID = frozenset({MISSING, ADOPT, KEEP})
-"""What `if_absent` holds; in a state it stands in one set with what is expected."""
+SAID = frozenset({MISSING, ADOPT, KEEP, ASKED})
+"""What `if_absent` holds, and ASKED; in a state it stands in one set with what is expected."""
 
 
 def _owed_values(item: Any) -> tuple[Any, ...]:
@@ -120,7 +131,7 @@ def _owed_values(item: Any) -> tuple[Any, ...]:
 
 def _said(item: Any) -> frozenset[str]:
     said: frozenset[str] = item.get("expects", frozenset()) | item.get("if_absent", frozenset())
-    return said
+    return said | {ASKED} if item.get("asked") else said
 
 
 def _due(item: Any) -> int:
@@ -196,11 +207,17 @@ class Library:
     def _mark(
         self, sync_registry: SyncRegistry, _: MemoryStore, tag: int, digest: str | None, asks: str | None = None
     ) -> None:
-        if_absent = frozenset({asks} if asks is not None else ())
+        if_absent = frozenset({asks} if asks not in (None, ASKED) else ())
         compared = digest is None and asks in (None, MISSING)
         since = LONG_AGO if compared else None
-        said = Mark(expects=digest, if_absent=if_absent, since=since, keeps_superseded=self.superseded)
+        asked = asks == ASKED
+        said = Mark(expects=digest, if_absent=if_absent, since=since, keeps_superseded=self.superseded, asked=asked)
         sync_registry.mark(REPOSITORY, _reference(tag), said)
+
+    def _look_anew(self, sync_registry: SyncRegistry, _: MemoryStore, tag: int) -> bool:
+        """What a pull does that promises the tag of now, where the tag is owed: False where somebody may be at it."""
+        (owed,) = sync_registry.owed_named([(REPOSITORY, _reference(tag))]).values()
+        return owed is not None and (owed.due or 0) > NOW and sync_registry.look_anew(owed)
 
     def _knock(self, sync_registry: SyncRegistry, _: MemoryStore) -> tuple[Any, ...] | None:
         return self._plain_lease(sync_registry.knock(REPOSITORY))
@@ -263,7 +280,7 @@ class Library:
     def _discharge(
         self, sync_registry: SyncRegistry, _: MemoryStore, lease: tuple[Any, ...], owed: tuple[Any, ...], seen: Any
     ) -> bool | None:
-        what = None if seen is None else Seen(digest=seen[0], looked_at=seen[1], seen_at=seen[1])
+        what = None if seen is None else as_seen(seen)
         paid = as_owed(owed)
         superseded = decisions.superseded(paid, what) if self.superseded else frozenset()
         with suppress(LeaseLost):
@@ -314,20 +331,33 @@ def as_owed(owed: tuple[Any, ...]) -> Owed:
         reference=_reference(tag),
         mark=mark,
         expects=said - SAID,
-        if_absent=said & SAID,
+        if_absent=said & SAID - {ASKED},
+        asked=ASKED in said,
         marked_at=marked_at,
         owed_since=LONG_AGO,
         due=due,
         attempts=attempts,
         deaths=deaths,
-        seen=None if seen is None else Seen(digest=seen[0], looked_at=seen[1], seen_at=seen[1]),
+        seen=None if seen is None else as_seen(seen),
         named=said - SAID - {ABSENT, UNNAMED},
     )
 
 
+def plain_seen(seen: Seen) -> tuple[str, int, int]:
+    """Return what was seen as a state has it; a look that answered no event is as good as one of long ago."""
+    return seen.digest, max(seen.answered_at, NOW - OLDEST - 1), seen.looked_at
+
+
+def as_seen(seen: tuple[str, int, int]) -> Seen:
+    """Return what was seen as the library has it."""
+    digest, answered_at, looked_at = seen
+    announced_at = None if answered_at == looked_at else answered_at
+    return Seen(digest=digest, looked_at=looked_at, seen_at=looked_at, announced_at=announced_at)
+
+
 def _plain_owed(owed: Owed) -> tuple[Any, ...]:
-    seen = owed.seen and (owed.seen.digest, owed.seen.looked_at)
-    said = owed.expects | owed.if_absent
+    seen = owed.seen and plain_seen(owed.seen)
+    said = owed.expects | owed.if_absent | ({ASKED} if owed.asked else set())
     tried = (owed.attempts, owed.deaths)
     due = PARKED_DUE_MS if owed.parked else owed.due
     tag = int(owed.reference.value[1:]) if owed.reference.kind == "tag" else owed.reference.value

@@ -27,6 +27,7 @@ from tests.unit.sync_registry.model.without import (
     not_due,
     said_anew_by_each_mark,
     seen_by_digest,
+    skipped_for_what_was_asked,
     without_attributes,
 )
 
@@ -70,6 +71,18 @@ RULES = (
         name="primary: what was seen a moment ago counts as announced",
         patch=instead(decisions, "_announced", announced_by_marks),
         scenario="back and forth",
+        violation="nothing is owed",
+    ),
+    Rule(
+        name="primary: a look that was only asked for takes nothing from what an earlier one answered",
+        patch=instead(decisions, "answered_before", lambda owed, digest: None if owed.expects else 0),
+        scenario="pulled meanwhile",
+        violation="nothing is owed",
+    ),
+    Rule(
+        name="skip: no event for a look that was only asked for",
+        patch=instead(decisions, "is_already_seen", skipped_for_what_was_asked),
+        scenario="pulled meanwhile",
         violation="nothing is owed",
     ),
     Rule(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.unit.sync_registry.model.world import FOREIGN, Scenario
+from tests.unit.sync_registry.model.world import ASKED, FOREIGN, Scenario
 
 from geosync.sync_registry.items import ADOPT, KEEP, MISSING
 
@@ -36,6 +36,16 @@ _SCENARIOS = (
     # A comparison marks the tag at any moment, and waits for nobody's announcement.
     Scenario(
         name="compared meanwhile", primary=("A",), secondary=("A",), pushes=((0, "B"), (0, "A")), asked=1, workers=1
+    ),
+    # Pulls have the tag looked at, at any moment; what they see answers no event.
+    Scenario(
+        name="pulled meanwhile",
+        primary=("A",),
+        secondary=("A",),
+        pushes=((0, "B"), (0, "A")),
+        asked=2,
+        asks=ASKED,
+        workers=1,
     ),
     Scenario(
         name="backfilled meanwhile",

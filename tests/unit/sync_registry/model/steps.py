@@ -12,10 +12,11 @@ from functools import lru_cache
 from typing import Any
 
 from tests.unit.sync_registry.model.canonical import canonical, older
-from tests.unit.sync_registry.model.library import Library, as_owed
+from tests.unit.sync_registry.model.library import Library, as_owed, plain_seen
 from tests.unit.sync_registry.model.properties import Properties
 from tests.unit.sync_registry.model.takeovers import begun
 from tests.unit.sync_registry.model.world import (
+    ASKED,
     IDLE,
     LATE,
     NO_DEATH,
@@ -50,7 +51,10 @@ def initial(scenario: Scenario) -> State:
         table=Table(
             (SYNCED, 1, None, None, NOW, None, *NO_DEATH) if known else None,
             (("m0", frozenset(), NOW - OLDEST, NOW - 1, UNTRIED) if scenario.owed else None,) * tags,
-            tuple((digest, NOW - OLDEST - 1) if digest and known else None for digest in scenario.secondary),
+            tuple(
+                (digest, NOW - OLDEST - 1, NOW - OLDEST - 1) if digest and known else None
+                for digest in scenario.secondary
+            ),
         ),
         workers=(IDLE,) * scenario.workers,
         asked=scenario.asked,
@@ -200,7 +204,9 @@ class World(Properties):
         table, lease = self.library.call(state.table, "acquire")
         if lease is not None:
             yield f"worker {index} is woken and acquires", self._with(state, index, begun(lease), table)
-        if state.asked and not (self.scenario.asks in (MISSING, KEEP) and state.primary[0] is not None):
+        if state.asked and self.scenario.asks == ASKED:
+            yield from self._asked(state._replace(asked=state.asked - 1), index)
+        elif state.asked and not (self.scenario.asks in (MISSING, KEEP) and state.primary[0] is not None):
             asked = self._mark(state._replace(asked=state.asked - 1), 0, None, self.scenario.asks)
             who = self.scenario.asks or "a comparison"
             yield f"worker {index} marks v0 for {who}", self._with(asked, index, Worker("marked"))
@@ -234,6 +240,16 @@ class World(Properties):
         tag, digest, _ = worker.more
         after = begun(worker.lease) if worker.lease else IDLE
         yield f"worker {index} marks", self._with(self._mark(state, tag, digest), index, after)
+
+    def _asked(self, state: State, index: int) -> Iterator[Successor]:
+        """Somebody asks for a look that is made from now on."""
+        if state.table.owed[0] is None:
+            marked = self._mark(state, 0, None, ASKED)
+            yield f"worker {index} marks v0 for a pull", self._with(marked, index, Worker("marked"))
+            return
+        table, is_marked = self.library.call(state.table, "look_anew", 0)
+        if is_marked:
+            yield f"worker {index} has v0 looked at anew", self._with(state, index, Worker("marked"), table)
 
     def _mark(self, state: State, tag: int, digest: str | None, asks: str | None = None) -> State:
         table, _ = self.library.call(state.table, "mark", tag, digest, asks)
@@ -291,7 +307,7 @@ class World(Properties):
         tag, mark, expects, marked_at, due, tried, seen = owed
         long_ago = NOW - round(self.timing.settle_s * 1000)
         fresh, marked_at = due <= marked_at, max(marked_at, long_ago)
-        seen = seen and (seen[0], max(seen[1], long_ago))
+        seen = seen and (seen[0], max(seen[1], long_ago), max(seen[2], long_ago))
         return (tag, mark, expects, marked_at, marked_at + (not fresh), tried, seen)
 
     def _look(self, state: State, index: int, worker: Worker) -> Iterator[Successor]:
@@ -326,7 +342,7 @@ class World(Properties):
             case decisions.Postpone(due):
                 return "postpone", due
             case decisions.Discharge(seen):
-                return "discharge", seen and (seen.digest, seen.looked_at)
+                return "discharge", seen and plain_seen(seen)
             case decisions.Fail():
                 return "postpone", NOW + 1
         raise AssertionError(step)

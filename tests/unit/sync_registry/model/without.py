@@ -190,6 +190,11 @@ def seen_by_digest(owed: Any, seen: Any, digest: Any, received_at: Any) -> bool:
     return owed is None and seen is not None and seen.digest == digest
 
 
+def skipped_for_what_was_asked(owed: Any, seen: Any, digest: Any, received_at: Any) -> bool:
+    """A look that was only asked for answers an event that came before it."""
+    return owed is None and seen is not None and seen.digest == digest and seen.looked_at >= received_at
+
+
 def counted_and_still_named(**fields: Any) -> Update:
     """Let the count of a death leave in the row what it was counted for."""
     return Update(**{**fields, "remove": ()})

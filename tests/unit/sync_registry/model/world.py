@@ -20,6 +20,8 @@ OLDEST = 2
 LONG_AGO = NOW - OLDEST - 1
 """When the whole repository was marked whose comparison marks tags now: before anything else is known of."""
 REPOSITORY = "project/app"
+ASKED = "asked"
+"""In what a mark says: somebody asked for a look, as a pull does that promises the tag of now."""
 FOREIGN = "F"
 """The digest of a tag at the secondary that Geosync did not put there."""
 
@@ -45,7 +47,7 @@ class Scenario:
     asked: int = 0
     """How many times somebody who saw no event (a comparison, a resync, an operator) marks the first tag."""
     asks: str | None = None
-    """What they say of the secondary's tag: ADOPT, or, while the primary has none, MISSING or KEEP."""
+    """What they say of the secondary's tag: ADOPT, or, while the primary has none, MISSING or KEEP. ASKED: nothing."""
     lost: bool = False
     """Whether the primary lost its tags before, and nobody announced it."""
     suspended: bool = False
@@ -111,7 +113,7 @@ class Table(NamedTuple):
     owed: tuple[tuple[Any, ...] | None, ...]
     """for each tag (mark, expects with if_absent, marked_at, due, (attempts, deaths))"""
     seen: tuple[tuple[Any, ...] | None, ...]
-    """for each tag (digest, looked_at)"""
+    """for each tag (digest, answered_at, looked_at)"""
     digests: tuple[tuple[Any, ...], ...] = ()
     """what is owed by digest: (digest, mark, expects, marked_at, due, (attempts, deaths))"""
 
@@ -130,7 +132,7 @@ class Worker(NamedTuple):
     writes: int = 0
     stalled: bool = False
     more: Any = None
-    """writing: (digest, deadline); postpone: due; discharge: (digest, looked_at) or None; unmarked: the event;
+    """writing: (digest, deadline); postpone: due; discharge: the seen, or None; unmarked: the event;
     finish: (revision, (how many are owed, how many of them have failed))"""
     named: tuple[int, ...] = ()
     """The tags that it last named in the row."""

@@ -106,4 +106,6 @@ def _noted(seen: Seen) -> dict[str, int | bool | None]:
         "missing_since": seen.missing_since,
         "outside_since": seen.outside_since,
         "gone_since": seen.gone_since,
+        "announced_at": seen.announced_at,
+        "asked_at": seen.looked_at if seen.announced_at is not None else None,
     }
