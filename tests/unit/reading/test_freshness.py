@@ -168,8 +168,9 @@ def test_what_both_registries_showed_is_served_before_it_is_proved_to_stay() -> 
     assert not serves(replace(KNOWN, owed=replace(shown, expects=frozenset({A, B}))), B)
     assert not serves(replace(KNOWN, owed=replace(shown, shown_at=NOW - 6 * MINUTE)), B)
     assert not serves(replace(KNOWN, owed=shown, is_renamed_or_gone=True), B)
-    assert not serves(replace(KNOWN, owed=shown, deleted=owed(marked_at=NOW)), B)
-    assert serves(replace(KNOWN, owed=shown, deleted=owed(marked_at=NOW - 2000)), B)
+    assert not serves(replace(KNOWN, owed=shown, shown_deleted=owed(marked_at=NOW)), B)
+    assert serves(replace(KNOWN, owed=shown, shown_deleted=owed(marked_at=NOW - 2000)), B)
+    assert serves(replace(KNOWN, owed=shown, deleted=owed(marked_at=NOW)), B)  # of the digest that it was before
 
 
 def test_what_is_not_owed_is_marked_and_what_is_owed_already_is_not() -> None:

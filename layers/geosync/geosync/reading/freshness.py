@@ -39,9 +39,10 @@ from geosync.sync_registry.overview import Accounting
 class Known:
     """The state of one reference in the sync registry.
 
-    `deleted` is what is owed of the digest that was seen, if an event said that it was deleted. `is_unclear`: the
-    tag was seen anew while it was read. `is_renamed_or_gone`: an event said that the whole repository was deleted or
-    renamed. `is_left_alone`: the site is paused, or one of its registries is on hold, so that nothing is copied now.
+    `deleted` is what is owed of the digest that was seen, if an event said that it was deleted, and `shown_deleted`
+    the same of the one that both registries showed since the tag is owed. `is_unclear`: the tag was seen anew while
+    it was read. `is_renamed_or_gone`: an event said that the whole repository was deleted or renamed.
+    `is_left_alone`: the site is paused, or one of its registries is on hold, so that nothing is copied now.
     `is_unheard_of`: nobody but those who pull ever named the repository.
     """
 
@@ -50,6 +51,7 @@ class Known:
     seen: Seen | None = None
     row: Row | None = None
     deleted: Owed | None = None
+    shown_deleted: Owed | None = None
     is_unclear: bool = False
     is_renamed_or_gone: bool = False
     is_left_alone: bool = False
@@ -109,18 +111,23 @@ def may_be_served(known: Known, digest: str | None, *, now_ms: int, max_stalenes
     if at is None or at < now_ms - max_staleness_ms or known.is_renamed_or_gone:
         return False
     if known.owed is not None:
-        return _is_all_that_was_announced(known.owed, digest) and not _was_deleted_after(known, at)
+        return _is_all_that_was_announced(known.owed, digest) and not _was_deleted_after(known.shown_deleted, at)
     return not known.is_unclear and not _is_deleted(known)
 
 
 def _is_all_that_was_announced(owed: Owed, digest: str | None) -> bool:
     """Tell whether a digest that both registries showed is the only one that events named since the tag is owed."""
-    is_of_the_mark = owed.shown is not None and owed.shown_by == owed.mark
-    return is_of_the_mark and owed.shown == digest and owed.expects <= {owed.shown}
+    shown = shown_since_the_mark(owed)
+    return shown is not None and shown == digest and owed.expects <= {shown}
 
 
-def _was_deleted_after(known: Known, at_ms: int) -> bool:
-    return known.deleted is not None and at_ms < known.deleted.marked_at
+def shown_since_the_mark(owed: Owed | None) -> str | None:
+    """The digest that both registries showed since the latest mark; None: it was marked again since, or none was."""
+    return owed.shown if owed is not None and owed.shown_by == owed.mark else None
+
+
+def _was_deleted_after(deleted: Owed | None, at_ms: int) -> bool:
+    return deleted is not None and at_ms < deleted.marked_at
 
 
 def _is_deleted(known: Known) -> bool:
@@ -128,4 +135,4 @@ def _is_deleted(known: Known) -> bool:
     seen = known.seen
     if seen is None or seen.gone_since is not None:
         return True
-    return _was_deleted_after(known, seen.looked_at)
+    return _was_deleted_after(known.deleted, seen.looked_at)

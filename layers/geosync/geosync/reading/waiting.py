@@ -9,7 +9,7 @@ from geosync.clock import Clock
 from geosync.errors import CorruptItem
 from geosync.oci.deadline import Deadline
 from geosync.pair.selection import Selection
-from geosync.reading.freshness import Known, accounted_ms, is_gone, is_unheard_of
+from geosync.reading.freshness import Known, accounted_ms, is_gone, is_unheard_of, shown_since_the_mark
 from geosync.sync_registry.items import Owed, Reference, Seen
 from geosync.sync_registry.site.holds import longest
 from geosync.sync_registry.sync_registry import SyncRegistry
@@ -44,12 +44,13 @@ class Whereabouts:
         return self.deadline.clock
 
     def of(self, repository: str, reference: Reference) -> Known:
-        """Read all that is known of a reference of the primary's `repository`. Two requests, or three, in this order.
+        """Read all that is known of a reference of the primary's `repository`. Two to four requests, in this order.
 
-        What is accounted was marked before, so it is read before what is owed. A digest that was deleted is paid once
-        its tags are marked, so it is read before its tag. Where the row says that nothing is owed, no holder has begun
-        to pay it, and both are read in one request. An item that cannot be read counts as nothing known, by which
-        nothing is served. Raises what DynamoDB raises.
+        What is accounted was marked before, so it is read before what is owed. A digest that was deleted is
+        paid once its tags are marked, so it is read before its tag. Where the row says that nothing is owed, no
+        holder has begun to pay it, and both are read in one request. A digest that was shown, and is not the
+        one that was seen, is known only from its tag: what is owed of it is read last. An item that cannot be
+        read counts as nothing known, by which nothing is served. Raises what DynamoDB raises.
         """
         beside = self.sync_registry.overview.accounting_beside(self.primary, repository, reference)
         known = Known(accounted_ms=accounted_ms(beside.site, self.selection))
@@ -63,13 +64,27 @@ class Whereabouts:
             return Known(accounted_ms=None, is_left_alone=True)
 
     def _deleted(self, repository: str, digest: Reference) -> Owed | None:
-        """Read what is owed of the digest that was seen under a tag, if an event said that it was deleted."""
+        """Read what is owed of a digest that was seen, or shown, under a tag, if an event said that it was deleted."""
         found = self.sync_registry.owed_named([(repository, digest)])
         for owed in found.values():
             if owed is None:
                 raise CorruptItem(repository, digest.owed_key, "expects", "cannot be read")
             return owed if is_gone(owed) else None
         return None
+
+    def _shown_deleted(
+        self, repository: str, owed: Owed | None, before: Seen | None, deleted: Owed | None
+    ) -> Owed | None:
+        """Read what is owed of the digest that was shown under a tag, if an event said that it was deleted.
+
+        `deleted` is what is owed of the one that was seen `before`.
+        """
+        shown = shown_since_the_mark(owed)
+        if shown is None:
+            return None
+        if before is not None and before.digest == shown:
+            return deleted
+        return self._deleted(repository, Reference.digest(shown))
 
     def _known(
         self, repository: str, reference: Reference, before: Seen | None, known: Known, digest: Reference | None
@@ -91,6 +106,7 @@ class Whereabouts:
         return replace(
             known,
             owed=glance.owed,
+            shown_deleted=self._shown_deleted(repository, glance.owed, before, known.deleted),
             seen=seen,
             row=glance.row,
             is_unclear=seen is not None and (before is None or seen.digest != before.digest),
