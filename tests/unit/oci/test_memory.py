@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from contextlib import ExitStack
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
 
 import pytest
 from tests.support.clock import FakeClock
@@ -139,6 +140,78 @@ def test_attempts_that_hold_all_of_their_pool_leave_the_steps_theirs() -> None:
         held.enter_context(memory.step(over()))
         memory.need(MAX_MANIFEST_BYTES)
         assert memory.steps.held == 11 * MIB
+
+
+def test_who_has_a_graph_waits_for_no_attempt() -> None:
+    """A repair reads a large child in the thread of its attempt, while all attempts are held by who waits for a graph.
+
+    The deadline has passed: whoever would wait raises OutOfTime.
+    """
+    memory, deadline = Memory(), over()
+    with memory.attempt(deadline):
+        memory.need(100_000)
+        memory.attempts.take(ATTEMPTS_BYTES - 800_000, FOREVER)
+        with memory.graph(500, deadline, is_wide=True):
+            memory.need(MAX_MANIFEST_BYTES)
+            with memory.step(FOREVER):
+                memory.need(MAX_MANIFEST_BYTES)
+            assert (memory.attempts.held, memory.steps.held) == (ATTEMPTS_BYTES, 11 * MIB)
+            memory.give_back()
+            assert memory.steps.held == 0
+            memory.need(1 * MIB)
+        assert (memory.attempts.held, memory.graphs.held, memory.steps.held) == (ATTEMPTS_BYTES, 0, 0)
+        memory.need(100_000)
+        assert memory.steps.held == 0, "the attempt has its own share again"
+    assert memory.attempts.held == ATTEMPTS_BYTES - 800_000
+
+
+def test_repairs_with_all_graphs_and_attempts_that_wait_for_one_get_to_their_end() -> None:
+    """As the review found it: four repairs with large children, and three references with manifests of 4 MiB.
+
+    A deadline stands only for the mend that is not there: its clock passes once nobody can go on.
+    """
+    memory, clock = Memory(), FakeClock()
+    deadline = Deadline(clock)
+    deadline.set(900)
+    graphs, attempts = threading.Barrier(5), threading.Barrier(4)
+    ended: list[str] = []
+
+    def repair() -> None:
+        with memory.attempt(deadline), memory.graph(500, deadline, is_wide=True):
+            graphs.wait(PATIENCE_S)
+            attempts_are_held.wait(PATIENCE_S)
+            memory.need(100_000)
+        ended.append("repair")
+
+    def copy() -> None:
+        with memory.attempt(deadline):
+            memory.need(MAX_MANIFEST_BYTES)
+            attempts.wait(PATIENCE_S)
+            with memory.graph(MAX_MANIFEST_BYTES, deadline, is_wide=False):
+                ended.append("copy")
+
+    def run(of: Callable[[], None]) -> None:
+        with suppress(OutOfTime):
+            of()
+
+    attempts_are_held = threading.Event()
+    threads = [threading.Thread(target=run, args=(repair,), daemon=True) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    graphs.wait(PATIENCE_S)
+    copies = [threading.Thread(target=run, args=(copy,), daemon=True) for _ in range(3)]
+    for thread in copies:
+        thread.start()
+    attempts.wait(PATIENCE_S)
+    while len(memory.graphs._waiting) < 3:
+        pass
+    attempts_are_held.set()
+    for thread in threads + copies:
+        while thread.is_alive():
+            thread.join(0.01)
+            if len(memory.graphs._waiting) == 3 and len(memory.attempts._waiting) == 4:
+                clock.pass_(900)  # nothing moves any more
+    assert sorted(ended) == 3 * ["copy"] + 4 * ["repair"]
 
 
 def test_a_large_refusal_has_the_memory_for_itself() -> None:

@@ -6,7 +6,8 @@ for each kind of step, in this order; who has a share of one waits only for shar
 
     attempts    one reference from its look to its end: its own manifest, and one that refers to it
     graphs      what is below one reference while it is copied: as much as may be, where its manifest does not say less
-    steps       one manifest below a reference, read, and what it refers to put into the graph
+    steps       one manifest below a reference, read, and what it refers to put into the graph; also where a thread that
+                has a graph reads it by itself (copying/repair.py), though its attempt has a share already
     refusals    one body that says what is missing
 
 The same holds for the lock of a fallback tag: who has it may wait for a share, so who waits for it gives its own back.
@@ -161,12 +162,15 @@ class Memory:
         """Have what is below a manifest of `size` bytes in memory, until the end; waits. Raises OutOfTime.
 
         `is_wide`: there may be more below it than it names (an index: how much is known when all of it was read).
+        What `need` takes in this thread meanwhile is taken from `steps`: those who have the attempts may wait for a
+        graph.
         """
         needed = GRAPH_BYTES if is_wide or size > SMALL_BYTES else 0
         if needed:
             self.graphs.take(needed, deadline)
         try:
-            yield
+            with self._shared(self.steps, deadline):
+                yield
         finally:
             if needed:
                 self.graphs.give_back(needed)
@@ -211,10 +215,11 @@ class Memory:
 
     @contextmanager
     def _shared(self, pool: Pool, deadline: Deadline) -> Iterator[None]:
+        outer: _Share | None = getattr(self._local, "share", None)
         share = self._local.share = _Share(pool=pool, deadline=deadline)
         try:
             yield
         finally:
-            self._local.share = None
+            self._local.share = outer
             if share.size:
                 pool.give_back(share.size)
