@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from tests.support.clock import FakeClock
 from tests.support.noted import note_finding
 
 from geosync.comparing.missing import Removals
 from geosync.comparing.rows import Rows
+from geosync.errors import OutOfTime
 from geosync.pair.selection import Selection
 from geosync.sync_registry.held_lease import HeldLease
 from geosync.sync_registry.items import Lease, Reference
@@ -28,9 +31,9 @@ class Site:
         self.vanished: list[Lease] = []
         self.rows = self.walker(Selection.parse(exclude_repositories=REPOSITORY))
 
-    def walker(self, selection: Selection) -> Rows:
+    def walker(self, selection: Selection, check: Callable[[], None] = lambda: None) -> Rows:
         removals = Removals(breaker=self.sync_registry.breaker)
-        return Rows(self.sync_registry, selection, removals, check=lambda: None, on_death=self.vanished.append)
+        return Rows(self.sync_registry, selection, removals, check=check, on_death=self.vanished.append)
 
     def vanish(self) -> Lease:
         """A holder takes the repository, names a tag, and is never heard of again until its lease ran out."""
@@ -76,6 +79,25 @@ def test_a_repository_that_was_let_go_is_forgotten_and_nobody_vanished(site: Sit
     site.sync_registry.mark(REPOSITORY, Reference.tag("v1"))
     site.sync_registry.release(site.acquire())
     assert site.rows.forget(REPOSITORY)
+    assert not site.vanished
+
+
+@pytest.mark.parametrize("before_it_ends", [0, 1], ids=["before it begins", "in between"])
+def test_whoever_has_no_time_left_lets_the_repository_go(site: Site, before_it_ends: int) -> None:
+    """Else whoever comes next would count a death."""
+    site.sync_registry.mark(REPOSITORY, Reference.tag("v1"))
+    checks: list[None] = []
+
+    def check() -> None:
+        checks.append(None)
+        if len(checks) > before_it_ends:
+            raise OutOfTime("the site selects something else by now")
+
+    rows = site.walker(Selection.parse(exclude_repositories=REPOSITORY), check=check)
+    with pytest.raises(OutOfTime):
+        rows.forget(REPOSITORY)
+    assert site.acquire().deaths == 0
+    assert [one.reference.value for one in site.sync_registry.owed(REPOSITORY)] == ["v1"]
     assert not site.vanished
 
 

@@ -41,7 +41,7 @@ class WalkedRows:
 
 
 class Rows:
-    """Goes through a site's rows. `check` is called between pages, and may raise OutOfTime.
+    """Goes through a site's rows. `check` is called between pages and before one is forgotten, and may raise OutOfTime.
 
     `on_death` is told of each lease that was taken over from a holder that vanished.
     """
@@ -105,8 +105,9 @@ class Rows:
         """Delete everything that the sync registry has of a repository; False: not now, the next walk tries again.
 
         Not now: somebody holds it, or a write to its secondary may still land. Nor is anything done where nothing is
-        known of it.
+        known of it. Raises OutOfTime; then nobody holds it either.
         """
+        self._check()
         try:
             row = self._sync_registry.row(repository)
             if row is None and not self._sync_registry.owed(repository, limit=1):

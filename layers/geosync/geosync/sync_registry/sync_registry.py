@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
 from geosync.clock import SYSTEM_CLOCK, Clock
-from geosync.errors import Contended, LeaseLost
+from geosync.errors import Contended, LeaseLost, OutOfTime
 from geosync.sync_registry import decisions
 from geosync.sync_registry.access import ATTEMPTS
 from geosync.sync_registry.attempts import Attempts
@@ -331,9 +331,10 @@ class SyncRegistry(ItemAccess, Readings, Switches, Marks, Attempts, Deaths):
         return LeaseLost(f"{lease.repository}: another holder has the repository")
 
     def forget(self, lease: Lease, *, check: Callable[[], None]) -> bool:
-        """Delete everything that the sync registry has of the lease's repository; `check` may raise between.
+        """Delete everything that the sync registry has of the lease's repository; `check` may raise OutOfTime between.
 
         False: not now, and the repository is let go. Somebody took it, or a write to its secondary may still land.
+        After OutOfTime it is let go as well, with what is left of it.
         """
 
         def renew(held: Lease) -> Lease:
@@ -344,7 +345,11 @@ class SyncRegistry(ItemAccess, Readings, Switches, Marks, Attempts, Deaths):
             if lease.suspect_until > self._clock.now_ms():
                 self.release(lease)
                 return False
-            return self._forgetting.forget(lease, renew=renew)
+            try:
+                return self._forgetting.forget(lease, renew=renew)
+            except OutOfTime:
+                self.release(lease)  # else whoever comes next counts a death
+                raise
         return False
 
     def drop(self, lease: Lease) -> bool:
