@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import tracemalloc
 from collections.abc import Callable, Collection
+from contextlib import suppress
 
 import pytest
 from tests.hostile.answers import answering, one
@@ -32,8 +33,8 @@ from geosync.oci.transport import BLOCK
 from geosync.pair.settings import PARALLELISM, REFERENCES
 
 PART = 32
-LEAST_NAMING = 128
-"""The fewest bytes of a manifest that name one blob (oci/memory.py)."""
+LEAST_NAMING = len('{"digest":"sha256:"},') + 64
+"""The fewest bytes of a manifest that name one blob."""
 SMALL_PARTS_BYTES = 10 * MIB
 MOST = 200 * MIB
 """All of it together: the issue's bound over the idle process."""
@@ -177,6 +178,39 @@ def test_the_parts_of_as_many_references_as_go_at_once_take_what_the_budget_leav
         return Manifest.read(b'{"schemaVersion":2,"config":{},"x":%d}' % number, media_types.OCI_MANIFEST)
 
     assert taken(build) < most
+
+
+@pytest.mark.parametrize(
+    ("children", "shared", "own"),
+    [(155, 4_900, 4_940), (21, 4_900, 1_900), (100, 990, 1_900), (1_000, 99, 1_000)],
+    ids=["all that 64 MiB can name", "few children", "a hundred", "a thousand"],
+)
+def test_an_index_whose_children_name_the_same_blobs_has_room_in_its_share(
+    children: int, shared: int, own: int
+) -> None:
+    """An edge takes memory, too. The last child has blobs of its own; what is beyond the bound of edges is refused."""
+
+    def blobs(first: int, count: int) -> list[Descriptor]:
+        return [Descriptor(media_type="", digest=f"sha256:{first + one:064x}", size=1) for one in range(count)]
+
+    def build() -> Graph:
+        graph = Graph()
+        manifest = Manifest.read(b'{"schemaVersion":2,"manifests":[]}', media_types.OCI_INDEX)
+        root = graph.root(CopyRun(threading.Event()), manifest, "v1")
+        assert root is not None
+        listed = graph.need(root, blobs(MAX_PARTS, children), ())
+        assert listed is not None
+        for child in listed[:-1]:
+            try:
+                graph.need(child, (), blobs(0, shared))
+            except MalformedManifest as error:
+                assert "name more than" in str(error)
+                break
+        with suppress(MalformedManifest):
+            graph.need(listed[-1], (), blobs(2 * MAX_PARTS, own))
+        return graph
+
+    assert taken(build) < GRAPH_BYTES
 
 
 def test_all_of_it_together_is_within_the_bound() -> None:

@@ -60,6 +60,18 @@ def test_the_number_of_parts_has_a_bound(site: Site, monkeypatch: pytest.MonkeyP
         copier.copy(wide, "v1")
 
 
+def test_the_times_that_parts_are_named_have_a_bound(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three images of the same four layers and a config: three edges of the index, and five of each image."""
+    images = [site.source.add_image(*layers(4), config=b"%d" % n) for n in range(3)]
+    wide = site.source.add_index(*images)
+    monkeypatch.setattr(graph, "MAX_EDGES", 17)
+    with site.copier() as copier, pytest.raises(MalformedManifest, match="name more than 17 parts"):
+        copier.copy(wide, "v1")
+    monkeypatch.setattr(graph, "MAX_EDGES", 18)
+    with site.copier() as copier:
+        assert copier.copy(wide, "v1").manifests_put == 4
+
+
 def test_the_manifests_in_memory_have_a_bound(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     images = [site.source.add_image(*layers(4, start=10 * n)) for n in range(3)]
     monkeypatch.setattr(graph, "MAX_MANIFEST_BYTES", 2 * len(images[0].content) + 100)

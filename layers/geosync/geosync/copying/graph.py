@@ -5,9 +5,9 @@ the repository that are copied at the same time and have a layer in common wait 
 is one reference being copied. A part knows every run that wants it, so that it goes on when one of them fails, and
 stops when the last one has failed.
 
-Manifests come from outside, so the graph is bounded: MAX_DEPTH, MAX_PARTS and MAX_MANIFEST_BYTES for one run, and an
-edge that would close a loop is refused (digests make loops impossible, but only for those who check digests). What
-an image costs here grows with its edges, not with their square.
+Manifests come from outside, so the graph is bounded: MAX_DEPTH, MAX_PARTS, MAX_EDGES and MAX_MANIFEST_BYTES for one
+run, and an edge that would close a loop is refused (digests make loops impossible, but only for those who check
+digests). What an image costs here grows with its edges, not with their square.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from geosync.oci.memory import KEPT_BYTES, Pool
 
 MAX_DEPTH = 16
 MAX_PARTS = MAX_REFERRED
+MAX_EDGES = 10 * MAX_PARTS
+"""Parts that manifests below one reference wait for, each as often as one names it: an edge takes 17 bytes."""
 MAX_MANIFEST_BYTES = 64 * 1024 * 1024
 """Manifests below one reference, in all. What is in memory at one time has another bound (oci/memory.py)."""
 
@@ -40,6 +42,7 @@ class CopyRun:
     looks_below: bool = False
     error: BaseException | None = None
     parts: int = 0
+    edges: int = 0
     manifest_bytes: int = 0
     bytes_copied: int = 0
     blobs_copied: int = 0
@@ -207,6 +210,7 @@ class Graph:
             self._check(part, wanted)
             shared = [below for key in wanted if (below := self._shared.get(key)) is not None]
             _deepen(shared, below=(part,))
+            part.owner.edges += len(wanted)
             fresh = []
             for key, descriptor in wanted.items():
                 below = self._shared.get(key)
@@ -322,6 +326,8 @@ class Graph:
             raise MalformedManifest(f"{part.digest}: nested deeper than {MAX_DEPTH}")
         if part.owner.parts + len(wanted) > MAX_PARTS:
             raise MalformedManifest(f"{part.digest}: more than {MAX_PARTS} manifests and blobs under one reference")
+        if part.owner.edges + len(wanted) > MAX_EDGES:
+            raise MalformedManifest(f"{part.digest}: manifests under one reference name more than {MAX_EDGES} parts")
         if part.key in wanted:
             raise MalformedManifest(f"{part.digest} contains itself")
 

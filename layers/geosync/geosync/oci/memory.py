@@ -33,15 +33,15 @@ from geosync.threads import SYSTEM_THREADS, Threads
 
 MIB = 1024 * 1024
 REFERRED_BYTES = 7 * MIB
-"""What 10,000 descriptors take (MAX_REFERRED) while a graph takes them in. 128 bytes of a manifest are the least that
-names one, and 8 times as much is what that one takes."""
+"""What 10,000 descriptors take (MAX_REFERRED) while a graph takes them in. 85 bytes of a manifest are the least that
+names one, and that one takes less than 8 times as much."""
 ATTEMPTS_BYTES = STEPS_BYTES = 33 * MIB
 """Three of the largest manifests, 4 MiB and 7 MiB of descriptors each."""
 GRAPH_BYTES = 12 * MIB
-"""What 10,000 parts below one reference take in the graph (copying/graph.py)."""
+"""What 10,000 parts below one reference take in the graph, and 100,000 edges between them (copying/graph.py)."""
 GRAPHS_BYTES = 4 * GRAPH_BYTES
 """Four indexes, or images of very many layers, at a time. An image whose manifest has at most SMALL_BYTES names at most
-500 blobs, which take a twentieth of that: it is not counted."""
+770 blobs, which take a twentieth of GRAPH_BYTES: it is not counted."""
 REFUSALS_BYTES = 24 * MIB
 """One of the largest bodies: 8 MiB in the blocks that were read, in one piece, and the digests that it names."""
 KEPT_BYTES = 16 * MIB
