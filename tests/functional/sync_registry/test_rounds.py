@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -78,7 +79,7 @@ def test_pushes_are_taken_in_in_three_rounds(
     )
     intake = Intake(context, nothing, logger=nothing, metrics=nothing, clock=clock, threads=counting.threads)
     sync_registry.subscription.note_selection(EVERYTHING.fingerprint)
-    intake._is_selection_noted = True
+    intake._noted_until_s = math.inf
     for number in range(pushes):
         sync_registry.tell(f"team/app-{number}")
 

@@ -12,9 +12,19 @@ from tests.unit.syncing.test_holder import REPOSITORY, Site
 from tests.unit.template.parts import FUNCTIONS
 
 from geosync.errors import OutOfTime
+from geosync.intake.intake import NOTED_FOR_S, Intake
+from geosync.intake.marking import IntakeContext
+from geosync.messages.geo_event import Heartbeat
 from geosync.pair.selection import EVERYTHING, Selection
 from geosync.sync_registry.items import Reference
-from geosync.sync_registry.site.subscription import CHECKED_FOR_S, FORMER_S, FORMER_WORKER_S, SubscriptionItem
+from geosync.sync_registry.site.subscription import (
+    CHECKED_FOR_S,
+    FORMER_S,
+    FORMER_WORKER_S,
+    UPDATE_S,
+    SubscriptionItem,
+)
+from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.table.memory import MemoryStore
 from geosync.sync_registry.timing import ms
 from geosync.sync_registry.transitions.marks import Mark
@@ -85,6 +95,46 @@ def test_one_that_came_later_is_newer_and_decides(site: Site, clock: AheadClock)
     assert owed(site) == set()
 
 
+def test_one_that_read_its_settings_long_after_the_note_is_newer() -> None:
+    """The selection was changed twice within FORMER_WORKER_S, and no event told of the second change."""
+    clock, store = FakeClock(), MemoryStore()
+    noting = SubscriptionItem(store, clock)
+    for selection in (EVERYTHING, FORMER):
+        noting.note_selection(selection.fingerprint)
+    clock.pass_(UPDATE_S - 1)
+    before = SubscriptionItem(store, clock)
+    clock.pass_(1)
+    newer = SubscriptionItem(store, clock)
+    for fingerprint in (EVERYTHING.fingerprint, "a third one"):
+        newer.check_selection(fingerprint)
+        with pytest.raises(OutOfTime):
+            before.check_selection(fingerprint)
+
+
+def test_a_former_environment_that_notes_late_is_set_right_within_half_a_minute() -> None:
+    clock, store = FakeClock(), MemoryStore()
+    sync_registry = SyncRegistry(store, clock=clock)
+    nothing: Any = logging.getLogger("intake")
+
+    def intake(selection: Selection) -> Intake:
+        context = IntakeContext(
+            role="secondary", sync_registry=sync_registry, selection=selection, registry_names=("a:5000", "b:5000")
+        )
+        return Intake(context, nothing, logger=nothing, metrics=nothing, clock=clock)
+
+    def noted() -> str | None:
+        known = sync_registry.subscription.read()
+        return known.selection if known is not None else None
+
+    former, present = intake(FORMER), intake(EVERYTHING)
+    for one in (present, former):
+        one.take([Heartbeat(id="beat", site="alpha", sent_at=clock.now, received_at=clock.now).to_json()])
+    assert noted() == FORMER.fingerprint
+    clock.pass_(NOTED_FOR_S)
+    present.take([Heartbeat(id="beat", site="alpha", sent_at=clock.now, received_at=clock.now).to_json()])
+    assert noted() == EVERYTHING.fingerprint
+
+
 def test_a_selection_that_never_changed_costs_nobody_anything(clock: AheadClock) -> None:
     site = Site(clock=clock)
     site.selection = FORMER
@@ -109,4 +159,4 @@ def test_a_worker_asks_once_in_a_while_and_long_before_the_comparison_that_count
 
 def test_both_functions_end_within_what_is_reckoned_with() -> None:
     assert FUNCTIONS["LogCursorFunction"]["Timeout"] <= FORMER_S
-    assert FUNCTIONS["SyncFunction"]["Timeout"] + 300 <= FORMER_WORKER_S, "and an update takes a while"
+    assert FUNCTIONS["SyncFunction"]["Timeout"] + UPDATE_S <= FORMER_WORKER_S, "and an update takes a while"

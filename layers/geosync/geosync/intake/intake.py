@@ -4,12 +4,13 @@ Once what it speaks of is marked, a message is done: from then on the sync regis
 that happens after the mark sends a message back to its queue, and one message never decides about another one: what
 cannot be read is in the DLQ with its reason, what DynamoDB or SQS did not take comes again by itself.
 
-A batch costs one read for all of it, then a write to mark each event and a write to knock at each repository, a few of
-them side by side.
+A batch costs one read for all of it (and one each half minute for the selection), then a write to mark each event and
+a write to knock at each repository, a few of them side by side.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 
 SIDE_BY_SIDE = 8
 """Writes in flight at once: a batch of ten is marked in the time of two of them."""
+NOTED_FOR_S = 30.0
+"""Seconds after which the selection is noted again: one read, where it is the noted one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +89,8 @@ class Intake:
         self._logger = logger
         self._clock = clock
         self._threads = threads
-        self._is_selection_noted = False
+        self._noted_until_s = -math.inf
+        """Monotonic seconds."""
 
     def take(self, bodies: Sequence[str]) -> Taken:
         """Mark what the messages speak of, and knock. Raises nothing for one message: `Taken.again` names it."""
@@ -107,8 +111,12 @@ class Intake:
         return Taken(again=frozenset(batch.again), wakes=wakes, speakers=speakers)
 
     def _has_noted_selection(self, batch: _Batch) -> bool:
-        """Say by which selection events are marked, once. False: it could not be said, and all comes again."""
-        if self._is_selection_noted:
+        """Say by which selection events are marked, each NOTED_FOR_S. False: it could not be said, and all comes again.
+
+        A former environment may have noted its own after this one did, with a batch that it still had.
+        """
+        now_s = self._clock.monotonic_s()
+        if now_s < self._noted_until_s:
             return True
         try:
             self._context.sync_registry.subscription.note_selection(self._context.selection.fingerprint)
@@ -116,7 +124,7 @@ class Intake:
             self._logger.error("selection_not_noted", extra={"error": type(error).__name__, "reason": reason(error)})
             batch.again |= set(batch.messages)
             return False
-        self._is_selection_noted = True
+        self._noted_until_s = now_s + NOTED_FOR_S
         return True
 
     def _read(self, batch: _Batch) -> None:

@@ -28,6 +28,9 @@ FORMER_S = 120.0
 """An invocation of functions/log_cursor goes on for so long with the selection that it began with: its time-out."""
 FORMER_WORKER_S = 1200.0
 """The same of functions/sync: its time-out, and as long as an update takes from one function to the next."""
+UPDATE_S = 300.0
+"""As long as an update takes from one function to the next: whoever read its settings later than that after a note
+has the noted selection, or a newer one."""
 CHECKED_FOR_S = 30.0
 """A worker asks no more often which selection is noted. What it lets go by a former one until then is found by the
 comparison that begins FORMER_S after the note."""
@@ -65,13 +68,15 @@ class Subscription:
         """True where a comparison that began at `began_at` (ms) had the selection by which events are marked now."""
         return began_at >= self.selected_from
 
-    def may_be_former(self, selection: str, now_ms: int) -> bool:
+    def may_be_former(self, selection: str, now_ms: int, *, read_at: int) -> bool:
         """True while whoever has `selection` (a fingerprint) may be left from before another one was noted.
 
-        Later it is one that is newer, and that nobody has noted yet.
+        `read_at` (ms) is when it read its settings. Otherwise its selection is a newer one that nobody has noted yet.
         """
         noted_at = self.selected_from - ms(FORMER_S)
-        return self.selection not in (None, selection) and now_ms < noted_at + ms(FORMER_WORKER_S)
+        if self.selection in (None, selection) or read_at >= noted_at + ms(UPDATE_S):
+            return False
+        return now_ms < noted_at + ms(FORMER_WORKER_S)
 
     def is_of_the_future(self, now_ms: int) -> bool:
         """It was recorded before a clock was set back."""
@@ -79,13 +84,15 @@ class Subscription:
 
 
 class SubscriptionItem:
-    """Keeps the subscription."""
+    """Keeps the subscription. One is made where an execution environment reads its settings, and stays."""
 
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
         self._clock = clock
+        self._made_at = clock.now_ms()
         self._checked: tuple[str, float] | None = None
-        """The selection that was the noted one, and until when nobody asks again (monotonic seconds)."""
+        """The selection that was found to be no former one, the noted one or a newer; until when nobody asks again
+        (monotonic seconds)."""
 
     def read(self) -> Subscription | None:
         """The subscription, None while none was ever seen."""
@@ -130,6 +137,6 @@ class SubscriptionItem:
         if checked is not None and checked[0] == fingerprint and now_s < checked[1]:
             return
         known = self.read()
-        if known is not None and known.may_be_former(fingerprint, self._clock.now_ms()):
+        if known is not None and known.may_be_former(fingerprint, self._clock.now_ms(), read_at=self._made_at):
             raise OutOfTime("the site selects something else by now")
         self._checked = fingerprint, now_s + CHECKED_FOR_S
