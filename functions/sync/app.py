@@ -59,9 +59,11 @@ AWS_CALLS = Config(
     connect_timeout=2,
     read_timeout=5,
     retries={"mode": "standard", "total_max_attempts": 4},
-    max_pool_connections=20,  # 16 references side by side, or eight marks; the renewal of the lease, and some more
     tcp_keepalive=True,
 )
+BESIDE_REFERENCES = 10
+"""Connections to the table beside one for each reference: one of them may be a whole repository, which writes eight
+marks side by side; the renewal of the lease; and one more."""
 
 # Who listens must not delay a copy: what is not taken at once, a minute tells.
 BUS_CALLS = Config(connect_timeout=1, read_timeout=2, retries={"mode": "standard", "total_max_attempts": 2})
@@ -74,11 +76,12 @@ class SyncSite:
 
     def __init__(self) -> None:
         self.settings = read(SyncSettings, os.environ)
+        at_once = self.settings.reference_concurrency + BESIDE_REFERENCES
         self.deadline = Deadline()
         self.sqs = boto3.client("sqs", config=AWS_CALLS)
         self.metrics = observability.Metrics(self.settings.site_name)
         self.sync_registry = SyncRegistry.open(
-            boto3.client("dynamodb", config=AWS_CALLS),
+            boto3.client("dynamodb", config=AWS_CALLS.merge(Config(max_pool_connections=at_once))),
             self.settings.sync_table,
             primary=self.settings.primary_topic_arn,
             timing=self.settings.timing,

@@ -158,11 +158,10 @@ class Graph:
                 shared.subject_of.append(run)
                 _join(shared, frozenset((run,)))
                 return None
-            descriptor = manifest.descriptor
             part = Part(
                 key=key,
                 owner=run,
-                descriptor=descriptor,
+                descriptor=manifest.descriptor,
                 manifest=manifest,
                 is_index=manifest.is_index,
                 tag=tag,
@@ -213,8 +212,7 @@ class Graph:
             part.owner.edges += len(wanted)
             fresh = []
             for key, descriptor in wanted.items():
-                below = self._shared.get(key)
-                if below is not None:
+                if (below := self._shared.get(key)) is not None:
                     _join(below, part.runs)
                 else:
                     below = self._add_below(part, key, descriptor)
@@ -253,8 +251,7 @@ class Graph:
     def finish_found(self, part: Part) -> list[Part] | None:
         """Note that the manifest `part` was found at the destination, and was not looked below. Returns as `finish`.
 
-        None: somebody asks for this very manifest, or it may be half of one, so that what is below it has to be looked
-        for.
+        None: somebody asks for this very manifest, or it may be half of one, so that what is below is to be looked for.
         """
         with self._lock:
             return None if part.is_subject or _looks_below(part) else self._finish(part, None)
@@ -324,8 +321,7 @@ class Graph:
     def _check(self, part: Part, wanted: dict[Key, Descriptor]) -> None:
         if wanted and part.depth >= MAX_DEPTH:
             raise MalformedManifest(f"{part.digest}: nested deeper than {MAX_DEPTH}")
-        if part.owner.parts + len(wanted) > MAX_PARTS:
-            raise MalformedManifest(f"{part.digest}: more than {MAX_PARTS} manifests and blobs under one reference")
+        self.admit(part, part.owner.parts + len(wanted))
         if part.owner.edges + len(wanted) > MAX_EDGES:
             raise MalformedManifest(f"{part.digest}: manifests under one reference name more than {MAX_EDGES} parts")
         if part.key in wanted:
@@ -358,9 +354,8 @@ class Graph:
         """End `runs`, which is whole: a part's runs are those of everything above it."""
         for run in runs:
             _end(run, error)
-        failed = frozenset(runs)
         for part in list(self._live):
-            part.runs -= failed
+            part.runs = part.runs.difference(runs)
             if not part.runs:
                 part.stopped = True
                 self._drop(part)
