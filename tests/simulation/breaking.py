@@ -26,6 +26,7 @@ from geosync.pair.capabilities import Capabilities
 from geosync.pair.known_capabilities import KnownCapabilities
 from geosync.pair.selection import Selection
 from geosync.reading import freshness, manifest_pull, waiting
+from geosync.reading.freshness import Known
 from geosync.reading.since import SinceAsked
 from geosync.recovery import point
 from geosync.sync_registry import decisions
@@ -81,6 +82,12 @@ def _measure_a_minute_less(reporter: MinuteReporter, status: Status) -> None:
 
 def _every_heartbeat_counts(heartbeats: Any, **_: object) -> int | None:
     return max((sent_at for sent_at, _ in heartbeats), default=None)
+
+
+def _whatever_was_shown(_: object, known: Known) -> str | None:
+    if known.owed is not None:
+        return known.owed.shown
+    return known.seen.digest if known.seen is not None else None
 
 
 def _see_an_empty_queue(_queues: object, clock: Clock) -> tuple[int, int]:
@@ -247,7 +254,7 @@ RULES: dict[str, Rule] = {
     ),
     "since it began": Rule(
         says="a strict pull is answered by a look that was made after it began",
-        without=(_answer(SinceAsked, "is_anew", True),),
+        without=(_instead(SinceAsked, "shown", _whatever_was_shown),),
         finds="pulled: ",
         seeds=30,
         often=("pull", "push_many"),

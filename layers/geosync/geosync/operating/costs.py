@@ -26,9 +26,9 @@ PUSH_READS, PUSH_UNITS = 22, 64
 """Of a push at a secondary, with its mark, at most: each item in the table and in three indexes."""
 PUSH_SQS = 7.2
 """Requests for the event, the wake and the measurements of a push."""
-COMPARISON_READS, COMPARISON_UNITS = 27.7, 35.0
+COMPARISON_READS, COMPARISON_UNITS = 27.8, 35.0
 """Of the comparison of a repository: units of the table with its local index, and of the global one."""
-VERIFICATION_READS, VERIFICATION_UNITS = 35.6, 23.4
+VERIFICATION_READS, VERIFICATION_UNITS = 37.8, 23.0
 REPOSITORY_BYTES, TAG_BYTES, EVENT_BYTES = 983, 1_091, 514
 """Bytes of a table: of a repository, of each of its tags with an image of three blobs, of an event in the log."""
 
