@@ -1,4 +1,4 @@
-"""Every link of the documentation leads somewhere: to a file of the repository, and to a heading that is in it."""
+"""Every link of the documentation leads somewhere, to a file or a heading that is there, and no line is too long."""
 
 from __future__ import annotations
 
@@ -88,3 +88,15 @@ def test_a_link_that_leads_nowhere_is_found(
     )
     (text,) = broken(page, (found[1] for found in LINK.finditer(prose(page))), tmp_path)
     assert why in text
+
+
+def test_no_line_of_a_page_is_longer_than_120_characters_outside_of_tables_and_code() -> None:
+    kept_as_it_was = ROOT / "tests" / "e2e" / "previous"
+    too_long = [
+        f"{page.relative_to(ROOT)}: {line[:60]}"
+        for page in PAGES
+        if not page.is_relative_to(kept_as_it_was)
+        for line in prose(page).splitlines()
+        if len(line) > 120 and not line.lstrip().startswith(("|", "<"))
+    ]
+    assert not too_long, "\n".join(too_long)
