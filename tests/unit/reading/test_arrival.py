@@ -85,6 +85,7 @@ def test_a_mark_that_only_asks_hides_nothing_that_a_heartbeat_proves() -> None:
         {"walk": 1},
         {"shown": B},
         {"failure": "503"},
+        {"due": BEGAN + 1},
         {"asked": False},
     ],
 )

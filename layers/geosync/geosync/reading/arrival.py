@@ -136,10 +136,13 @@ def _is_announced(known: Known, around: Surroundings) -> bool:
 
 
 def _only_asks(owed: Owed) -> bool:
-    """Tell whether somebody asked for a look, and no event, comparison, verification or holder has said more."""
+    """Tell whether somebody asked for a look, and no event, comparison, verification or holder has said more.
+
+    A holder that put it off saw something else than what is here, or nothing, and has not proved it yet.
+    """
     digests = owed.expects | owed.named | owed.copied | owed.half_copied | owed.distrust
     says_more = digests or owed.if_absent or owed.shown or owed.renamed_to or owed.failure is not None
-    return owed.asked and owed.walk is None and not says_more
+    return owed.asked and owed.walk is None and not says_more and not owed.worked_on
 
 
 def _here(seen: Seen) -> Arrival:
