@@ -59,6 +59,7 @@ class Repairer:
 
     def _repair(self, manifest: Manifest, distrust: frozenset[str]) -> None:
         below, blobs = self._below(manifest)
+        self._source.client.memory.give_back()  # only descriptors are kept, and blobs may take minutes
         wanted = frozenset(digest for digest in blobs if _is_in(distrust, digest))
         mover = BlobMover(self._route, distrusted=wanted)
         with self._route.threads.pool(PARALLELISM, name="repair") as pool:
