@@ -53,7 +53,7 @@ def blame(answer: BlobsUnknown, destination: Repository, below: Parts, *, is_ind
     Raises what `contradiction` gives if it is there and the answer `is_last`.
     """
     blobs = [one.digest for one in below.all_blobs]
-    blamed = (answer.missing or blobs)[:MAX_NAMED]
+    blamed = (answer.missing or blobs or [one.digest for one in below.manifests])[:MAX_NAMED]
     for digest in blamed:
         look = destination.head_blob if digest in blobs else destination.head_manifest
         if look(digest) is None:

@@ -40,8 +40,8 @@ class Known:
     """The state of one reference in the sync registry.
 
     `deleted` is what is owed of the digest that was seen, if an event said that it was deleted, and `shown_deleted`
-    the same of the one that both registries showed since the tag is owed. `is_unclear`: the tag was seen anew while
-    it was read. `is_renamed_or_gone`: an event said that the whole repository was deleted or renamed.
+    the same of the one that both registries showed since the tag was last marked. `is_unclear`: the tag was seen anew
+    while it was read. `is_renamed_or_gone`: an event said that the whole repository was deleted or renamed.
     `is_left_alone`: the site is paused, or one of its registries is on hold, so that nothing is copied now.
     `is_unheard_of`: nobody but those who pull ever named the repository.
     """

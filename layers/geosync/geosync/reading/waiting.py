@@ -80,7 +80,7 @@ class Whereabouts:
         `deleted` is what is owed of the one that was seen `before`.
         """
         shown = shown_since_the_mark(owed)
-        if shown is None:
+        if owed is None or shown is None or owed.reference.kind != "tag":
             return None
         if before is not None and before.digest == shown:
             return deleted
