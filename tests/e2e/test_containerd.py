@@ -69,6 +69,10 @@ def configured(folder: Path, text: str, primary: Site, site: Site) -> Path:
     return folder
 
 
+TRIES = 3
+"""The S3-backed registry and the emulator may answer 500 on a busy machine. Our function has no such answer."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Puller:
     """containerd, with the page's file and a client's account at the primary, and a repository of a test's own."""
@@ -79,8 +83,11 @@ class Puller:
     repository: str
 
     def fetch(self, reference: str) -> None:
-        """Fetch an image that is named after the primary."""
-        done = self.containerd.fetch(self._name(reference), self.hosts, account=self.account)
+        """Fetch an image that is named after the primary; again after a 500, as a node does that pulls."""
+        for _ in range(TRIES):
+            done = self.containerd.fetch(self._name(reference), self.hosts, account=self.account)
+            if "500 Internal Server Error" not in done.stderr:
+                break
         assert done.returncode == 0, done.stderr
 
     def digest(self, tag: str) -> str:
