@@ -209,7 +209,7 @@ class Graph:
             self._check(part, wanted)
             shared = [below for key in wanted if (below := self._shared.get(key)) is not None]
             _deepen(shared, below=(part,))
-            _payer(part).edges += len(wanted)
+            part.owner.edges += len(wanted)
             fresh = []
             for key, descriptor in wanted.items():
                 if (below := self._shared.get(key)) is not None:
@@ -321,16 +321,15 @@ class Graph:
     def _check(self, part: Part, wanted: dict[Key, Descriptor]) -> None:
         if wanted and part.depth >= MAX_DEPTH:
             raise MalformedManifest(f"{part.digest}: nested deeper than {MAX_DEPTH}")
-        payer = _payer(part)
-        self.admit(part, payer.parts + len(wanted))
-        if payer.edges + len(wanted) > MAX_EDGES:
+        self.admit(part, part.owner.parts + len(wanted))
+        if part.owner.edges + len(wanted) > MAX_EDGES:
             raise MalformedManifest(f"{part.digest}: manifests under one reference name more than {MAX_EDGES} parts")
         if part.key in wanted:
             raise MalformedManifest(f"{part.digest} contains itself")
 
     def _add_below(self, part: Part, key: Key, descriptor: Descriptor) -> Part:
         """Add a new part below `part`; the owner of the one above counts it, while it still runs."""
-        owner = _payer(part)
+        owner = part.owner if part.owner in part.runs else next(iter(part.runs))
         owner.parts += 1
         below = Part(key=key, owner=owner, descriptor=descriptor, depth=part.depth + 1, runs=part.runs)
         self._add(below)
@@ -370,11 +369,6 @@ def _looks_below(part: Part) -> bool:
 def _end(run: CopyRun, error: BaseException | None) -> None:
     run.error = error
     run.ended.set()
-
-
-def _payer(part: Part) -> CopyRun:
-    """The run that counts what is below `part`: its owner while that still wants it, else one that does."""
-    return part.owner if part.owner in part.runs else next(iter(part.runs))
 
 
 def _join(part: Part, runs: frozenset[CopyRun]) -> None:
