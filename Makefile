@@ -76,8 +76,8 @@ check-links: setup
 test: setup
 	@$(MAKE) --no-print-directory -j2 --output-sync=target test-fast test-e2e
 
-# One more than cores: the integration tests wait for registries now and then.
-WORKERS = $(shell expr $$(nproc) + 1)
+# Two more than cores: the integration tests wait for registries, and for time to pass.
+WORKERS = $(shell expr $$(nproc) + 2)
 
 ## test-fast: run the unit, functional, simulation and integration tests
 .PHONY: test-fast

@@ -200,7 +200,7 @@ RULES: dict[str, Rule] = {
         says="a look at the secondary proves nothing while a late write may land",
         without=(_answer(decisions, "proves_secondary", True),),
         seeds=300,
-        first=50,
+        first=140,
         often=("overtaken_write",),
     ),
     "drain": Rule(
@@ -208,7 +208,7 @@ RULES: dict[str, Rule] = {
         without=(_instead(OwedIndex, "tag_writers", _holders_only),),
         finds="moved .* of the primary",
         seeds=200,
-        first=142,
+        first=210,
         often=("late_writes", "overtaken_write", "fail_over"),
     ),
     "look": Rule(
@@ -266,7 +266,7 @@ RULES: dict[str, Rule] = {
             _instead(freshness, "is_the_primarys", _is_there),
         ),
         finds="pulled: ",
-        first=30,
+        first=40,
         seeds=60,
         minutes=10,
         often=("select", "pull", "push", "retag"),
