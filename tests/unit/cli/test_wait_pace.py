@@ -94,7 +94,8 @@ def test_two_that_begin_together_do_not_ask_together(wait: Callable[..., Result]
         site = SeenLater("oregon", FakeClock(), look_s=0.0)
         wait(site, timeout="1m")
         asked.append(site.looks_s[1:-1])
-    assert not set(asked[0]) & set(asked[1])
+    # Of some seventy moments each, in thousandths of a second of a minute, one in twelve pairs has one in common.
+    assert len(set(asked[0]) & set(asked[1])) < len(asked[0]) / 10
 
 
 def test_a_site_that_is_too_busy_is_asked_less_and_less_and_then_as_before(
