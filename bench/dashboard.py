@@ -36,15 +36,15 @@ PATIENCE_S = 30
 HEADINGS = ("what", "least", "median", "max", "at most", "weight", "at most", "runs")
 SIGN_IN, SITES = "#token", ".fleet tbody td.number"
 PAGES = {SIGN_IN: "the page that asks for a token", SITES: "signed in: the table of sites"}
-# The moment of the frame after the one in which the element came to be: by then it was painted. Each page is watched
-# from its beginning; a browser that reports no first paint has frames all the same.
+# The moment of the frame that paints the element. Each page is watched from its beginning. A browser that takes the
+# page for hidden paints nothing, and the measurement ends without a result.
 _WATCH = """
 window.shown = {};
 const look = () => {
   for (const what of %s)
     if (!(what in window.shown) && document.querySelector(what)) {
       window.shown[what] = null;
-      requestAnimationFrame(() => requestAnimationFrame((now) => { window.shown[what] = now; }));
+      requestAnimationFrame((now) => { window.shown[what] = now; });
     }
 };
 new MutationObserver(look).observe(document, { childList: true, subtree: true });
