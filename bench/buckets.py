@@ -11,7 +11,6 @@ The emulator has every object in memory as well, so what was copied is deleted.
 from __future__ import annotations
 
 import argparse
-import multiprocessing
 import statistics
 import sys
 import tempfile
@@ -33,6 +32,7 @@ from tests.support.proxy import CountingProxy
 from tests.support.s3_double import S3Double
 
 from bench import readme
+from bench.apart import apart
 from bench.images import MIB, image, push
 from bench.ours import writer
 from geosync.copying.copy import Copier
@@ -162,24 +162,6 @@ class InTheFolder(S3Double):
         return (self._folder / ACCOUNT / path).read_bytes()
 
 
-@contextmanager
-def doubled(emulator: str, folder: Path) -> Iterator[str]:
-    """Run the double of S3 in a process of its own; yields its URL."""
-    context = multiprocessing.get_context("spawn")
-    here, there = context.Pipe()
-    process = context.Process(target=_serve, args=(emulator, folder, there), daemon=True)
-    process.start()
-    there.close()
-    try:
-        yield str(here.recv())
-    finally:
-        here.send(None)
-        process.join(timeout=10)
-        if process.is_alive():
-            process.kill()
-            process.join()
-
-
 def _serve(emulator: str, folder: Path, pipe: Connection) -> None:
     with closing(InTheFolder(emulator, folder)) as double:
         pipe.send(double.url)
@@ -200,7 +182,7 @@ def buckets() -> Iterator[Buckets]:
             registries.append(start(RegistrySpec(name=bucket.name, storage=storage), folder / bucket.name))
             stack.callback(registries[-1].stop)
         proxies = [stack.enter_context(CountingProxy(one.url)) for one in registries]
-        yield Buckets(registries, proxies, stack.enter_context(doubled(s3.url, folder / "s3" / "objects")))
+        yield Buckets(registries, proxies, stack.enter_context(apart(_serve, s3.url, folder / "s3" / "objects")))
 
 
 def main(given: Sequence[str] | None = None) -> int:

@@ -6,38 +6,24 @@ In the process that is measured it would take turns with it at the interpreter's
 from __future__ import annotations
 
 import math
-import multiprocessing
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from multiprocessing.connection import Connection
 
 from tests.support.proxy import CountingProxy, Slow, Stores
 
+from bench.apart import apart
 
-@contextmanager
+
 def far(
     upstream: str, latency: float, *, rate: float = math.inf, stores: tuple[int, float] | None = None
-) -> Iterator[str]:
+) -> AbstractContextManager[str]:
     """Serve `upstream` with `latency` seconds more before each request; yields the URL.
 
     Each connection carries at most `rate` bytes of a blob a second. With `stores` an upload is taken so many bytes at a
     time, and no more for so many seconds after each of these pieces, as a registry on S3 takes it.
     """
-    context = multiprocessing.get_context("spawn")
-    here, there = context.Pipe()
-    process = context.Process(target=_serve, args=(upstream, latency, rate, stores, there), daemon=True)
-    process.start()
-    # Ours of its end goes, so that a process that does not come up is an EOFError here and not a wait without end.
-    there.close()
-    try:
-        yield str(here.recv())
-    finally:
-        here.send(None)
-        process.join(timeout=10)
-        if process.is_alive():
-            process.kill()
-            process.join()
+    return apart(_serve, upstream, latency, rate, stores)
 
 
 def _serve(upstream: str, latency: float, rate: float, stores: tuple[int, float] | None, pipe: Connection) -> None:

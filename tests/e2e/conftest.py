@@ -25,6 +25,7 @@ from tests.e2e.browser import Dashboard, chromium, opened
 from tests.e2e.parts import COMPARISON_S, Site, eventually, let_the_next_comparison_be_due
 from tests.e2e.registries import maker
 from tests.support import aws_data
+from tests.support.images import ImageMaker
 from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
 aws_data.share()
@@ -128,6 +129,19 @@ def secondaries(sites: list[Site]) -> list[Site]:
 def secondary(secondaries: list[Site]) -> Site:
     """The one whose registry is on the file system."""
     return next(one for one in secondaries if one.name != STORES_ON_S3)
+
+
+@pytest.fixture
+def on_s3(secondaries: list[Site]) -> Site:
+    """The one whose registry is on S3."""
+    return next(one for one in secondaries if one.name == STORES_ON_S3)
+
+
+@pytest.fixture
+def make(primary: Site) -> Iterator[ImageMaker]:
+    """Pushes images to the primary."""
+    with maker(primary) as pushing:
+        yield pushing
 
 
 @pytest.fixture(scope="session")

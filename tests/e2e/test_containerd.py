@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from local.wiring import STORES_ON_S3
 from tests.e2e.command import Geosync, undone
 from tests.e2e.parts import Site
 from tests.e2e.registries import maker
@@ -39,17 +38,6 @@ def containerd() -> Iterator[Containerd]:
             yield one
     finally:
         shutil.rmtree(folder)
-
-
-@pytest.fixture
-def on_s3(secondaries: list[Site]) -> Site:
-    return next(site for site in secondaries if site.name == STORES_ON_S3)
-
-
-@pytest.fixture
-def make(primary: Site) -> Iterator[ImageMaker]:
-    with maker(primary) as pushing:
-        yield pushing
 
 
 def configured(folder: Path, text: str, primary: Site, site: Site) -> Path:

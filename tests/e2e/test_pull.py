@@ -7,7 +7,6 @@ import re
 import subprocess
 import time
 import uuid
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,7 +14,7 @@ import pytest
 import requests
 from local.demo.skopeo import Skopeo, SkopeoError, location
 from local.processes import plain_environment
-from local.wiring import READS_STRICTLY, STORES_ON_S3
+from local.wiring import READS_STRICTLY
 from tests.e2e.command import Geosync, undone
 from tests.e2e.parts import PATIENCE_S, Site, eventually
 from tests.e2e.registries import ACCEPT, digest, maker
@@ -33,17 +32,6 @@ SOON_S = 0.1
 @pytest.fixture
 def repository() -> str:
     return f"e2e/pulled/{uuid.uuid4().hex[:10]}"
-
-
-@pytest.fixture
-def on_s3(secondaries: list[Site]) -> Site:
-    return next(site for site in secondaries if site.name == STORES_ON_S3)
-
-
-@pytest.fixture
-def make(primary: Site) -> Iterator[ImageMaker]:
-    with maker(primary) as pushing:
-        yield pushing
 
 
 def skopeo(folder: Path, site: Site, username: str | None = None, password: str | None = None) -> Skopeo:

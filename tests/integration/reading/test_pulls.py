@@ -15,7 +15,7 @@ from tests.integration.conftest import Place
 from tests.integration.reading.client import Client
 from tests.integration.secondary import Secondary, event, pushed, quick
 from tests.support.clock import FakeClock
-from tests.support.images import ImageMaker
+from tests.support.images import ImageMaker, Made
 from tests.support.patience import PATIENCE_S
 from tests.support.proxy import CountingProxy, Status
 
@@ -121,9 +121,8 @@ def test_a_tag_that_is_older_than_allowed_is_looked_at_and_then_served(
     assert client.metrics.counts == {"ReadsWaited": 2}
 
 
-def test_while_the_primary_is_gone_old_is_refused_or_served_as_the_site_says(
-    secondary: Secondary, client: Client, make: ImageMaker, repository: str
-) -> None:
+def old_and_refused(secondary: Secondary, client: Client, make: ImageMaker, repository: str) -> Made:
+    """Push an image, and lose the primary: `client` is refused it once it is old, and the primary is on hold."""
     made = make.image(repository, "v1")
     secondary.receive(pushed(made))
     secondary.have_passed(LONG_AGO_S)
@@ -132,6 +131,13 @@ def test_while_the_primary_is_gone_old_is_refused_or_served_as_the_site_says(
     assert (got.status, got.code) == (404, "MANIFEST_UNKNOWN")
     client.live.join()
     assert secondary.sync_registry.holds()  # from here on nobody waits
+    return made
+
+
+def test_while_the_primary_is_gone_old_is_refused_or_served_as_the_site_says(
+    secondary: Secondary, client: Client, make: ImageMaker, repository: str
+) -> None:
+    made = old_and_refused(secondary, client, make, repository)
     with Client(secondary, serves_stale=True) as lost:
         got = lost.pull(f"/v2/{repository}/manifests/v1")
         assert (got.status, got.body) == (200, made.content)

@@ -10,10 +10,10 @@ from contextlib import closing
 import pytest
 from tests.integration.conftest import Place
 from tests.integration.reading.client import Client
-from tests.integration.reading.test_pulls import LONG_AGO_S, digest_of
+from tests.integration.reading.test_pulls import digest_of, old_and_refused
 from tests.integration.secondary import PATIENCE_S, Secondary, pushed, quick
 from tests.support.images import ImageMaker
-from tests.support.proxy import Call, Status
+from tests.support.proxy import Call
 
 from geosync.messages.work import WorkMessage
 
@@ -160,14 +160,7 @@ def test_many_at_once_share_the_looks(secondary: Secondary, strict: Client, make
 def test_while_the_primary_is_gone_old_is_refused_or_served_as_the_site_says(
     secondary: Secondary, strict: Client, make: ImageMaker, repository: str
 ) -> None:
-    made = make.image(repository, "v1")
-    secondary.receive(pushed(made))
-    secondary.have_passed(LONG_AGO_S)
-    secondary.primary_proxy.add(Status(status=503, times=10_000))
-    got = strict.pull(f"/v2/{repository}/manifests/v1")
-    assert (got.status, got.code) == (404, "MANIFEST_UNKNOWN")
-    strict.live.join()
-    assert secondary.sync_registry.holds()  # from here on nobody waits
+    made = old_and_refused(secondary, strict, make, repository)
     with Client(secondary, max_staleness_ms=0, serves_stale=True) as lost:
         got = lost.pull(f"/v2/{repository}/manifests/v1")
         assert (got.status, got.body) == (200, made.content)
