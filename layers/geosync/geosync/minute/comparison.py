@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 
 AT_ONCE_S = 0.001
 """Between a walk that proves nothing about what is delivered, once its work is done, and the next."""
+PROMOTION_MS = 900_000
+"""Longer than a promotion takes, unless whoever made it was interrupted."""
+SHOWN_MS = 60_000
+"""After its stack is updated, a promotion takes seconds to count what came meanwhile and to show what is missing."""
 
 
 def ask_for_comparison(
@@ -69,6 +73,17 @@ def _waits_for_its_window(settings: ReconcileSettings, sync_registry: SyncRegist
     return window.opens_in_ms(now_ms) > 0 and not sync_registry.catalogue.is_asked_for()
 
 
-def follow_nobody(sync_registry: SyncRegistry) -> None:
-    """Note that a primary follows nobody: should it follow its former primary again, everything is compared anew."""
-    sync_registry.catalogue.follow("")
+def follow_nobody(sync_registry: SyncRegistry, *, clock: Clock = SYSTEM_CLOCK) -> None:
+    """Note that a primary follows nobody: should it follow its former primary again, everything is compared anew.
+
+    That forgets what was proved here. A promotion that has just ended, or goes on, shows by it what is missing here.
+    """
+
+    def is_shown() -> bool:
+        last = sync_registry.promotions.latest()
+        if last is None:
+            return True
+        ended_ms = last.ended_at if last.ended_at is not None else last.began_at + PROMOTION_MS
+        return clock.now_ms() >= ended_ms + SHOWN_MS
+
+    sync_registry.catalogue.follow("", may_forget=is_shown)

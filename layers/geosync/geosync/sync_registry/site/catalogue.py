@@ -21,7 +21,7 @@ Kept in the item `#site`/`catalogue`, so that a walk survives the invocation tha
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
@@ -132,15 +132,17 @@ class CatalogueItem:
         """The latest walk, None when there was none yet."""
         return walk_of(self._store.get(KEY))
 
-    def follow(self, primary: str) -> bool:
+    def follow(self, primary: str, *, may_forget: Callable[[], bool] = lambda: True) -> bool:
         """Note which primary the site follows (any text that changes with it). True: another one than before.
+
+        Nothing is noted while it is another one, and what is known of the former must not be forgotten yet.
 
         Then nothing is compared yet: the next walk begins at the beginning. What was proved and accounted under the
         former primary is forgotten.
         """
         item = self._store.get(KEY) or {}
         former = item.get("following")
-        if former == primary:
+        if former == primary or (former is not None and not may_forget()):
             return False
         change = Update(key=KEY, set={"following": primary})
         if former is not None:
