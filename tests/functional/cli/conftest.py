@@ -39,20 +39,21 @@ OUTPUTS = (
 
 
 class PlayedClock(Clock):
-    """The machine's clock, and what a test lets pass: a sleep takes no time, calls `meanwhile` and is noted."""
+    """Stands at the moment when it was made, and what a test lets pass: a sleep calls `meanwhile` and is noted."""
 
-    __slots__ = ("ahead_s", "meanwhile", "slept")
+    __slots__ = ("_made_ms", "ahead_s", "meanwhile", "slept")
 
     def __init__(self) -> None:
+        self._made_ms = super().now_ms()
         self.ahead_s = 0.0
         self.meanwhile: Callable[[], object] = lambda: None
         self.slept: list[float] = []
 
     def now_ms(self) -> int:
-        return super().now_ms() + round(self.ahead_s * 1000)
+        return self._made_ms + round(self.ahead_s * 1000)
 
     def monotonic_s(self) -> float:
-        return super().monotonic_s() + self.ahead_s
+        return self.ahead_s
 
     def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)

@@ -117,7 +117,7 @@ def test_a_log_that_is_younger_than_a_day_has_no_pace(primary: Site, clock: Play
 @pytest.mark.usefixtures("sizes", "events")
 def test_a_log_in_whose_time_the_site_was_promoted_has_no_pace(primary: Site, clock: PlayedClock) -> None:
     """It has no events of the time before, or those of an earlier time as the primary."""
-    promotion = Promotion(token="token", began_at=clock.now_ms(), events_waiting=0, dead_letters=0)
+    promotion = Promotion(token="token", began_at=SYSTEM_CLOCK.now_ms(), events_waiting=0, dead_letters=0)
     primary.sync_registry.promotions.begin(promotion)
     clock.ahead_s = 29 * 86_400
     answer = primary.run("costs", "--json")

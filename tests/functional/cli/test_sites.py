@@ -7,12 +7,12 @@ from typing import Any
 
 import boto3
 import pytest
-from tests.functional.cli.conftest import REGION, Site
+from tests.functional.cli.conftest import REGION, PlayedClock, Site
 from tests.support.findings import problem, problems
 
 from geosync.cli.checks import wiring
 from geosync.cli.site import StackSite as DeployedSite
-from geosync.clock import SYSTEM_CLOCK, moment
+from geosync.clock import moment
 from geosync.operating import sites
 from geosync.sync_registry.site.reported_rows import ReportedPage, ReportedRow
 from geosync.sync_registry.site.sites import KnownSites, SiteReport, site_id
@@ -156,8 +156,8 @@ def test_a_primary_lists_its_repositories_and_what_each_site_has(primary: Site) 
     assert "No site has reported" in primary.run("repositories").output
 
 
-def test_a_primary_shows_its_endpoint_its_catalogue_and_each_of_its_sites(primary: Site) -> None:
-    now_ms, known = SYSTEM_CLOCK.now_ms(), primary.sync_registry.sites
+def test_a_primary_shows_its_endpoint_its_catalogue_and_each_of_its_sites(primary: Site, clock: PlayedClock) -> None:
+    now_ms, known = clock.now_ms(), primary.sync_registry.sites
     primary.sync_registry.minute.record()
     for name in ("oregon", "oslo"):
         known.add(name=name, url=f"https://{name}.example.com", key=sites.report_key("t" * 48), now_ms=now_ms)
