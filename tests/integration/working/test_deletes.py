@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 
+import pytest
 import requests
 from tests.integration.conftest import Place
 from tests.integration.secondary import Secondary, event, pushed
 from tests.support.images import ImageMaker
 
 from geosync.sync_registry.items import SYNCED
+from geosync.syncing import reference
 
 
 def delete(place: Place, repository: str, digest: str) -> None:
@@ -51,6 +53,35 @@ def test_a_delete_that_names_only_the_digest_takes_its_tags_and_no_other(
     assert secondary.digest(repository, "v1") is None
     assert secondary.digest(repository, "v2") is None
     assert secondary.digest(repository, "other") == stays.digest
+
+
+def test_a_layer_that_was_deleted_and_pushed_again_is_no_manifest_that_fails(
+    secondary: Secondary,
+    plain_registry: Place,
+    make: ImageMaker,
+    repository: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Distribution announces a deleted layer as it does a manifest, and answers 500 where a layer is asked for as one.
+
+    Both registries do here: the secondary has the layer, too.
+    """
+    monkeypatch.setattr(reference, "PAUSES_AFTER_500_S", ())
+    made = make.image(repository, "v1")
+    secondary.receive(pushed(made))
+    (layer, *_) = json.loads(made.content)["layers"]
+    content = requests.get(f"{plain_registry.url}/v2/{repository}/blobs/{layer['digest']}", timeout=60).content
+    answer = requests.delete(f"{plain_registry.url}/v2/{repository}/blobs/{layer['digest']}", timeout=60)
+    assert answer.status_code == 202, answer.text
+    assert make.blob(repository, content, layer["mediaType"]) == layer
+    asked = requests.head(f"{plain_registry.url}/v2/{repository}/manifests/{layer['digest']}", timeout=60)
+    assert asked.status_code == 500, "where it is 404, this test shows nothing"
+
+    secondary.receive(event("deleted", repository, digest=layer["digest"]))
+
+    assert not secondary.owed(repository)
+    assert secondary.digest(repository, "v1") == made.digest
+    assert secondary.row(repository).state == SYNCED
 
 
 def test_a_tag_that_geosync_never_saw_is_not_removed(

@@ -1,12 +1,16 @@
-"""The presence of a repository in a registry's catalogue, for registries whose listing of tags does not tell.
+"""The presence of what a registry's plain answer does not tell: a repository, and a digest's manifest.
 
 Distribution 3 on S3 answers for a repository that it does not know with an empty list of tags. One that it knows and
 that has no tags looks the same; the catalogue lists only that one.
+
+Distribution announces the deletion of a blob as that of a manifest: a repository, a digest and nothing else. It looks
+for manifests among the layers, too, and answers 500 to whoever asks for a layer as one.
 """
 
 from __future__ import annotations
 
-from geosync.errors import RegistryError, RegistryUnavailable
+from geosync.errors import ContentError, MalformedManifest, RegistryError, RegistryUnavailable
+from geosync.oci.manifests import MAX_MANIFEST_BYTES, Descriptor, Manifest
 from geosync.oci.references import is_repository
 from geosync.oci.repository import Repository
 
@@ -25,6 +29,26 @@ def is_listed(repository: Repository) -> bool:
     except RegistryUnavailable:
         raise
     except RegistryError:
+        return True
+    return False
+
+
+def is_blob_alone(repository: Repository, digest: str) -> bool:
+    """Tell whether the repository has `digest` as a blob whose bytes, proved by their digest, are no manifest.
+
+    Two requests at most, and 4 MiB in memory: what is larger is no manifest. False also where nobody can tell.
+    """
+    try:
+        size = repository.head_blob(digest)
+        if size is None or size > MAX_MANIFEST_BYTES:
+            return size is not None
+        with repository.open_blob(Descriptor(media_type="", digest=digest, size=size)) as blob:
+            content = b"".join(iter(blob.read, b""))
+    except (RegistryError, ContentError):
+        return False
+    try:
+        Manifest.read(content, None, digest)
+    except MalformedManifest:
         return True
     return False
 

@@ -18,6 +18,7 @@ from geosync.errors import Archived, NotFound, OutOfTime, RegistryUnavailable, S
 from geosync.oci.manifests import Manifest
 from geosync.oci.repository import Repository
 from geosync.pair.deletes import TagRemover
+from geosync.pair.presence import is_blob_alone
 from geosync.sync_registry import decisions, half_copies
 from geosync.sync_registry.decisions import Look
 from geosync.sync_registry.items import ABSENT, MISSING, OUTSIDE, UNNAMED, Owed, Reference, Seen
@@ -218,10 +219,10 @@ class ReferenceSync:
             attempt.primary = attempt.secondary = Look(attempt.reference, at)
             attempt.is_looked_below = True
         elif whole:
-            attempt.manifest = self._ask(lambda: self._primary.get_manifest(attempt.reference))
+            attempt.manifest = self._ask(self._primary, self._primary.get_manifest, attempt)
             attempt.primary = Look(attempt.manifest.digest if attempt.manifest else None, at)
         else:
-            descriptor = self._ask(lambda: self._primary.head_manifest(attempt.reference))
+            descriptor = self._ask(self._primary, self._primary.head_manifest, attempt)
             attempt.primary = Look(descriptor.digest if descriptor else None, at)
         if attempt.primary.digest is None:
             self._check_archive(self._primary, attempt)
@@ -233,7 +234,7 @@ class ReferenceSync:
             attempt.secondary = Look(None, bare_at)
             return
         at = self._context.clock.now_ms()
-        descriptor = self._ask(lambda: self._secondary.head_manifest(attempt.reference))
+        descriptor = self._ask(self._secondary, self._secondary.head_manifest, attempt)
         attempt.secondary = Look(descriptor.digest if descriptor else None, at)
         if attempt.secondary.digest is None and attempt.owed.seen is not None:
             self._check_archive(self._secondary, attempt)  # another push would restore what its owner archived
@@ -255,20 +256,26 @@ class ReferenceSync:
         if repository.is_archived(attempt.reference):
             raise Archived(str(repository), attempt.reference)
 
-    def _ask(self, look: Callable[[], Found]) -> Found:
-        """Look, and look again on a 500.
+    def _ask(self, repository: Repository, look: Callable[[str], Found | None], attempt: Attempt) -> Found | None:
+        """Look, and look again on a 500; None also for a digest that is a blob there, and no manifest.
 
         Distribution rewrites a manifest's link in place for each tag that it is put under, and answers 500 to whoever
         reads it just then.
         """
         for pause in PAUSES_AFTER_500_S:
             try:
-                return look()
+                return look(attempt.reference)
             except RegistryUnavailable as error:
                 if error.status != HTTPStatus.INTERNAL_SERVER_ERROR:
                     raise
                 self._context.pause(pause)
-        return look()
+        try:
+            return look(attempt.reference)
+        except RegistryUnavailable as error:
+            is_500 = error.status == HTTPStatus.INTERNAL_SERVER_ERROR
+            if is_500 and attempt.owed.reference.kind == "digest" and is_blob_alone(repository, attempt.reference):
+                return None
+            raise
 
     def _may_be_half_copied(self, attempt: Attempt) -> bool:
         """Tell whether the secondary may show the digest for an attempt that broke off before all of it was there."""
