@@ -89,17 +89,18 @@ def test_one_thread_gets_through_tasks_that_submit_tasks() -> None:
 def test_after_close_no_thread_is_alive_and_nothing_begins() -> None:
     before = _alive()
     workers = Workers(most=3, most_heavy=1)
-    began, release = threading.Event(), threading.Event()
+    began = threading.Event()
     late: list[str] = []
 
     def running() -> None:
+        """Run until it is closed: were it over before, the next one would rightly begin."""
         began.set()
-        release.wait(PATIENCE_S)
+        while not workers._closed:
+            threading.Event().wait(0.001)
 
     workers.submit(running, size=HEAVY)
     workers.submit(lambda: late.append("queued"), size=HEAVY)
     assert began.wait(PATIENCE_S)
-    threading.Timer(0.05, release.set).start()
     workers.close()
     workers.submit(lambda: late.append("submitted after"), size=0)
     assert _alive() == before
