@@ -99,15 +99,17 @@ def test_the_first_error_begins_no_other_call() -> None:
 
 
 def test_nobody_waits_for_a_call_when_time_is_over() -> None:
-    goes_on, ended = threading.Event(), threading.Event()
+    hangs, goes_on, ended = threading.Event(), threading.Event(), threading.Event()
     begun: list[int] = []
 
     def hang() -> None:
         begun.append(0)
+        hangs.set()
         goes_on.wait(60)
         ended.set()
 
     def check() -> None:
+        assert hangs.wait(60)  # else no call begins at all
         raise OutOfTime("over")
 
     with pytest.raises(OutOfTime):
