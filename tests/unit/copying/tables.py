@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from collections.abc import Iterable
 
@@ -19,9 +20,11 @@ class CountingStore(MemoryStore):
         super().__init__()
         self.calls: Counter[str] = Counter()
         self.is_down = False
+        self._counting = threading.Lock()
 
     def _count(self, call: str) -> None:
-        self.calls[call] += 1
+        with self._counting:
+            self.calls[call] += 1
         if self.is_down:
             raise ClientError({"Error": {"Code": "InternalServerError", "Message": ""}}, call)
 
