@@ -17,31 +17,19 @@ PAGE = Path(__file__).resolve().parents[2] / "docs" / "costs.md"
 
 
 @contextmanager
-def one_at_a_time() -> Iterator[None]:
-    """Let one call in at a time: moto's tables are plain dictionaries, which two threads must not change at once."""
-    lock = threading.Lock()
-    original = BaseClient._make_api_call  # type: ignore[attr-defined]
-
-    def locked(client: BaseClient, operation: str, parameters: Mapping[str, Any]) -> Any:
-        with lock:
-            return original(client, operation, parameters)
-
-    with patch.object(BaseClient, "_make_api_call", locked):
-        yield
-
-
-@contextmanager
 def counted() -> Iterator[Counter[str]]:
     """Count by `service:Operation`; a transaction and a batch count their items besides, as `items written`, `read`."""
     calls: Counter[str] = Counter()
+    counting = threading.Lock()
     original = BaseClient._make_api_call  # type: ignore[attr-defined]
 
     def noted(client: BaseClient, operation: str, parameters: Mapping[str, Any]) -> Any:
         service = client.meta.service_model.service_name
-        calls[f"{service}:{operation}"] += 1
-        if service == "dynamodb":
-            calls["items written"] += _written(operation, parameters)
-            calls["items read"] += _read(operation, parameters)
+        with counting:
+            calls[f"{service}:{operation}"] += 1
+            if service == "dynamodb":
+                calls["items written"] += _written(operation, parameters)
+                calls["items read"] += _read(operation, parameters)
         return original(client, operation, parameters)
 
     with patch.object(BaseClient, "_make_api_call", noted):

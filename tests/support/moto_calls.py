@@ -2,12 +2,15 @@
 
 It is moto that reads and changes its tables, and what it refuses goes the long way, for the error as AWS words it. Most
 of the time of the functional tests was the wire, and what moto does again and again to understand an update.
+
+One call is answered at a time: moto's tables are plain dictionaries, which no thread must change while another reads.
 """
 
 from __future__ import annotations
 
 import json
 import pickle
+import threading
 from collections.abc import Mapping
 from copy import deepcopy
 from functools import cache
@@ -31,8 +34,16 @@ _ON_ITEMS = frozenset(
     {"GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query", "Scan"}
     | {"BatchGetItem", "BatchWriteItem", "TransactWriteItems"}
 )
-_wire = BotocoreStubber.process_request
-"""A test that puts something in its place (throttled.py) has all calls go through it."""
+_turn = threading.RLock()
+_process_request = BotocoreStubber.process_request
+
+
+def _wire(stubber: BotocoreStubber, request: Any) -> Any:
+    """Answer a call on the wire; a test that puts something in its place (throttled.py) has all calls go through it."""
+    with _turn:
+        return _process_request(stubber, request)
+
+
 _OK = SimpleNamespace(status_code=200, headers={})
 _parsed: Any = vars(moto.dynamodb.parsing.expressions)["UpdateExpressionParser"].make
 _traverser: Any = vars(moto.dynamodb.parsing.ast_nodes)["DepthFirstTraverser"]
@@ -45,6 +56,7 @@ def shorten() -> None:
     """Let moto answer the DynamoDB calls of all clients that this process makes from now on."""
     # After all handlers of a test, which count calls or cut them: those of a longer name come first, too.
     handlers.BUILTIN_HANDLERS.append(("before-call", _answer, handlers.REGISTER_LAST))
+    patch.object(BotocoreStubber, "process_request", _wire).start()
     parsing, models = "moto.dynamodb.parsing", "moto.dynamodb.models"
     for name, shorter in {
         f"{parsing}.expressions.UpdateExpressionParser.make": cache(_parsed),
@@ -74,7 +86,8 @@ def _answer(model: OperationModel, params: Mapping[str, Any], context: Mapping[s
     handler.body = handler.params = json.loads(params["body"])
     handler.uri_match, handler.querystring = {}, {}
     try:
-        result = getattr(handler, xform_name(model.name))().result
+        with _turn:
+            result = getattr(handler, xform_name(model.name))().result
     except Exception:  # noqa: BLE001 - it changed nothing, and moto says it once more on the wire
         return None
     assert model.output_shape is not None

@@ -8,7 +8,6 @@ import pytest
 from functions.log_cursor import app
 from moto import mock_aws
 from tests.functional.log_cursor.parts import ENVIRONMENT, Site
-from tests.support.aws_calls import one_at_a_time
 from tests.support.logs import log_of
 
 log = log_of(app.logger)
@@ -21,7 +20,7 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
     app.site.cache_clear()
-    with mock_aws(), one_at_a_time():
+    with mock_aws():
         yield monkeypatch
     app.site.cache_clear()
 

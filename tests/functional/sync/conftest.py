@@ -10,7 +10,6 @@ from functions.sync import app
 from local.registries import BasicAuth, RegistrySpec, RunningRegistry, start
 from moto import mock_aws
 from tests.functional.sync.parts import ENVIRONMENT, PASSWORD, USERNAME, Site
-from tests.support.aws_calls import one_at_a_time
 from tests.support.logs import log_of
 
 from geosync.pair import site_registries
@@ -47,7 +46,7 @@ def aws(
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
     app.site.cache_clear()
-    with mock_aws(), one_at_a_time():
+    with mock_aws():
         yield monkeypatch
     app.site.cache_clear()
     for one in clients:
