@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import pytest
 from click.testing import CliRunner, Result
 from tests.support.clock import FakeClock
+from tests.support.patience import PATIENCE_S
 
 from geosync.cli.awaited import AwaitedSite, WhichSites
 from geosync.cli.main import main
@@ -114,8 +116,23 @@ def test_a_site_that_is_too_busy_is_asked_less_and_less_and_then_as_before(
     assert ended.output.count("still waiting") == 1
 
 
-def test_a_site_that_hangs_takes_no_look_from_another(clock: FakeClock, wait: Callable[..., Result]) -> None:
-    hangs = SeenLater("oregon", clock, look_s=ANSWERS_LATE_S, fails_until_s=1e9)
+def test_a_site_that_hangs_takes_no_look_from_another(
+    clock: FakeClock, wait: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first look at the other is over before the time passes, whichever thread comes first."""
+    looked, is_over = LookPace.looked, threading.Event()
+
+    def noted(pace: LookPace, began_s: float, *, ended_s: float, has_failed: bool) -> None:
+        looked(pace, began_s, ended_s=ended_s, has_failed=has_failed)
+        is_over.set()
+
+    class Hanging(SeenLater):
+        def look(self, image: AwaitedImage) -> Arrival:
+            assert is_over.wait(PATIENCE_S)
+            return super().look(image)
+
+    monkeypatch.setattr(LookPace, "looked", noted)
+    hangs = Hanging("oregon", clock, look_s=ANSWERS_LATE_S, fails_until_s=1e9)
     other = SeenLater("frankfurt", clock, seen_s=15.0, look_s=0.0)
     ended = wait(hangs, other, timeout="20s")
     assert (ended.exit_code, f"group/app:v1 is at frankfurt: {DIGEST}" in ended.output) == (2, True)
