@@ -246,8 +246,8 @@ class Sharing:
             others = [name for name in known.repositories if name != self._repository]
             self._seen[blob.digest] = [self._repository, *others][:MOST_REPOSITORIES]
             is_time = known.claimed_at_s is not None or len(self._seen) >= TOLD_AT_ONCE
-        if is_time:
-            self.tell()
+            told = self._taken() if is_time else {}
+        self._tell(told)
 
     def give_up(self, blob: Descriptor, *, unfinished: bool = False) -> None:
         """Let others copy `blob`: it was not copied here; `unfinished`: it did not fit into the invocation."""
@@ -262,10 +262,18 @@ class Sharing:
     def tell(self) -> None:
         """Write down what was noted: one write for 25 blobs."""
         with self._lock:
-            seen, self._seen = self._seen, {}
-        if seen and self._items is not None:
+            told = self._taken()
+        self._tell(told)
+
+    def _taken(self) -> dict[str, list[str]]:
+        """Take what was noted; the caller has the lock."""
+        taken, self._seen = self._seen, {}
+        return taken
+
+    def _tell(self, told: dict[str, list[str]]) -> None:
+        if told and self._items is not None:
             with suppress(BotoCoreError, ClientError, SyncRegistryError):
-                self._items.note(seen)
+                self._items.note(told)
 
     def outcome(self) -> Shared:
         """The outcome so far."""
