@@ -17,7 +17,7 @@ from geosync.copying.copy import Copier
 from geosync.copying.route import Route
 from geosync.errors import LeaseLost, MalformedManifest
 from geosync.oci.manifests import MAX_MANIFEST_BYTES, Descriptor, Manifest
-from geosync.oci.memory import MIB
+from geosync.oci.memory import MIB, Memory
 from geosync.oci.repository import Repository
 from geosync.pair.capabilities import Capabilities
 from geosync.pair.pair import Pair
@@ -177,8 +177,18 @@ class Counted:
             assert self._asked.acquire(timeout=PATIENCE_S)
 
 
-def test_who_waits_to_list_a_large_referrer_leaves_its_memory_to_the_one_that_lists() -> None:
+def test_who_waits_to_list_a_large_referrer_leaves_its_memory_to_the_one_that_lists(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Three of the largest have all that there is for steps, and the one before them needs some to read the tag."""
+    has_lock, all_have_memory, give_back = threading.Event(), threading.Barrier(3), Memory.give_back
+
+    def once_all_have_it(memory: Memory) -> None:
+        if has_lock.is_set():  # one of the large: the small one is past this
+            all_have_memory.wait(PATIENCE_S)
+        give_back(memory)
+
+    monkeypatch.setattr(Memory, "give_back", once_all_have_it)
     source, destination = FakeRegistry(referrers_api=True), FakeRegistry()
     image = source.add_image(b"layer")
     small = sign(source, image, b"small")
@@ -189,7 +199,6 @@ def test_who_waits_to_list_a_large_referrer_leaves_its_memory_to_the_one_that_li
     with copier(source, destination) as one, ThreadPoolExecutor(4) as callers:
         lock: Any = Counted(4)
         one._fallback_lock = lock
-        has_lock = threading.Event()
 
         def before(verb: str, what: str) -> None:
             if verb == "GET referrers" and not has_lock.is_set():
