@@ -7,6 +7,7 @@ pytest -p tests.support.shuffled --order 4711 tests/unit     that order again
 from __future__ import annotations
 
 import random
+from typing import Any
 
 import pytest
 
@@ -17,9 +18,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Choose the order once, before the workers of a parallel run get their options."""
-    if config.option.order is None:
-        config.option.order = random.SystemRandom().randrange(10_000)
+    """Choose the order once: the workers of a parallel run have it of who started them."""
+    given = getattr(config, "workerinput", {}).get("order", config.option.order)
+    config.option.order = random.SystemRandom().randrange(10_000) if given is None else given
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    node.workerinput["order"] = node.config.option.order
 
 
 def pytest_report_header(config: pytest.Config) -> str:
