@@ -95,6 +95,12 @@ test-shuffled: setup
 	$(PYTHON_BIN)/pytest -p tests.support.shuffled tests/unit tests/functional \
 		--ignore tests/functional/test_permissions.py $(PYTEST)
 
+## test-unsteady: the same with disturbed threads (PYTEST='--again 100 -k lease': each so often; '--order 1 --timing 2': once more)
+.PHONY: test-unsteady
+test-unsteady: setup
+	$(PYTHON_BIN)/pytest -n 2 -p tests.support.shuffled -p tests.support.unsteady tests/unit tests/functional \
+		tests/hostile --ignore tests/functional/test_permissions.py $(PYTEST)
+
 ## test-unit: run the tests that need no network
 .PHONY: test-unit
 test-unit: setup
