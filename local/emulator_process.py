@@ -145,8 +145,13 @@ class ForkedWorker:
                 os.kill(self.pid, number)
 
     def _ended(self, seconds: float | None) -> int | None:
-        """Whether the end of the socket that the worker holds is closed by now; it never writes more than its id."""
-        return ENDED if select.select([self._life], [], [], seconds)[0] else None
+        """Whether the end of the socket that the worker holds is closed by now; it never writes more than its id.
+
+        Not by `select.select`, which takes no descriptor above 1023: the emulator has more of them at times.
+        """
+        life = select.poll()
+        life.register(self._life, select.POLLIN)
+        return ENDED if life.poll(None if seconds is None else 1000 * seconds) else None
 
 
 def _template(layers: tuple[str, ...]) -> socket.socket:
@@ -326,6 +331,22 @@ def let_invocations_end(runtime: Any, service: Any) -> None:
     runtime.release_worker = service.release_worker = released
 
 
+def close_with_the_client(server: Any) -> None:
+    """Have a connection closed when its client has closed it.
+
+    By itself the server keeps it, with a descriptor, until nothing has come on it for 75 s: over a thousand at times.
+    """
+    read = server._read_data
+
+    async def read_to_the_end(connection: Any) -> None:
+        try:
+            await read(connection)
+        finally:
+            await connection.idle_task.stop()
+
+    server._read_data = read_to_the_end
+
+
 def log_of(worker: Any) -> str:
     """Take what a worker of the emulator's logged in the invocation that it has just answered, up to the mark."""
     lines: list[str] = []
@@ -359,6 +380,7 @@ def main() -> None:
     as_aws(os.environ["GATEWAY_PORT"])
     namespace.Worker._drain_stderr_bounded = log_of
     let_invocations_end(namespace, import_module("ministack.services.lambda_svc"))
+    close_with_the_client(import_module("hypercorn.asyncio.tcp_server").TCPServer)
     dynamodb, iam = import_module("ministack.services.dynamodb"), import_module("ministack.core.iam_evaluator")
     _remember(iam, "parse_policy_document")
     _remember(dynamodb, "_tokenize")

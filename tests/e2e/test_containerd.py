@@ -57,10 +57,6 @@ def configured(folder: Path, text: str, primary: Site, site: Site) -> Path:
     return folder
 
 
-TRIES = 3
-"""The emulator was seen to answer so on a busy machine, in front of the function: that has no such answer for these."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Puller:
     """containerd, with the page's file and a client's account at the primary, and a repository of a test's own."""
@@ -71,11 +67,8 @@ class Puller:
     repository: str
 
     def fetch(self, reference: str) -> None:
-        """Fetch an image that is named after the primary; again after a 500 or 502, as a node does that pulls."""
-        for _ in range(TRIES):
-            done = self.containerd.fetch(self._name(reference), self.hosts, account=self.account)
-            if "500 Internal Server Error" not in done.stderr and "502 Bad Gateway" not in done.stderr:
-                break
+        """Fetch an image that is named after the primary."""
+        done = self.containerd.fetch(self._name(reference), self.hosts, account=self.account)
         assert done.returncode == 0, done.stderr
 
     def digest(self, tag: str) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import queue
+import resource
+import socket
 import subprocess
 import sys
 import threading
@@ -134,6 +136,18 @@ def test_a_worker_ends_when_nobody_asks_any_more_or_when_it_is_told_to(worker: W
     assert [one.wait(timeout=60) for one in (by_itself, told, killed)] == [emulator_process.ENDED] * 3
     told.kill()  # which is nothing any more
     assert told.stdout.read() == ""
+
+
+def test_a_worker_is_told_alive_or_gone_whatever_descriptor_tells_it(worker: Worker) -> None:
+    """The emulator has over a thousand open at times, which `select.select` does not take."""
+    one, high = worker("late"), 1500
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    with one._life as life:
+        one._life = socket.socket(fileno=os.dup2(life.fileno(), high))
+    assert one.poll() is None
+    one.kill()
+    assert one.wait(timeout=60) == emulator_process.ENDED
 
 
 def emulators(one: ForkedWorker) -> Any:
