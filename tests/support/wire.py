@@ -76,7 +76,7 @@ class Wire:
         view = memoryview(buffer)
         while left:
             if self._left:
-                data = self.read(left)
+                data = self.read(min(left, piece))
                 other.send(data)
                 got = len(data)
             else:
