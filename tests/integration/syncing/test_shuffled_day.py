@@ -64,7 +64,7 @@ class Day:
             self._alive.append(self._make.image(repository, tag, layers=1, docker=chosen < 0.7))
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1])
 def test_a_day_whose_events_come_shuffled_doubled_and_late_ends_equal(
     tmp_path: Path, second_registry: Place, repository: str, seed: int
 ) -> None:
