@@ -33,7 +33,7 @@ _had: set[str] = set()
 HALVES = ("first", "second")
 FIRST_HALF = (
     *("test_dashboard", "test_dashboard_findings", "test_dashboard_live"),
-    *("test_replication", "test_verification", "test_failover"),
+    *("test_replication", "test_smoke", "test_verification", "test_failover"),
 )
 """About half of the time of all tests."""
 PACE = {"ComparisonSeconds": str(COMPARISON_S), "Tracing": "on"}

@@ -321,7 +321,7 @@ def test_an_invocation_that_is_killed_five_times_uploads_nothing_again_that_was_
             eventually(lambda: accepted(proxy, layer), what=f"layer {number}")  # noqa: B023
             proxy.faults[:] = [misses("large", layers), *map(trickle, layers[number + 1 :])]  # for the next holder
             assert kill_workers(state, site, "sync")
-            end_claims(site, layers)
+            end_claims(site, repository, layers)
         arrive(repository, "large", sites=[site])
     cut = 0
     for layer in layers:
@@ -332,16 +332,17 @@ def test_an_invocation_that_is_killed_five_times_uploads_nothing_again_that_was_
     assert cut >= CRASHES, "they were not killed in the middle of a copy"
 
 
-def end_claims(site: Site, layers: Sequence[dict[str, Any]]) -> None:
-    """Have the claims of a holder that was killed end now. They last a minute, for which the next one would wait."""
+def end_claims(site: Site, repository: str, layers: Sequence[dict[str, Any]]) -> None:
+    """Have the lease and the claims of a holder that was killed end now, for which the next one would wait."""
     client = site.client("dynamodb")
-    for layer in layers:
+    blobs = [(f"blob#{layer['digest']}", "blob", "copied_until") for layer in layers]
+    for partition, item, until in ((repository, "row", "lease_expires"), *blobs):
         with suppress(client.exceptions.ConditionalCheckFailedException):
             client.update_item(
                 TableName=site.about["table"],
-                Key={"repository": {"S": f"blob#{layer['digest']}"}, "item": {"S": "blob"}},
-                UpdateExpression="SET copied_until = :past",
-                ConditionExpression="attribute_exists(copied_until)",
+                Key={"repository": {"S": partition}, "item": {"S": item}},
+                UpdateExpression=f"SET {until} = :past",
+                ConditionExpression=f"attribute_exists({until})",
                 ExpressionAttributeValues={":past": {"N": "1"}},
             )
 
