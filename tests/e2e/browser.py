@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -21,6 +22,8 @@ from tests.e2e.parts import PATIENCE_S, Site, eventually
 
 ROOT = Path(__file__).parents[2]
 SCREENSHOTS = ROOT / ".local" / "screenshots"
+KEEPS_SCREENSHOTS = bool(os.environ.get("GEOSYNC_KEEP_SCREENSHOTS"))
+"""To take a picture of a whole page costs as much as all else that is done with it; nobody judges it."""
 AXE = ROOT / "tests" / "support" / "axe" / "axe.min.js"
 WIDE, PHONE = (1280, 900), (320, 700)
 _SWITCHES = (
@@ -93,7 +96,9 @@ class Dashboard:
         """Open the dashboard, signed in by nobody, on a screen of this size (CSS pixels)."""
         self.driver.get("about:blank")
         self.driver.execute_cdp_cmd("Network.clearBrowserCookies", {})
-        media = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
+        # Nothing moves while a test waits: each picture of it would be drawn.
+        still = {"name": "prefers-reduced-motion", "value": "reduce"}
+        media = {"features": [{"name": "prefers-color-scheme", "value": scheme}, still]}
         self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
         width, height = size
         screen = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": size == PHONE}
@@ -194,19 +199,23 @@ class Dashboard:
         return [f"{one['id']}: {[node['html'][:200] for node in one['nodes']]}" for one in found]
 
     def keep_screenshot(self, name: str) -> None:
-        """Keep the whole page as SCREENSHOTS/name.png. Fails where something is wider than the screen."""
+        """Fail where something is wider than the screen. The page is kept as SCREENSHOTS/name.png then, or if asked."""
         script = "const page = document.documentElement; return [page.scrollWidth, page.scrollHeight, innerWidth]"
         width, height, screen = self.driver.execute_script(script)
+        if width > screen or KEEPS_SCREENSHOTS:
+            self._take(name, width, height)
+        assert width <= screen, f"{name}: {width} px are shown on {screen} px"
+
+    def _take(self, name: str, width: int, height: int) -> None:
         clip = {"x": 0, "y": 0, "width": width, "height": min(height, 4000), "scale": 1}
         taken = self.driver.execute_cdp_cmd(
             "Page.captureScreenshot", {"captureBeyondViewport": True, "clip": clip, "optimizeForSpeed": True}
         )
         SCREENSHOTS.mkdir(parents=True, exist_ok=True)
         (SCREENSHOTS / f"{name}.png").write_bytes(base64.b64decode(taken["data"]))
-        assert width <= screen, f"{name}: {width} px are shown on {screen} px"
 
     def is_readable(self, name: str) -> None:
-        """Keep a screenshot; fails where something is too wide or the accessibility checker finds anything."""
+        """Fail where something is too wide or the accessibility checker finds anything; `keep_screenshot` as well."""
         self.keep_screenshot(name)
         found = self.violations()
         assert not found, f"{name}: {found}"

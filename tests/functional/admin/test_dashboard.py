@@ -187,6 +187,7 @@ def test_the_card_of_a_site_shows_its_last_drill(
     drill = LastDrill(id="d1", at=at, verdict="failed", why=why, recovery_point_age_ms=75_000, recovery_time_ms=None)
     with TURN:
         site.sync_registry.drills.record(drill)
+    dashboard.driver.execute_script(ASK_NOW)
     card = dashboard.shows(why, "age of the recovery point 1 min 15 s, recovery time not known")
     assert "No drill is known of" not in card
     dashboard.is_readable(f"sites-drill-{scheme}")

@@ -1,7 +1,6 @@
 """Every page of the dashboard while there is nothing in the site, while it loads, in error, and not up to date.
 
-Each state is compared with its kept layout at three widths (layout.py), and its screenshots are kept in
-`.local/screenshots`.
+Each state is compared with its kept layout at three widths (layout.py).
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The dashboard's pages as an operator works with them, and as somebody has them who may only look.
 
-Each state is compared with its kept layout at three widths (layout.py), and its screenshots are kept in
-`.local/screenshots`. A page is loaded once and goes from state to state, because a browser is slow. The states in which
-there is nothing to see yet, or any more, are in test_dashboard_page_states.py.
+Each state is compared with its kept layout at three widths (layout.py). A page is loaded once and goes from state to
+state, because a browser is slow. The states in which there is nothing to see yet, or any more, are in
+test_dashboard_page_states.py.
 """
 
 from __future__ import annotations
