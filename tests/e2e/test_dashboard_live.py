@@ -23,6 +23,18 @@ window.setTimeout = (what, wait, ...more) => soon(what, wait < 4000 ? wait : 100
 """Makes a page as patient as no test is: it asks again by what it does at once or soon, or never."""
 
 
+COUNTED = """
+const ask = window.fetch;
+window.begun = window.unanswered = 0;
+window.fetch = (...given) => {
+  window.begun += 1;
+  window.unanswered += 1;
+  return ask(...given).finally(() => { window.unanswered -= 1; });
+};
+"""
+"""Has a page count what it asks for."""
+
+
 @pytest.fixture
 def proxy(secondary: Site) -> Iterator[CountingProxy]:
     """In front of the site's API."""
@@ -103,22 +115,28 @@ def test_it_says_when_the_site_does_not_answer_and_asks_nothing_while_nobody_loo
     _offline(dashboard, False)
     dashboard.shows("As of", within=".fresh")  # by itself, as soon as there is a network again
     dashboard.complaints()  # it complained of being offline
-    asked = len(_requests(dashboard))
-    eventually(lambda: len(_requests(dashboard)) > asked, what="the page to ask by itself")
+    _run(dashboard, COUNTED)
+    eventually(lambda: _asked(dashboard)[0], what="the page to ask by itself")
 
     _look(dashboard, away=True)
-    time.sleep(SECONDS)  # what was asked for before is answered
-    asked = len(_requests(dashboard))
+
+    def is_quiet() -> bool:
+        before = _asked(dashboard)
+        time.sleep(0.5)
+        return before == _asked(dashboard) and before[1] == 0
+
+    eventually(is_quiet, what="what was asked for before to be answered")
+    asked, _ = _asked(dashboard)
     time.sleep(1.2 * SECONDS)
-    assert len(_requests(dashboard)) == asked
+    assert _asked(dashboard)[0] == asked
     _look(dashboard, away=False)
-    eventually(lambda: len(_requests(dashboard)) > asked, what="the page to ask once it is seen again")
+    eventually(lambda: _asked(dashboard)[0] > asked, what="the page to ask once it is seen again")
 
 
-def _requests(dashboard: Dashboard) -> list[str]:
-    """What the page asked the API for since it was opened."""
-    script = "return performance.getEntriesByType('resource').map((one) => one.name)"
-    return [name for name in _run(dashboard, script) if "/api/" in name]
+def _asked(dashboard: Dashboard) -> tuple[int, int]:
+    """How many requests the page has begun since it counts them, and how many of them have no answer yet."""
+    begun, unanswered = _run(dashboard, "return [window.begun, window.unanswered]")
+    return begun, unanswered
 
 
 def _run(dashboard: Dashboard, script: str) -> Any:
