@@ -12,6 +12,7 @@ from boto3.dynamodb.conditions import Attr
 
 from geosync.admin.resources.metrics import Gauge
 from geosync.clock import Clock
+from geosync.copying.blobs import BlobMover
 from geosync.copying.copy import Copier
 from geosync.intake import marking
 from geosync.minute import losses, recovery
@@ -220,6 +221,7 @@ RULES: dict[str, Rule] = {
         says="a blob that is there is not uploaded",
         without=(
             _instead(UploadVerbs, "_begin", _begin_without_mount),
+            _answer(BlobMover, "_is_there", False),
             _answer(KnownCapabilities, "__call__", Capabilities(checks_blobs=False)),
         ),
         finds="uploaded twice",

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import count
 from random import Random
 from urllib.parse import parse_qs, urlsplit
@@ -54,7 +55,8 @@ class _Upload:
     repository: str
     content: bytearray = field(default_factory=bytearray)
     there: frozenset[str] = frozenset()
-    """The blobs that the repository had when it began."""
+    """The blobs that the repository had when it began, but for those that came since whoever began it was told that
+    they are missing: between that answer and the upload somebody else may bring one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,30 +88,30 @@ class Server:
         self._scheduler = scheduler
         self._random = random
         self._uploads: dict[str, _Upload] = {}
+        self._denied: set[tuple[str, str, str]] = set()
+        """Whom it told that a blob is missing, of which repository, and which one; until that one brings it."""
         self._numbers = count(1)
 
     def answer(self, method: str, url: str, headers: Mapping[str, str], body: bytes, *, why: str) -> Answer:
         """Answer one request; `why` names who asks, for the history."""
-        parts = urlsplit(url)
-        query = {key: values[0] for key, values in parse_qs(parts.query).items()}
-        if parts.path.startswith(STORAGE):
-            return self._stored(Asked(method, "", parts.path.removeprefix(STORAGE), query, headers, body))
-        if parts.path == "/v2/_catalog":
+        kind, name, reference, query = _read(url)
+        asked = Asked(method, name, reference, query, headers, body)
+        if kind == STORAGE:
+            return self._stored(asked)
+        if kind == "_catalog":
             return self._catalogue(query)
-        found = _PATH.fullmatch(parts.path)
-        if found is None:
+        if not kind:
             return _error(404, "NOT_FOUND")
         if method in ("POST", "PUT", "PATCH", "DELETE") and self.is_read_only:
             return self.refuses_writes
-        asked = Asked(method, found["name"], found["reference"], query, headers, body)
-        ways: dict[str, Callable[[Asked], Answer]] = {
-            "manifests": lambda one: self._manifest(one, why),
-            "tags": self._tags,
-            "blobs": self._blob,
-            "blobs/uploads": self._upload,
-            "referrers": self._referrers,
+        ways: dict[str, Callable[[], Answer]] = {
+            "manifests": lambda: self._manifest(asked, why),
+            "tags": lambda: self._tags(asked),
+            "blobs": lambda: self._blob(asked, why),
+            "blobs/uploads": lambda: self._upload(asked, why),
+            "referrers": lambda: self._referrers(asked),
         }
-        return ways[found["kind"]](asked)
+        return ways[kind]()
 
     def _catalogue(self, query: Mapping[str, str]) -> Answer:
         if not self.habits.has_catalogue:
@@ -164,6 +166,7 @@ class Server:
         checks = self.habits.checks_children if is_index else self.habits.checks_blobs
         missing = storage.missing_below(asked.name, content) if checks else []
         if missing:
+            self._denied.update((why, asked.name, one) for one in missing)
             entries = [{"code": "MANIFEST_BLOB_UNKNOWN", "detail": {"digest": one}} for one in missing]
             return Answer(400, [("Content-Type", "application/json")], json.dumps({"errors": entries}).encode())
         media_type = asked.headers["Content-Type"]
@@ -219,8 +222,9 @@ class Server:
         repository = self.storage.repositories.get(name)
         return repository is not None and digest in repository.blobs and digest in self.storage.blobs
 
-    def _blob(self, asked: Asked) -> Answer:
+    def _blob(self, asked: Asked, why: str) -> Answer:
         if not self._has_blob(asked.name, asked.reference):
+            self._denied.add((why, asked.name, asked.reference))
             return _error(404, "BLOB_UNKNOWN")
         if self.habits.redirects and asked.method == "GET":
             return Answer(307, [("Location", f"https://storage.{self.host}{STORAGE}{asked.reference}?signature=1")])
@@ -234,9 +238,9 @@ class Server:
         content = self.storage.blobs.get(asked.reference)
         return Answer(404) if content is None else _content(asked, [], content)
 
-    def _upload(self, asked: Asked) -> Answer:
+    def _upload(self, asked: Asked, why: str) -> Answer:
         if asked.method == "POST":
-            return self._begin_upload(asked)
+            return self._begin_upload(asked, why)
         upload = self._uploads.get(asked.reference)
         if upload is None or upload.repository != asked.name:
             return _error(404, "BLOB_UPLOAD_UNKNOWN")
@@ -248,18 +252,21 @@ class Server:
                 return self._upload_answer(416, asked.name, asked.reference, upload)
             upload.content += asked.body
             return self._upload_answer(202, asked.name, asked.reference, upload)
-        return self._close_upload(asked, upload)
+        return self._close_upload(asked, upload, why)
 
-    def _begin_upload(self, asked: Asked) -> Answer:
+    def _begin_upload(self, asked: Asked, why: str) -> Answer:
         mount, source = asked.query.get("mount"), asked.query.get("from")
         if self.habits.mounts and mount is not None and source is not None and self._has_blob(source, mount):
             self.storage.link(asked.name, mount)
+            self._denied.discard((why, asked.name, mount))
             return Answer(201, [("Docker-Content-Digest", mount)])
         identifier = f"upload-{next(self._numbers)}"
-        self._uploads[identifier] = _Upload(asked.name, there=frozenset(self.storage.repository(asked.name).blobs))
+        here = self.storage.repository(asked.name).blobs
+        there = frozenset(one for one in here if (why, asked.name, one) not in self._denied)
+        self._uploads[identifier] = _Upload(asked.name, there=there)
         return self._upload_answer(202, asked.name, identifier, self._uploads[identifier])
 
-    def _close_upload(self, asked: Asked, upload: _Upload) -> Answer:
+    def _close_upload(self, asked: Asked, upload: _Upload, why: str) -> Answer:
         content = bytes(upload.content) + asked.body
         digest = asked.query.get("digest", "")
         del self._uploads[asked.reference]
@@ -268,6 +275,7 @@ class Server:
         was_there = digest in upload.there and self._has_blob(asked.name, digest)
         uploaded = Uploaded(asked.name, digest, was_there, len(content))
         self.storage.put_blob(asked.name, content)
+        self._denied.discard((why, asked.name, digest))
         for listener in self.on_upload:
             listener(uploaded)
         return Answer(201, [("Docker-Content-Digest", digest)])
@@ -278,6 +286,19 @@ class Server:
             ("Range", f"0-{max(len(upload.content) - 1, 0)}"),
         ]
         return Answer(status, headers)
+
+
+@lru_cache(4096)
+def _read(url: str) -> tuple[str, str, str, Mapping[str, str]]:
+    """Return what a URL names: its kind (empty: nothing), the repository, the reference and the query."""
+    parts = urlsplit(url)
+    query = {key: values[0] for key, values in parse_qs(parts.query).items()}
+    if parts.path.startswith(STORAGE):
+        return STORAGE, "", parts.path.removeprefix(STORAGE), query
+    if parts.path == "/v2/_catalog":
+        return "_catalog", "", "", query
+    found = _PATH.fullmatch(parts.path)
+    return (found["kind"], found["name"], found["reference"], query) if found is not None else ("", "", "", query)
 
 
 def _content(asked: Asked, headers: list[tuple[str, str]], content: bytes) -> Answer:

@@ -89,9 +89,11 @@ def test_a_wrong_hint_becomes_an_upload_and_is_replaced(site: Site, items: Share
     assert sharing.outcome() == Shared(wrong=(OTHER,)), "said once, whatever the number of its blobs"
 
 
+@pytest.mark.parametrize("checks_blobs", [True, False])
 def test_a_wrong_hint_for_what_is_there_moves_nothing_and_is_no_sign_of_a_registry_that_does_not_check(
-    site: Site, items: SharedBlobItems, sharing: Sharing
+    site: Site, items: SharedBlobItems, sharing: Sharing, *, checks_blobs: bool
 ) -> None:
+    site.destination.checks_blobs = checks_blobs
     image = site.source.add_image(*layers(3))
     with site.copier() as first:
         first.copy(image, "v1")

@@ -132,7 +132,7 @@ class BlobMover:
         return blob.size < LARGE or (self._pace.fits(blob.size, time_s) and not self._uploads.has(blob.digest))
 
     def note_missing(self, digests: Iterable[str]) -> None:
-        """Note that the destination named these missing: its answer to their POST is known, most likely."""
+        """Note that the destination said that these are missing: its answer to their POST is known, most likely."""
         self._missing.update(digests)
 
     def disbelieve(self, digests: Iterable[str]) -> list[str]:
@@ -194,7 +194,12 @@ class BlobMover:
 
     def _is_there_already(self, blob: Descriptor) -> bool:
         """Look for a blob whose upload was begun by a mount from elsewhere; any other is looked for as it is begun."""
-        return blob.digest in self._begun and self._is_there(blob)
+        if blob.digest not in self._begun:
+            return False
+        is_there = self._is_there(blob)
+        if not is_there:
+            self._missing.add(blob.digest)
+        return is_there
 
     def _is_to_stop(self, blob: Descriptor, stopped: Callable[[], bool]) -> bool:
         self._sharing.keep(blob)
@@ -339,8 +344,8 @@ class BlobMover:
         begun = self._begun.pop(blob.digest, None)
         if begun is not None:  # by a mount from elsewhere, which was no existence check
             is_large = blob.size >= CLAIMED_FROM and self._route.capabilities.mounts
-            is_worth_a_look = is_large or self._route.mount_from is not None
-            return None if is_worth_a_look and self._is_there(blob) else begun
+            is_known_missing = blob.digest in self._missing and not is_large and self._route.mount_from is None
+            return begun if is_known_missing or not self._is_there(blob) else None
         if self._route.capabilities.mounts:
             return self._destination.begin_upload(mount=blob.digest, mount_from=self._destination.name)
         return None if self._is_there(blob) else self._destination.begin_upload()
