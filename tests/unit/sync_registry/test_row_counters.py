@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pytest
@@ -11,7 +13,7 @@ from tests.support.clock import FakeClock
 from geosync.operating import status
 from geosync.operating.geo_site_status import percentage
 from geosync.sync_registry.held_lease import HeldLease
-from geosync.sync_registry.items import FAILED, PENDING, ROW, STARTED, SYNCED, Lease, Reference, Row, Seen
+from geosync.sync_registry.items import FAILED, PENDING, ROW, STARTED, SYNCED, Item, Lease, Reference, Row, Seen
 from geosync.sync_registry.site import counters
 from geosync.sync_registry.site.counters import RowCounts
 from geosync.sync_registry.sync_registry import SyncRegistry
@@ -351,3 +353,49 @@ def test_a_status_reads_as_often_whatever_the_site_holds(rows: int, full: int, m
     assert found.more_owed
     assert (reads.count("first_due"), reads.count("due_keys")) == (16, 8 + full)
     assert (reads.count("batch_get"), len(reads)) == (4 + 8, 24 + full + 12 + 12)
+
+
+class _Counting(MemoryStore):
+    """Counts the requests, and the items that they read."""
+
+    def __init__(self, items: Iterable[Item]) -> None:
+        super().__init__(items)
+        self.requests: Counter[str] = Counter()
+        self.items_read = 0
+
+    def _read(self, request: str, found: list[Any]) -> list[Any]:
+        self.requests[request] += 1
+        self.items_read += len(found)
+        return found
+
+    def get(self, key: Key) -> Item | None:
+        self._read("get", [key])
+        return super().get(key)
+
+    def batch_get(self, keys: Iterable[Key]) -> dict[Key, Item]:
+        return super().batch_get(self._read("batch_get", [*keys]))
+
+    def items(self, *asked: Any, **more: Any) -> list[Item]:
+        return self._read("items", super().items(*asked, **more))
+
+    def due(self, *asked: Any, **more: Any) -> list[Item]:
+        return self._read("due", super().due(*asked, **more))
+
+    def due_keys(self, *asked: Any, **more: Any) -> Iterator[Key]:
+        return iter(self._read("due_keys", [*super().due_keys(*asked, **more)]))
+
+    def first_due(self, *asked: Any, **more: Any) -> list[tuple[Key, int]]:
+        return self._read("first_due", super().first_due(*asked, **more))
+
+
+def test_a_status_reads_as_much_of_any_number_of_rows(site: Site) -> None:
+    read = []
+    for rows in (100, 200):
+        for number in range(rows - 100, rows):
+            site.synced(f"group/app-{number}")
+        store = _Counting(site.store.table.values())
+        found = status.read(SyncRegistry(store, clock=site.clock), clock=site.clock)
+        assert found.rows is not None
+        assert (found.rows.rows, found.rows.synced) == (rows, rows)
+        read.append((store.requests, store.items_read))
+    assert read[0] == read[1]
