@@ -141,7 +141,7 @@ def load_once() -> None:
     load_all()
     gc.collect()
     gc.freeze()
-    gc.set_threshold(100_000, 20, 100)
+    gc.set_threshold(1_000_000, 20, 100)
 
 
 def _run_chunk(chunk: tuple[tuple[int, ...], str | None, Focus]) -> list[Outcome]:

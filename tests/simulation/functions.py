@@ -18,6 +18,8 @@ from tests.simulation.threads import SimulatedThreads
 FUNCTIONS = Path(__file__).parents[2] / "functions"
 COLD = 0.1
 """The share of invocations that begin in a new execution environment though one is idle."""
+COLD_OF_API = 0.02
+"""The same of the API, whose routes take as long to build as ten answers, and which keeps little in its environment."""
 TIMEOUTS_S = {"notifications": 10.0, "log_cursor": 120.0, "sync": 900.0, "reconcile": 60.0, "admin": 29.0, "pull": 29.0}
 
 
@@ -91,7 +93,8 @@ class Function:
         place = Caller(f"{self.name}@{self.site}/{self.invoked}", self.offset_ms, began_s=scheduler.now_s)
         if random.random() < self.kills:
             place.kill_in = 1 + int(random.random() ** 2 * self.most_calls)
-        module = self._idle.pop() if self._idle and random.random() >= COLD else self._load()
+        cold = COLD_OF_API if self.name == "admin" else COLD
+        module = self._idle.pop() if self._idle and random.random() >= cold else self._load()
         version, timeout_s = self._version, TIMEOUTS_S[self.name]
         self._running_of[version] += 1
         until_s = scheduler.now_s + timeout_s

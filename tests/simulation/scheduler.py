@@ -2,13 +2,15 @@
 
 A task is a thread that waits for the baton. Whoever waits (for time, for another task) gives the baton to the task that
 is due next; what is due at the same moment goes by lot. Time jumps to that task's moment. Nothing here reads a real
-clock. Threads are kept from one task to the next, as to start one costs more than ten switches.
+clock. Threads are kept from one task to the next, and from one world to the next, as to start one costs more than ten
+switches.
 """
 
 from __future__ import annotations
 
 import heapq
 import math
+import os
 import threading
 from collections.abc import Callable
 from random import Random
@@ -89,8 +91,7 @@ class Scheduler:
         while self._alive:
             self._give_baton(next(iter(self._alive)))
             self._ended.acquire()
-        for worker in self._idle:
-            worker.dismiss()
+        _KEPT.extend(self._idle)
         self.failure = self.failure or self._main.error
         if self.failure is not None:
             raise self.failure
@@ -105,8 +106,8 @@ class Scheduler:
         """Begin a task; it runs when the baton comes to it."""
         task = Task(name, place)
         self._alive[task] = None
-        worker = self._idle.pop() if self._idle else _Worker(self)
-        worker.take(task, run)
+        worker = self._idle.pop() if self._idle else _KEPT.pop() if _KEPT else _Worker()
+        worker.take(self, task, run)
         self._push(task, self.now_s + delay_s)
         return task
 
@@ -218,34 +219,34 @@ class Scheduler:
 class _Worker:
     """One real thread, for one task after another."""
 
-    def __init__(self, scheduler: Scheduler) -> None:
-        self._scheduler = scheduler
-        self._given: tuple[Task, Callable[[], Any]] | None = None
+    def __init__(self) -> None:
+        self._given: tuple[Scheduler, Task, Callable[[], Any]] | None = None
         self._wanted = threading.Lock()
         self._wanted.acquire()
         threading.Thread(target=self._serve, daemon=True).start()
 
-    def take(self, task: Task, run: Callable[[], Any]) -> None:
+    def take(self, scheduler: Scheduler, task: Task, run: Callable[[], Any]) -> None:
         """Run a task next."""
-        self._given = task, run
-        self._wanted.release()
-
-    def dismiss(self) -> None:
-        """End the thread."""
-        self._given = None
+        self._given = scheduler, task, run
         self._wanted.release()
 
     def _serve(self) -> None:
         while True:
             self._wanted.acquire()
-            if self._given is None:
-                return
-            task, run = self._given
+            assert self._given is not None
+            scheduler, task, run = self._given
+            self._given = None
             task.baton.acquire()
             try:
-                self._scheduler.check()
+                scheduler.check()
                 run()
             except BaseException as error:  # noqa: BLE001 - the edge of a thread
                 task.error = error
             del run
-            self._scheduler._finish(task, self)
+            scheduler._finish(task, self)
+            del scheduler, task
+
+
+_KEPT: list[_Worker] = []
+"""Threads of worlds that ended. A process that was forked has none of them."""
+os.register_at_fork(after_in_child=_KEPT.clear)
