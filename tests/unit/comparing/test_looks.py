@@ -143,6 +143,13 @@ def test_a_registry_that_came_back_with_older_tags_is_looked_at_tag_by_tag(same:
     assert comparison.secondary.asked == sorted(same), "for the rest of the comparison"
 
 
+def test_an_older_tag_is_missed_where_the_one_seen_last_is_as_it_was_seen(same: dict[str, str]) -> None:
+    """As where a push came after the restore (docs/operations/act.md): verification finds it."""
+    comparison = Comparison(Tags(same), Tags(same | {"v1": B}))
+    assert equal(comparison.run()) == set(same)
+    assert comparison.secondary.asked == ["v4"]
+
+
 @pytest.mark.parametrize(
     "more",
     [{"seen_at": START - TRUSTED_FOR_MS - 10}, {"suspect_until": START - 500}, {"verifies": False}],
