@@ -21,6 +21,7 @@ from geosync.observability import Metrics, Unit
 from geosync.oci.requests import Call
 from geosync.oci.scopes import push
 from geosync.oci.upload_verbs import UploadVerbs
+from geosync.operating.audit import Audit, AuditEntry
 from geosync.operating.owed_references import OwedReference
 from geosync.operating.status import Status
 from geosync.pair.capabilities import Capabilities
@@ -135,6 +136,10 @@ def _believe(sync: ReferenceSync, attempt: Attempt) -> None:
 
 def _begin_without_mount(verbs: UploadVerbs, repository: str, _mount: str | None, _source: str) -> Call:
     return Call(method="POST", target=f"/v2/{repository}/blobs/uploads/", access=(push(repository),), repeatable=True)
+
+
+def _write_anew(audit: Audit, entry: AuditEntry, *, status: int) -> None:
+    audit._put(entry, "done" if status < 400 else "failed", source="", detail="", status=status)
 
 
 def _remove_and_write(sync: ReferenceSync, attempt: Attempt) -> None:
@@ -354,6 +359,14 @@ RULES: dict[str, Rule] = {
         first=5,
         seeds=30,
         often=("look",),
+    ),
+    "audit": Rule(
+        says="the end of an action changes nothing else in its record",
+        without=(_instead(Audit, "end", _write_anew),),
+        finds="audit record .* changed",
+        minutes=1,
+        seeds=10,
+        often=("act",),
     ),
     "sweep": Rule(
         says="what is due and held by nobody is woken",

@@ -13,6 +13,7 @@ from tests.simulation.queues import Message
 from tests.simulation.registry.server import Uploaded
 from tests.simulation.site import Site
 
+from geosync.messages.event_log import AUDIT_ID
 from geosync.sync_registry.items import Item
 from geosync.sync_registry.table.changes import Key
 
@@ -166,7 +167,7 @@ class Ledger:
 
     def _logged(self, identifier: str, before: dict[str, Any] | None, after: dict[str, Any]) -> None:
         """No audit record changes, but for its end."""
-        if before is None or not identifier.startswith("audit-") or identifier.startswith("audit-refused-"):
+        if before is None or not identifier.startswith(AUDIT_ID) or identifier.startswith(f"{AUDIT_ID}refused-"):
             return
         for name in ("action", "who", "detail", "received_at", "hour"):
             if before.get(name) != after.get(name):
