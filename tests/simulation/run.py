@@ -17,6 +17,8 @@ LOOKS = 4
 """In each minute of the rest: whether it is over."""
 MORE = 10
 """Times that a deed happens more often where a run is about it."""
+SELDOM = 0.3
+"""The weight, in such a run, of a deed that has none in the others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,7 @@ class Focus:
     def deeds(self) -> list[tuple[float, Deed]]:
         """The deeds with their weights."""
         return [
-            (MORE * weight if deed.__name__ in self.often else weight, deed)
+            (MORE * (weight or SELDOM) if deed.__name__ in self.often else weight, deed)
             for weight, deed in DEEDS
             if deed.__name__ not in self.without
         ]

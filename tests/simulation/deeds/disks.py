@@ -48,6 +48,28 @@ def empty(story: Story) -> None:
         site.server.storage.restore(({}, {}), "restore")
 
 
+def lose_layer(story: Story) -> None:
+    """A layer cannot be found at the primary for a while: what needs it is refused for good, and parked.
+
+    Only in a run that is about it.
+    """
+    random, storage = story.random, story.primary.server.storage
+    there = [one for repository in storage.repositories.values() for one in sorted(repository.blobs & {*storage.blobs})]
+    if not there or story.world.is_failing_over:
+        return
+    digest = random.choice(there)
+    story.tell(f"{story.primary.name}: the layer {digest} is not found")
+    content = storage.blobs.pop(digest)
+    storage.lost_at_s.append(storage.now_s())
+    storage.changes += 1
+
+    def end() -> None:
+        storage.blobs.setdefault(digest, content)
+        storage.changes += 1
+
+    story.later(random.random() * 240, end)
+
+
 def _restart(story: Story, site: Site) -> None:
     site.server.is_down = True
     site.notifier.restart()
@@ -58,4 +80,10 @@ def _restart(story: Story, site: Site) -> None:
     story.later(story.random.random() * 30, end)
 
 
-DEEDS: list[tuple[float, Deed]] = [(0.3, collect_garbage), (0.3, back_up), (0.3, restore), (0.05, empty)]
+DEEDS: list[tuple[float, Deed]] = [
+    (0.3, collect_garbage),
+    (0.3, back_up),
+    (0.3, restore),
+    (0.05, empty),
+    (0.0, lose_layer),
+]
