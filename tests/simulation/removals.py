@@ -41,7 +41,7 @@ class TagRules:
             why_not = self._why_not_for_leaving(move)
             if why_not is not None:
                 self.violated(f"{self.site.name}: {move.repository}:{move.tag} was removed, and {why_not}")
-        elif not self._is_ours(move):
+        elif not self._is_ours(move) and not self._was_the_primarys(move):
             self.violated(f"{self.site.name}: {move.repository}:{move.tag} was removed, and is not Geosync's")
 
     def _was_outside(self, move: TagMove) -> bool:
@@ -74,6 +74,20 @@ class TagRules:
             if (one.repository, one.tag) == (move.repository, move.tag) and one is not move
         ]
         return not before or before[-1].why.startswith("sync@") or before[-1].digest in self._ever(move)
+
+    def _was_the_primarys(self, move: TagMove) -> bool:
+        """What the tag was is what a client gave it at the primary: the event of that makes it Geosync's to remove."""
+        here = [
+            one.digest
+            for one in self.site.server.storage.moves
+            if (one.repository, one.tag) == (move.repository, move.tag) and one is not move
+        ]
+        return any(
+            one.why == "client" and (one.repository, one.tag, one.digest) == (move.repository, move.tag, here[-1])
+            for primary in self.primaries()
+            for one in primary.server.storage.moves
+            if here
+        )
 
     def _ever(self, move: TagMove) -> set[str | None]:
         """What the tag ever was at any other site."""
