@@ -93,7 +93,7 @@ ACTS = {
 }
 """What changes the site: each has one of its own here, and those that only look share one."""
 PRINTS_A_SCRIPT = {"completion"}
-"""What is no answer: a shell reads it."""
+"""What a shell reads as it is, so that nobody sees it as a table."""
 BY_ITSELF = {"init", "drill", "smoke"}
 """What talks with a person and writes files (init/); what reads two registries and what makes sites, whose reports are
 looked at in every output where they are made (drill/test_drill.py, smoke/test_smoke.py)."""
@@ -186,8 +186,12 @@ def test_the_commands_at_a_primary_in_every_output(
 def ran(site: Site, command: str, arguments: list[str], answers: list[Answer], monkeypatch: pytest.MonkeyPatch) -> None:
     """Run a command for programs, and look at its answer in every output."""
     if command in PRINTS_A_SCRIPT:
-        answer = site.run(*command.split(), *arguments)
-        assert (answer.exit_code, "_geosync_completion" in answer.stdout) == (0, True)
+        answers.clear()
+        script = site.run(command, *arguments)
+        document = json.loads(site.run(command, *arguments, "-o", "json").stdout)
+        assert (script.exit_code, "_geosync_completion" in script.stdout, answers) == (0, True, answers[-1:])
+        assert document == {"shell": "bash", "script": script.stdout.removesuffix("\n")} == answers[-1].document
+        assert site.run(command, *arguments, "-o", "name").stdout == "bash\n"
         return
     answers.clear()
     ended = site.run(*command.split(), *arguments, "-o", "json")

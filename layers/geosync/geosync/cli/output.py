@@ -193,7 +193,8 @@ def show(*parts: Part, wide: bool = False, titles: bool = True) -> None:
     if is_terminal():
         out = console()
         for part in parts:
-            out.print(_renderable(part, wide=wide, titles=titles))
+            whole = isinstance(part, Text) and part.no_wrap is True
+            out.print(_renderable(part, wide=wide, titles=titles), soft_wrap=whole)
         return
     for part in parts:
         _write_lines(_piped(part, wide=wide, titles=titles))
@@ -201,10 +202,15 @@ def show(*parts: Part, wide: bool = False, titles: bool = True) -> None:
 
 def show_line(line: Text) -> None:
     """Print one line for people, and leave it one however long it is; the terminal breaks it."""
-    if is_terminal():
-        console().print(line, soft_wrap=True)
-    else:
-        show(line)
+    line.no_wrap = True
+    show(line)
+
+
+def unbroken(text: str) -> Text:
+    """A line that stays one however long it is, as a command does that is to be copied; the terminal breaks it."""
+    line = plain(text)
+    line.no_wrap = True
+    return line
 
 
 def is_terminal() -> bool:

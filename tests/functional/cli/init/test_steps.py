@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+import re
 import stat
 from collections.abc import Callable
 from dataclasses import replace
@@ -24,6 +27,7 @@ from tests.functional.cli.init.parts import (
     put_secrets,
     topic,
 )
+from tests.support.terminal import stdout_on_a_terminal, without_escapes
 
 from geosync.cli.choosing import contexts
 from geosync.cli.choosing.contexts import Contexts, SiteContext
@@ -51,7 +55,7 @@ def test_from_nothing_the_files_are_written_and_the_commands_that_can_run_are_pr
 ) -> None:
     told = init("--answers", answers)
     assert told.exit_code == 1, told.output
-    assert "next     1. deploy dublin" in told.output
+    assert "1. next: deploy dublin" in told.output
     assert "sam deploy --config-env dublin" in told.output
     assert "sam deploy --config-env oregon" not in told.output, "it needs what is not known yet"
     for which in ("primary", "local"):
@@ -80,7 +84,7 @@ def test_each_step_that_was_done_is_seen_and_fills_in_what_the_next_one_needs(
     put_secrets(tmp_path)
     told = init()
     assert told.exit_code == 1
-    assert "done     1. geosync-dublin is deployed" in told.output
+    assert "1. done: geosync-dublin is deployed" in told.output
     assert "sam deploy --config-env oregon" in told.output
     parameters = overrides(tmp_path, "oregon")
     assert (parameters["PrimaryTopicArn"], parameters["PrimaryAdminUrl"]) == (topic("dublin"), ADMIN)
@@ -100,7 +104,7 @@ def test_each_step_that_was_done_is_seen_and_fills_in_what_the_next_one_needs(
     notice.unlink()
     sites.expect(dublin.sync_registry.sites, "dublin", KnownSite(name="oregon", url=ADMIN, added_at=1, report_key="0"))
     told = init()
-    assert (told.exit_code, told.output.count("done "), len(told.output.splitlines())) == (0, 6, 6), told.output
+    assert (told.exit_code, told.output.count(" done: "), len(told.output.splitlines())) == (0, 6, 6), told.output
     assert not notice.exists(), "it is written once: it has the token"
 
 
@@ -117,12 +121,56 @@ def checks(monkeypatch: pytest.MonkeyPatch) -> Checks:
             if "check" not in args:
                 return run(args, **more)
             checked.append(" ".join(args))
+            if args[-1] == "json":
+                click.echo('{"ok": null}')
             raise ends[len(checked) - 1]
 
         monkeypatch.setattr(main, "main", check)
         return checked
 
     return play
+
+
+def test_a_program_gets_the_steps_and_the_files_by_name(
+    init: Init, deploy: Deploy, answers: str, tmp_path: Path
+) -> None:
+    nothing = init("-o", "json")
+    assert (nothing.exit_code, "--answers" in nothing.stderr, list(tmp_path.glob("*.toml"))) == (2, True, [])
+    told = init("--answers", answers, "-o", "json")
+    document = json.loads(told.stdout)
+    steps = {one["name"]: one for one in document["steps"]}
+    assert (told.exit_code, [one["number"] for one in document["steps"]]) == (1, [1, 2, 3, 4, 5, 6])
+    assert list(steps) == [
+        *("deploy/dublin", "notify/dublin", "secret/oregon/primary-registry", "secret/oregon/local-registry"),
+        *("deploy/oregon", "expect/dublin/oregon"),
+    ]
+    assert (steps["deploy/dublin"]["state"], steps["deploy/dublin"]["command"]) == (
+        "next",
+        "sam deploy --config-env dublin",
+    )
+    assert (steps["deploy/oregon"]["state"], steps["deploy/oregon"]["command"]) == ("later", None)
+    assert document["files"] == ["samconfig.toml", "geosync-init.json"]
+    private = ["oregon-local-registry.json", "oregon-primary-registry.json"]
+    assert (document["files_to_delete"], document["again"], document["checks"]) == (private, "geosync init", None)
+    assert init("-o", "name").stdout.split() == list(steps)
+    assert init("-o", "tsv").stdout.splitlines()[0] == "number\tname\tstate\ttext\tcommand"
+    deploy("dublin", "primary")
+    assert "dublin-notifications.txt" in json.loads(init("-o", "json").stdout)["files_to_delete"]
+
+
+def test_what_is_shown_keeps_a_command_whole_and_folds_what_is_read(
+    init: Init, answers: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    piped = init("--answers", answers).output
+    assert not re.search(r"\S {2,}\S| +$", piped, re.MULTILINE), piped
+    (command_line,) = (line for line in piped.splitlines() if "create-secret" in line and "oregon/local" in line)
+    for columns in (80, 200):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        with stdout_on_a_terminal() as said, contextlib.suppress(SystemExit):
+            main.main(["init", "--folder", str(Path(answers).parent), "--no-check"])
+        shown = without_escapes(said[0]).splitlines()
+        assert command_line in shown
+        assert all(len(line) <= columns for line in shown if not line.startswith("   ") and line[:3] != "cd ")
 
 
 @pytest.mark.parametrize(
@@ -149,6 +197,14 @@ def test_sites_that_are_all_deployed_are_checked_with_each_other_whatever_become
     ]
     assert all(f"\ngeosync {words}\n" in told.output for words in checked)
     assert ("of the first" in told.output) is isinstance(ends[0], click.ClickException)
+    checked.clear()
+    told = CliRunner().invoke(main, ["--profile", "ours", "init", "--folder", str(tmp_path), "-o", "json"])
+    assert told.exit_code == worst
+    assert [words.endswith(" -o json") for words in checked] == [True, True]
+    made = json.loads(told.stdout)["checks"]
+    assert [one["command"] for one in made] == [f"geosync {words.removesuffix(' -o json')}" for words in checked]
+    assert [one["exit_code"] for one in made] == [getattr(end, "code", 2) for end in ends]
+    assert [one["answer"] for one in made] == [{"ok": None}] * 2
 
 
 def test_after_a_failover_each_site_is_checked_in_the_role_that_it_has(
@@ -187,7 +243,7 @@ def test_a_former_primary_that_is_gone_is_deployed_once_the_secrets_are_there_th
     put_secrets(tmp_path)
     deploy("oregon", "primary")
     told = init().output
-    assert "done     1. geosync-oregon is deployed" in told
+    assert "1. done: geosync-oregon is deployed" in told
     for which, other in (("primary", "oregon"), ("local", "dublin")):
         file = f"dublin-{which}-registry.json"
         assert f"write the credentials of dublin for https://registry.{other}.example.com into {file}" in told
@@ -323,7 +379,7 @@ def test_a_stack_that_failed_is_not_done(init: Init, deploy: Deploy, answers: st
     deploy("dublin", "primary", state="ROLLBACK_COMPLETE")
     assert "deploy dublin (the stack geosync-dublin is ROLLBACK_COMPLETE)" in init().output
     deploy_again = init()
-    assert "done     1." not in deploy_again.output
+    assert "1. done:" not in deploy_again.output
 
 
 def test_without_aws_the_files_are_written_and_nothing_is_said_to_be_done(

@@ -27,8 +27,12 @@ _NEVER_CREATED = ("ROLLBACK_", "CREATE_FAILED", "REVIEW_IN_PROGRESS")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InitStep:
-    """One step; `command` does it, and is "" where it is not known yet, or nothing but a person can."""
+    """One step; `command` does it, and is "" where it is not known yet, or nothing but a person can.
 
+    `name` stays the same from run to run: a script knows the step by it.
+    """
+
+    name: str
     state: State
     text: str
     command: str = ""
@@ -147,7 +151,7 @@ def steps(answers: Answers, seen: Found, place: CommandPlace) -> list[InitStep]:
     """All steps in their order: the first that is not done is next."""
     found = list(_steps(answers, seen, place))
     first = next((one for one in found if one.state == "later"), None)
-    return [InitStep(state="next", text=one.text, command=one.command) if one is first else one for one in found]
+    return [replace(one, state="next") if one is first else one for one in found]
 
 
 def _steps(answers: Answers, seen: Found, place: CommandPlace) -> Iterator[InitStep]:
@@ -183,21 +187,23 @@ def _wanted(site: SiteAnswers, leader: SiteAnswers, answers: Answers, seen: Foun
 def _told(answers: Answers, seen: Found, place: CommandPlace) -> InitStep:
     """Done once the operator has deleted the file, having done what it says."""
     primary, file = answers.primary, notice_file(answers.primary)
+    name, text = f"notify/{primary.name}", f"tell {primary.registry} to post notifications"
     if answers.is_told and not place.has(file):
-        return InitStep(state="done", text=f"{file} is deleted: {primary.registry} posts notifications")
+        return InitStep(name=name, state="done", text=f"{file} is deleted: {primary.registry} posts notifications")
     if primary.name not in seen.stacks:
-        return InitStep(state="later", text=f"tell {primary.registry} to post notifications")
+        return InitStep(name=name, state="later", text=text)
     end = "it has the token, so delete it then" if has_token(primary) else "delete it then"
-    return InitStep(state="by hand", text=f"tell {primary.registry} to post notifications, as {file} says; {end}")
+    return InitStep(name=name, state="by hand", text=f"{text}, as {file} says; {end}")
 
 
 def _deployed(site: SiteAnswers, seen: Found, place: CommandPlace, *, is_ready: bool) -> InitStep:
     """`is_ready`: all that its parameters need is known."""
+    name = f"deploy/{site.name}"
     if site.name in seen.stacks:
-        return InitStep(state="done", text=f"{site.stack} is deployed in {site.region}")
+        return InitStep(name=name, state="done", text=f"{site.stack} is deployed in {site.region}")
     reason = seen.reasons.get(site.name, "not known")
     command = place.command("sam", "deploy", "--config-env", site.name) if is_ready else ""
-    return InitStep(state="later", text=f"deploy {site.name} ({reason})", command=command)
+    return InitStep(name=name, state="later", text=f"deploy {site.name} ({reason})", command=command)
 
 
 def _secret(site: SiteAnswers, which: Which, seen: Found, place: CommandPlace, registry: str) -> InitStep:
@@ -206,9 +212,10 @@ def _secret(site: SiteAnswers, which: Which, seen: Found, place: CommandPlace, r
     Where neither is there, the credentials for the `registry` (its URL) were never asked for, or the file is lost.
     """
     name, file = secret_name(site, which), secret_file(site, which)
+    step = f"secret/{site.name}/{which}-registry"
     is_there = (site.name, which) in seen.secrets
     if is_there and not place.has(file):
-        return InitStep(state="done", text=f"the secret {name} is in {site.region}")
+        return InitStep(name=step, state="done", text=f"the secret {name} is in {site.region}")
     action, option = ("put-secret-value", "--secret-id") if is_there else ("create-secret", "--name")
     text = f"put the credentials in {file} into Secrets Manager, and delete it"
     if not place.has(file):
@@ -218,6 +225,7 @@ def _secret(site: SiteAnswers, which: Which, seen: Found, place: CommandPlace, r
         )
     words = ("--region", site.region, option, name, "--secret-string", f"file://{file}", "--query", "ARN")
     return InitStep(
+        name=step,
         state="later",
         text=text,
         command=f"{place.command('aws', 'secretsmanager', action, *words)} && rm {file}",
@@ -232,20 +240,21 @@ def _expected(primary: SiteAnswers, site: SiteAnswers, seen: Found, place: Comma
     there, leads = seen.stacks.get(site.name), seen.stacks.get(primary.name)
     if there is None:
         if site is not primary and (leads is None or leads.takes_reports):
-            yield InitStep(state="later", text=_expecting(primary.name, site.name))
+            yield _expecting(primary.name, site.name, "later")
         return
     leader = next((one for one in seen.stacks.values() if there.follows(one)), None)
     if leader is None or not leader.takes_reports:
         return
     if leader.sync_registry.sites.find(site.name) is not None:
-        yield InitStep(state="done", text=f"{leader.name} expects reports of {site.name}")
+        yield replace(_expecting(leader.name, site.name, "done"), text=f"{leader.name} expects reports of {site.name}")
         return
     command = place.command(
         *("geosync", "--stack", leader.stack, "--region", leader.region, "sites", "add", site.name),
         *(there.outputs["AdminUrl"], "--secondary", f"{there.stack}@{there.region}"),
     )
-    yield InitStep(state="by hand", text=_expecting(leader.name, site.name), command=command)
+    yield replace(_expecting(leader.name, site.name, "by hand"), command=command)
 
 
-def _expecting(primary: str, secondary: str) -> str:
-    return f"have {primary} expect reports of {secondary}, so that its dashboard shows both"
+def _expecting(primary: str, secondary: str, state: State) -> InitStep:
+    text = f"have {primary} expect reports of {secondary}, so that its dashboard shows both"
+    return InitStep(name=f"expect/{primary}/{secondary}", state=state, text=text)
