@@ -77,7 +77,7 @@ test: setup
 	@$(MAKE) --no-print-directory -j2 --output-sync=target test-fast test-e2e
 
 # Two more than cores: the integration tests wait for registries, and for time to pass.
-WORKERS = $(shell expr $$(nproc) + 2)
+WORKERS = $(shell expr $$(nproc 2>/dev/null || getconf _NPROCESSORS_ONLN) + 2)
 
 ## test-fast: run the unit, functional, simulation and integration tests
 .PHONY: test-fast

@@ -1,4 +1,4 @@
-"""What `make package` runs is there on macOS and any Linux: POSIX options of POSIX programs, and make 3.81.
+"""What `make package` and `make help` run is there on macOS and any Linux: POSIX programs and options, make 3.81.
 
 macOS has BSD's programs and make 3.81. The lists below are what POSIX says of each program that is used
 (https://pubs.opengroup.org/onlinepubs/9799919799/idx/utilities.html), or what BSD's and GNU's both have.
@@ -17,6 +17,7 @@ import pytest
 from release import ROOT
 
 OPTIONS = {
+    "awk": {"-F"},
     "cat": set(),
     "cksum": set(),
     "cp": {"-R"},
@@ -70,6 +71,8 @@ NO_COMMAND = (
     (r"\bfor \w+ in [^;]*", ""),
 )
 """What is no command, and what may stand in its place."""
+TARGETS = ("help", "package", "keep", "release-notes")
+"""Targets for every system."""
 NEWER_MAKE = re.compile(
     r"^\s*(?:define\s+\w+\s*[:+?]?=|undefine\b|\.ONESHELL|\.SHELLFLAGS|[\w-]+\s*(?:::=|!=))|\$\((?:file|guile|let|intcmp)\b"
 )
@@ -102,10 +105,13 @@ def commands(line: str) -> Iterator[list[str]]:
 
 
 def recipes() -> Iterator[str]:
-    """The lines that the shell gets from the makefiles of a package."""
-    recipe = re.search(r"^package:\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text(), re.MULTILINE)
-    assert recipe is not None
-    texts = [recipe[1]]
+    """The lines that the shell gets from the makefiles of a package, and for the help."""
+    texts = [
+        recipe
+        for target in TARGETS
+        for recipe in re.findall(rf"^{target}:\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    ]
+    assert len(texts) == len(TARGETS)
     for path in (ROOT / "layers").rglob("*.mk"):
         texts += re.findall(r"^define \w+\n(.*?)^endef", path.read_text(), re.MULTILINE | re.DOTALL)
     for path in (ROOT / "layers").glob("*/Makefile"):
@@ -131,7 +137,7 @@ def used() -> Iterator[tuple[str, list[str]]]:
 
 def test_programs_get_options_that_every_system_has() -> None:
     found = [(program, words) for program, words in used() if program not in ONLY_WITH_APT]
-    assert {"find", "cp", "rm", "cksum", "mktemp"} <= {program for program, _ in found}
+    assert {"awk", "find", "cp", "rm", "cksum", "mktemp"} <= {program for program, _ in found}
     for program, words in found:
         assert program in OPTIONS, (program, words)
         given = {word for word in words if word.startswith("-") or (program == "git" and word == "log")}
