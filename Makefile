@@ -176,9 +176,9 @@ bench: up
 # The same commit gives the same moment in the files.
 package:
 	@sh local/bootstrap.sh release
-	@# Once for all layers: where none can be fetched, each of them would try and wait.
-	@.local/uv/bin/uv run --quiet --no-project --python $(RUNTIME:python%=%) python -c '' || \
-		export UV_PYTHON_DOWNLOADS=never; \
+	@# Once for all layers: where none can be fetched, each of them would try, wait and say so.
+	@.local/uv/bin/uv run --quiet --no-project --python $(RUNTIME:python%=%) python -c '' || { export BYTE_CODE=none; \
+		echo 'The layers have no byte code, as no Python of $(RUNTIME) is here: each cold start compiles them.' >&2; }; \
 		SOURCE_DATE_EPOCH=$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct 2>/dev/null || echo 315532800)} \
 		PYTHONPATH=layers/geosync .local/release/bin/python -m release.package dist --runtime $(RUNTIME) --url "$(URL)" \
 		$(if $(filter required,$(BYTE_CODE)),--needs-byte-code)

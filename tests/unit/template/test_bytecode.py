@@ -60,8 +60,12 @@ def test_what_is_imported_is_the_byte_code(layer: Path, tmp_path: Path) -> None:
     subprocess.run(command, check=True, env={"PYTHONPATH": str(tmp_path / "python")})
 
 
-def test_without_such_a_python_the_layer_is_built_without_and_that_is_said(tmp_path: Path) -> None:
-    built = build(tmp_path, "RUNTIME=python3.99", "UV=false")
-    assert "No Python 3.99 for the byte code of this layer" in built.stderr
+@pytest.mark.parametrize("more", [(), ("BYTE_CODE=none",)])
+def test_without_such_a_python_the_layer_is_built_without_and_that_is_said(
+    tmp_path: Path, more: tuple[str, ...]
+) -> None:
+    built = build(tmp_path, "RUNTIME=python3.99", "UV=false", *more)
+    said = "No Python 3.99 for the byte code of this layer" in built.stderr
+    assert (said, built.stdout) == (not more, ""), "who wants none is told nothing"
     assert compiled(tmp_path) == {}
     assert (tmp_path / "python" / "geosync" / "errors.py").is_file()
