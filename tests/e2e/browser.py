@@ -187,15 +187,16 @@ class Dashboard:
             one["message"] for one in entries if one["level"] == "SEVERE" and "401 (Unauthorized)" not in one["message"]
         ]
 
-    def violations(self) -> list[str]:
-        """What the accessibility checker finds, each rule with the elements that break it."""
+    def violations(self, *, colours: bool = True) -> list[str]:
+        """What the accessibility checker finds, each rule with the elements that break it; also of contrast or not."""
         if not self.driver.execute_script("return Boolean(window.axe)"):
             self.driver.execute_script(AXE.read_text())
         script = """
             const violations = (found) => arguments[arguments.length - 1](JSON.stringify(found.violations));
-            axe.run(document, { resultTypes: ["violations"] }).then(violations);
+            const rules = { "color-contrast": { enabled: arguments[0] } };
+            axe.run(document, { resultTypes: ["violations"], rules }).then(violations);
         """
-        found = json.loads(self.driver.execute_async_script(script))
+        found = json.loads(self.driver.execute_async_script(script, colours))
         return [f"{one['id']}: {[node['html'][:200] for node in one['nodes']]}" for one in found]
 
     def keep_screenshot(self, name: str) -> None:
@@ -214,10 +215,10 @@ class Dashboard:
         SCREENSHOTS.mkdir(parents=True, exist_ok=True)
         (SCREENSHOTS / f"{name}.png").write_bytes(base64.b64decode(taken["data"]))
 
-    def is_readable(self, name: str) -> None:
+    def is_readable(self, name: str, *, colours: bool = True) -> None:
         """Fail where something is too wide or the accessibility checker finds anything; `keep_screenshot` as well."""
         self.keep_screenshot(name)
-        found = self.violations()
+        found = self.violations(colours=colours)
         assert not found, f"{name}: {found}"
 
     # ------------------------------------------------------------------------------------------------- keyboard
