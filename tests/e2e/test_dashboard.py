@@ -55,7 +55,7 @@ def test_an_operator_pauses_finds_what_failed_and_why_and_resyncs_it(
     dashboard.press("Pause")
     dashboard.find("dialog input").send_keys("the layer is moved")
     dashboard.press("Pause", "dialog button")
-    dashboard.shows("Paused since", "the layer is moved", "is paused; what is being copied now is finished")
+    dashboard.shows("Paused", "the layer is moved", "is paused; what is being copied now is finished")
     dashboard.keep_screenshot("operator-3-paused")
     with maker(primary) as make, maker(site) as read:
         made = make.image(repository, "v1", layers=1)

@@ -54,7 +54,7 @@ def test_an_operator_keeps_and_adopts_tags_and_lets_deletes_go_on(
 
         _soon(site, lambda: _are_suspended(site), what="deletes to be suspended")
         dashboard.go("Geo sites")
-        dashboard.shows("Deletes suspended since", f"3 of the 4 tags of {repository} are missing at the primary")
+        dashboard.shows("Deletes suspended", f"3 of the 4 tags of {repository} are missing at the primary")
         dashboard.press("Missing tags", "main a")
         dashboard.heading("Missing and extra")
         dashboard.shows("✕ Suspended", f"3 of the 4 tags of {repository}", repository, "3 of 4 tags", "mine, old")

@@ -34,7 +34,7 @@ export function DeadLetters({ tell, readOnly, onUnauthorized }) {
       return changed;
     });
   const discard = (some) =>
-    setAsk({ title: some.length === 1 ? "Discard this message?" : `Discard ${some.length} messages?`, text: `Geosync will not process ${some.length === 1 ? "this message" : "these messages"}: ${list(some)}. The audit log keeps every message, and the reason.`, action: "Discard", needsReason: true, ids: some.map((letter) => letter.id) });
+    setAsk({ title: some.length === 1 ? "Discard this message?" : `Discard ${some.length} messages?`, text: `Geosync will not process ${some.length === 1 ? "this message" : "these messages"}: ${list(some)}. The audit log keeps every message, and the reason.`, action: "Discard", needsReason: true, isDangerous: true, ids: some.map((letter) => letter.id) });
   const none = selected.length ? null : "Select messages first";
   const bulk = [
     { title: "Send back", items: [

@@ -48,6 +48,19 @@ const EVENT_COLUMNS = [
   ["Taken", (event) => html`<${Age} at=${event.created_at} />`],
 ];
 
+const VERBS = { resync: "Resync", reverify: "Reverify", keep: "Keep tags", adopt: "Adopt tags", dismiss: "Dismiss findings", undismiss: "Show findings again" };
+const ACTIONS = {
+  "POST container_repositories/resync": "Resync many", "POST container_repositories/reverify": "Reverify many",
+  "POST dead_letters/replay": "Replay dead letters", "POST dead_letters/discard": "Discard dead letters",
+  "POST deletes/resume": "Resume deletes", "POST pause": "Pause", "POST resume": "Resume",
+};
+
+// What an action of the API is called on the buttons; null for one that is not known here.
+function called(action) {
+  const [, method, path] = /^(\w+) \/api\/v4\/geo\/(.*)$/.exec(action) ?? [];
+  return ACTIONS[`${method} ${path}`] ?? VERBS[/^container_repositories\/\d+\/(\w+)$/.exec(path)?.[1]] ?? null;
+}
+
 // The way to the container repository that an action was about.
 function about(entry) {
   const id = /\/container_repositories\/(\d+)\//.exec(entry.action)?.[1];
@@ -63,7 +76,7 @@ function Detail({ of }) {
 }
 
 const AUDIT_COLUMNS = [
-  ["Action", (entry) => html`<${Path} of=${entry.action} />${entry.count > 1 ? ` × ${entry.count}` : ""}`, "name"],
+  ["Action", (entry) => html`${called(entry.action) && html`<span class="repository">${called(entry.action)}</span> `}<span class=${called(entry.action) ? "dim" : "repository"}><${Path} of=${entry.action} /></span>${entry.count > 1 ? ` × ${entry.count}` : ""}`, "name"],
   ["Who", (entry) => html`${entry.who}<span class="dim">${entry.source}</span>`],
   ["Outcome", (entry) => html`<${Badge} state=${entry.outcome} text=${entry.outcome} /> ${entry.status}`],
   ["Detail", (entry) => html`${about(entry)}${entry.detail && entry.detail !== "{}" ? html`<${Detail} of=${entry.detail} />` : !about(entry) && html`<span class="dim">none</span>`}`],

@@ -49,16 +49,16 @@ function Deletes({ deletes, old, tell, why, refresh }) {
     refresh();
   };
   const resume = () =>
-    setAsk({ title: "Is all of it to go?", text: "The next comparison removes from this site the tags that were found missing at the primary, or outside the selection, until now. Images that only this site has are then lost.", action: "Resume deletes" });
+    setAsk({ title: "Is all of it to go?", text: "The next comparison removes from this site the tags that were found missing at the primary, or outside the selection, until now. Images that only this site has are then lost.", action: "Resume deletes", isDangerous: true });
   const off = deletes.policy === "keep" && deletes.outside_selection === "keep";
   const [state, text] = off ? ["disabled", "Off"] : deletes.suspended ? ["failed", "Suspended"] : deletes.doubted_at ? ["doubted", "Waiting"] : ["succeeded", "On"];
   return html`<div class=${old ? "old" : ""}><section class="card" aria-labelledby="deletes">
     <div class="head"><h2 id="deletes">Deletes by comparison</h2> <${Badge} state=${state} text=${text} /></div>
     ${deletes.policy === "keep" && html`<p class="dim">Tags that are missing at the primary stay here (<code>Deletes=keep</code>).</p>`}
     ${deletes.outside_selection === "remove" && html`<p class="dim">Tags that left the selection are removed here (<code>OutsideSelection=remove</code>).</p>`}
-    ${deletes.doubted_at && !deletes.suspended && html`<p class="problem">${deletes.doubt}, since <${Age} at=${deletes.doubted_at} />. Nothing is removed by comparison until all events are processed: then it is clear whether somebody announced it.</p>`}
+    ${deletes.doubted_at && !deletes.suspended && html`<p class="problem">${deletes.doubt}; first seen <${Age} at=${deletes.doubted_at} />. Nothing is removed by comparison until all events are processed: then it is clear whether somebody announced it.</p>`}
     ${deletes.suspended
-      ? html`<p class="problem">${deletes.reason}, since <${Age} at=${deletes.suspended_at} />.</p>
+      ? html`<p class="problem">${deletes.reason}; suspended <${Age} at=${deletes.suspended_at} />.</p>
         <p>Is all of it to go? Then resume. If not, mend the primary, or the selection: once the tags are back, deletes go on by themselves.</p>
         <div class="buttons"><${ActionButton} class="danger" why=${why} tell=${tell} busy=${busy} onClick=${resume}>Resume deletes<//></div>`
       : deletes.policy === "propagate" && html`<p class="dim">If a second comparison still misses a tag at the primary, the tag is removed here. An extra tag is never removed unless you adopt it.</p>`}
@@ -118,7 +118,7 @@ function Act({ kind, found, tag = null, tell, why, refresh }) {
     refresh();
   };
   return html`<${ActionButton} class=${kind === "adopt" ? "small danger" : "small"} why=${why ?? unknown} tell=${tell} busy=${busy} label=${label}
-      onClick=${() => setAsk({ title: `${label}?`, text: words.question(what), action: words.title })}>${words.title}<//>
+      onClick=${() => setAsk({ title: `${label}?`, text: words.question(what), action: words.title, isDangerous: kind === "adopt" })}>${words.title}<//>
     <${Question} ask=${ask} onClose=${() => setAsk(null)} onAnswer=${send} />`;
 }
 

@@ -87,7 +87,8 @@ export function ActionButton({ why, tell, busy, onClick, children, class: kind =
     aria-label=${label} aria-expanded=${expanded === undefined ? undefined : String(expanded)} onClick=${press}>${children}</button>`;
 }
 
-// A question before something large. `ask` is { title, text, action, needsReason } or null; `onAnswer(reason)` or `onClose()`.
+// A question before something large. `ask` is { title, text, action, needsReason, isDangerous } or null; `onAnswer(reason)` or
+// `onClose()`.
 export function Question({ ask, onAnswer, onClose }) {
   const dialog = useRef(null);
   const [reason, setReason] = useState("");
@@ -113,7 +114,7 @@ export function Question({ ask, onAnswer, onClose }) {
         <input type="text" required pattern=".*\\S.*" maxlength="1000" value=${reason} onInput=${(event) => setReason(event.target.value)} />
       </label>`}
       <div class="buttons">
-        <button type="submit" class="primary">${ask.action}</button>
+        <button type="submit" class=${ask.isDangerous ? "primary danger" : "primary"}>${ask.action}</button>
         <button type="button" onClick=${close}>Cancel</button>
       </div>
     </form>

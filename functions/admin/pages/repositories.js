@@ -95,6 +95,13 @@ function emptyText(info, filters, cursors) {
 }
 
 const ENDED = new Set(["succeeded", "failed"]);
+
+// When it was verified. What is not synced is not verified: GitLab's word for that is "disabled".
+function verified(row) {
+  if (row.verified_at) return html`${ENDED.has(row.verification_state) ? "" : "Verified "}<${Age} at=${row.verified_at} />`;
+  return row.verification_state === "disabled" ? "Until it is synced" : "Never verified";
+}
+
 const NOT_KNOWN = html`<span class="dim">not known</span>`;
 const whenMeasured = (row) => (row.measured_at === null ? "The first verification that finds it whole counts them" : `As the verification of ${utc(Date.parse(row.measured_at))} counted them`);
 
@@ -106,7 +113,7 @@ const columns = (tell, why, refresh) => [
     ${row.last_sync_failure && html`<${Failure} text=${row.last_sync_failure} about=${row.name} />`}
     ${row.retry_at && html`<span class="dim">Next try: <${Due} at=${row.retry_at} />; ${plural(row.retry_count, "try has", "tries have")} failed</span>`}`],
   ["Verification", (row) => html`<${Badge} state=${row.verification_state} text=${VERIFICATION_STATES[row.verification_state]} />
-    <span class="dim">${row.verified_at ? html`${ENDED.has(row.verification_state) ? "" : "Verified "}<${Age} at=${row.verified_at} />` : "Never verified"}</span>
+    <span class="dim">${verified(row)}</span>
     ${row.verification_failure && html`<${Failure} text=${row.verification_failure} about=${row.name} />`}`],
   ["Tags / size", (row) => html`<span title=${whenMeasured(row)}>${row.measured_at === null ? NOT_KNOWN
     : html`${count(row.measured_tags_count)} / ${row.measured_total_size === null ? NOT_KNOWN : bytes(row.measured_total_size)}`}</span>`, "number"],
@@ -149,7 +156,7 @@ function BulkActions({ tell, why, refresh }) {
   };
   const groups = BULK.map(({ title, isDangerous, items }) => ({
     title,
-    items: items.map(([action, what, scope, text]) => ({ text: action, isDangerous, onClick: () => setAsk({ title: `${action}?`, text, action, what, scope }) })),
+    items: items.map(([action, what, scope, text]) => ({ text: action, isDangerous, onClick: () => setAsk({ title: `${action}?`, text, action, what, scope, isDangerous }) })),
   }));
   return html`<${Menu} title="Bulk actions" groups=${groups} why=${why} tell=${tell} busy=${busy} />
     <${Question} ask=${ask} onClose=${() => setAsk(null)} onAnswer=${send} />`;

@@ -29,7 +29,7 @@ export function Repository({ route, tell, noSync, onUnauthorized }) {
     <div><${Polled} of=${one} rows=${6}>${() => html`<div class="flow">
       <section class="card" aria-label="The row">
         <div class="head"><span class="dim">Replication</span> <${Badge} state=${row.state} text=${STATES[row.state]} />
-          <span class="dim">Verification</span> <${Badge} state=${row.verification_state} text=${VERIFICATION_STATES[row.verification_state]} />
+          <span class="dim">Verification</span> <${Badge} state=${row.verification_state} text=${VERIFICATION_STATES[row.verification_state]} />${row.verification_state === "disabled" && html` <span class="dim">until it is synced</span>`}
           ${row.held && html`<span class="role">Somebody works on it now</span>`}</div>
         ${row.last_sync_failure && html`<${Failure} text=${row.last_sync_failure} about="the latest sync" />`}
         ${row.verification_failure && html`<div>Verification: <${Failure} text=${row.verification_failure} about="the latest verification" /></div>`}

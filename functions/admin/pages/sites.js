@@ -105,8 +105,8 @@ function SecondaryFacts({ status, isCurrent }) {
       s.superseded_images === "skip" && ["Superseded images", "skipped: of a tag that was pushed again before it was copied, the recovery point speaks of the newest push", "wide"],
       s.reported_at !== null && ["Reported", html`<${Age} at=${s.reported_at} />`],
       s.notifications_lost_count > 0 && ["Notifications lost", count(s.notifications_lost_count), "bad"],
-      s.deletes_suspended_since !== null && ["Deletes suspended since", html`<${Age} at=${s.deletes_suspended_since} />: ${s.deletes_suspended_because}${isCurrent && html` <a href="#/findings?kind=missing">Missing tags</a>`}`, "bad wide"],
-      s.paused_since !== null && ["Paused since", html`<${Age} at=${s.paused_since} />${s.pause_reason ? `: ${s.pause_reason}` : ""}`, "bad wide"],
+      s.deletes_suspended_since !== null && ["Deletes suspended", html`<${Age} at=${s.deletes_suspended_since} />: ${s.deletes_suspended_because}${isCurrent && html` <a href="#/findings?kind=missing">Missing tags</a>`}`, "bad wide"],
+      s.paused_since !== null && ["Paused", html`<${Age} at=${s.paused_since} />${s.pause_reason ? `: ${s.pause_reason}` : ""}`, "bad wide"],
       s.registries_on_hold.length > 0 && ["Registries on hold", s.registries_on_hold.join("; "), "bad wide"],
     ]} />`;
 }
