@@ -14,13 +14,14 @@ from __future__ import annotations
 import statistics
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from local.stack import running_or_say
-from selenium.common.exceptions import WebDriverException
+from selenium.common.exceptions import TimeoutException, WebDriverException
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
@@ -33,11 +34,12 @@ AT_MOST_S = 1.0
 MOST_KB = 250.0
 PATIENCE_S = 30
 """For one page: longer than any that could still be called slow."""
+PAUSE_S = 1.0
+"""Before each page. The site's API takes 50 requests a second, and a page with an empty cache asks for some 28."""
 HEADINGS = ("what", "least", "median", "max", "at most", "weight", "at most", "runs")
 SIGN_IN, SITES = "#token", ".fleet tbody td.number"
 PAGES = {SIGN_IN: "the page that asks for a token", SITES: "signed in: the table of sites"}
-# The moment of the frame that paints the element. Each page is watched from its beginning. A browser that takes the
-# page for hidden paints nothing, and the measurement ends without a result.
+# The moment of the frame that paints the element. Each page is watched from its beginning.
 _WATCH = """
 window.shown = {};
 const look = () => {
@@ -48,6 +50,11 @@ const look = () => {
     }
 };
 new MutationObserver(look).observe(document, { childList: true, subtree: true });
+"""
+_SEEN = """
+const asked = performance.getEntriesByType("resource").filter(({ responseStatus }) => responseStatus !== 200);
+const refused = asked.map(({ name, responseStatus }) => `${responseStatus} ${new URL(name).pathname}`);
+return [document.visibilityState, document.readyState, document.body.innerText.slice(0, 200), ...refused].join("; ");
 """
 _SHOWN = "return window.shown?.[arguments[0]] ?? null"
 _WEIGHT = """
@@ -78,9 +85,15 @@ class Looked:
 
 
 def shown(driver: Chrome, what: str) -> float:
-    """Wait until the page shows it; seconds since the navigation began. Raises TimeoutException after PATIENCE_S."""
+    """Wait until the page shows it; seconds since the navigation began.
+
+    Raises TimeoutException after PATIENCE_S, with what the page shows instead and which answers it did not get.
+    """
     waiting = WebDriverWait(driver, PATIENCE_S, 0.05)
-    at_ms: Any = waiting.until(lambda one: one.execute_script(_SHOWN, what), f"no {what} in {PATIENCE_S} s")
+    try:
+        at_ms: Any = waiting.until(lambda one: one.execute_script(_SHOWN, what))
+    except TimeoutException:
+        raise TimeoutException(f"no {what} in {PATIENCE_S} s: {driver.execute_script(_SEEN)}") from None
     return float(at_ms) / 1000
 
 
@@ -90,6 +103,7 @@ def look(driver: Chrome, url: str, what: str, runs: int) -> Looked:
     for _ in range(runs):
         driver.get("about:blank")
         driver.execute_cdp_cmd("Network.clearBrowserCache", {})
+        time.sleep(PAUSE_S)
         driver.get(url)
         took_s.append(shown(driver, what))
         weights_kb.append(driver.execute_script(_WEIGHT) / 1000)
