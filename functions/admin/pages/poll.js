@@ -1,4 +1,5 @@
-// Live without reloading: ask again and again, more seldom while the site does not answer, not at all while nobody looks.
+// Live without reloading: ask again and again, more seldom while the site does not answer. While nobody looks ask once, so
+// that a page that was opened in the background is there when somebody does.
 
 import { useCallback, useEffect, useReducer, useRef, useState } from "./ui.js";
 import { get, siteTime } from "./api.js";
@@ -20,11 +21,13 @@ export function usePoll(path, seconds, onUnauthorized) {
     if (path === null) return undefined;
     let timer;
     let failures = 0;
+    let isAsked = false;
     let current = null; // the try that is under way
 
     const ask = async () => {
       clearTimeout(timer);
-      if (document.hidden) return;
+      if (document.hidden && isAsked) return;
+      isAsked = true;
       // A try takes the place of one that is under way: that one may hang on a network that is gone.
       current?.abort();
       const mine = new AbortController();

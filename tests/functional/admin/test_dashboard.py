@@ -13,7 +13,7 @@ from selenium.webdriver.common.keys import Keys
 from tests.e2e.browser import PHONE, WIDE, Dashboard
 from tests.e2e.parts import eventually
 from tests.functional.admin.held import ASK_NOW
-from tests.functional.admin.parts import SYNC_TABLE, A, Site
+from tests.functional.admin.parts import SYNC_TABLE, A, Answer, Ask, Site
 from tests.functional.admin.served import TURN, served
 from tests.support.filled import fill
 
@@ -80,6 +80,33 @@ def test_the_table_of_sites_takes_one_round_of_answers(
     eventually(lambda: set(dashboard.driver.execute_script("return window.asked ?? []")) == first, what="what is asked")
     dashboard.driver.execute_script("window.release()")
     dashboard.shows("berlin", "dublin", "oregon")
+
+
+def test_a_page_of_which_a_file_was_refused_loads_itself_again(
+    dashboard: Dashboard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask, refused = Ask.__call__, list[str]()
+
+    def answer(self: Ask, method: str, path: str, *rest: Any, **more: Any) -> Answer:
+        if path == "/parts.js" and not refused:
+            refused.append(path)
+            return Answer(429, {}, "")
+        return ask(self, method, path, *rest, **more)
+
+    monkeypatch.setattr(Ask, "__call__", answer)
+    dashboard.open()
+    assert refused
+    assert dashboard.driver.execute_script("return sessionStorage.length") == 0, "the next time it waits as short"
+    assert all("429" in one for one in dashboard.complaints())
+
+
+def test_a_page_that_is_opened_in_the_background_is_there_when_somebody_looks(dashboard: Dashboard) -> None:
+    hidden = "Object.defineProperty(document, 'hidden', { value: true, configurable: true })"
+    added: Any = dashboard.driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": hidden})
+    try:
+        dashboard.open()
+    finally:
+        dashboard.driver.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", added)
 
 
 def test_a_session_that_is_over_is_said_and_none_at_all_is_not(site: Site, dashboard: Dashboard) -> None:
