@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from tests.hostile.fuzzing import SEEDS, Bounds, attack, fuzz
 from tests.hostile.odd_json import DIGEST, texts, to_bytes
 
-from geosync.copying.graph import CopyRun, Graph
+from geosync.copying.graph import Graph
 from geosync.copying.kinds import Kinds
+from geosync.copying.parts import CopyRun
 from geosync.copying.referrers import _entry
 from geosync.oci import media_types
 from geosync.oci.answers import parse_errors

@@ -8,7 +8,8 @@ import threading
 import pytest
 from tests.hostile.steps import steps
 
-from geosync.copying.graph import MAX_DEPTH, CopyRun, Graph, Part
+from geosync.copying.graph import Graph
+from geosync.copying.parts import MAX_DEPTH, CopyRun, Part
 from geosync.errors import MalformedManifest
 from geosync.oci.manifests import Descriptor, Manifest
 from geosync.oci.media_types import OCI_INDEX

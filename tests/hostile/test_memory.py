@@ -12,7 +12,8 @@ from tests.hostile.answers import answering, one
 from tests.hostile.large_manifests import SHAPES, filled, layers, repeating, unknown
 from tests.hostile.steps import steps
 
-from geosync.copying.graph import MAX_PARTS, CopyRun, Graph
+from geosync.copying.graph import Graph
+from geosync.copying.parts import MAX_PARTS, CopyRun
 from geosync.errors import MalformedManifest, TooLarge
 from geosync.oci import large_pages, media_types
 from geosync.oci.answers import MAX_ERROR_BYTES, MAX_MISSING, Errors, parse_errors

@@ -12,7 +12,7 @@ from tests.integration.secondary import Secondary, pushed
 from tests.support.images import OCI_INDEX, ImageMaker, Made, digest_of, encode
 from tests.support.proxy import Status
 
-from geosync.copying.graph import MAX_DEPTH
+from geosync.copying.parts import MAX_DEPTH
 from geosync.sync_registry.items import FAILED
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"

@@ -14,7 +14,7 @@ from bench.memory import MOST, REFERENCES, copy_all, push_largest
 from tests.hostile.large_manifests import CONFIG, largest
 from tests.integration.conftest import Place
 
-from geosync.copying.graph import MAX_MANIFEST_BYTES
+from geosync.copying.parts import MAX_MANIFEST_BYTES
 from geosync.oci.client import RegistryClient
 from geosync.oci.deadline import Deadline
 from geosync.oci.memory import ATTEMPTS_BYTES, KEPT_BYTES, MIB, STEPS_BYTES, Memory

@@ -11,6 +11,7 @@ from tests.support.patience import PATIENCE_S
 from tests.unit.copying.sites import Site, layers
 
 from geosync.copying import graph
+from geosync.copying.parts import MAX_DEPTH, CopyRun
 from geosync.errors import (
     MalformedManifest,
     TooLarge,
@@ -50,7 +51,7 @@ def test_a_loop_met_by_two_copies_at_once_ends_both(site: Site) -> None:
 
 def test_nesting_has_a_bound(site: Site) -> None:
     deep = site.source.add_image(b"bottom")
-    for _ in range(graph.MAX_DEPTH + 1):
+    for _ in range(MAX_DEPTH + 1):
         deep = site.source.add_index(deep)
     with site.copier() as copier, pytest.raises(MalformedManifest, match="nested deeper"):
         copier.copy(deep, "v1")
@@ -72,7 +73,7 @@ def test_the_times_that_parts_are_named_have_a_bound(monkeypatch: pytest.MonkeyP
     blobs = [Descriptor(media_type="", digest=f"sha256:{n:064}", size=1) for n in range(3, 8)]
     parts = graph.Graph()
     index = Manifest(media_type=media_types.OCI_INDEX, digest=f"sha256:{8:064}", content=b"{}")
-    root = parts.root(graph.CopyRun(threading.Event()), index, "v1")
+    root = parts.root(CopyRun(threading.Event()), index, "v1")
     assert root is not None
     below = parts.need(root, images, ())
     assert below is not None

@@ -12,8 +12,8 @@ from tests.unit.copying.sites import Site, layers
 
 from geosync.copying import referrers
 from geosync.copying.copy import Copier
-from geosync.copying.graph import CopyRun
 from geosync.copying.outcome import CopyResult
+from geosync.copying.parts import CopyRun
 from geosync.oci.manifests import Manifest
 from geosync.oci.transport import Body
 from geosync.oci.uploads import Upload

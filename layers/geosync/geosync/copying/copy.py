@@ -43,10 +43,11 @@ from types import TracebackType
 
 from geosync.copying import referrers, refusals
 from geosync.copying.blobs import BlobMover
-from geosync.copying.graph import CopyRun, Graph, Part
+from geosync.copying.graph import Graph
 from geosync.copying.hands import Hands
 from geosync.copying.kinds import Kinds, may_be_of_another_kind
 from geosync.copying.outcome import CopyResult
+from geosync.copying.parts import CopyRun, Part
 from geosync.copying.route import Route
 from geosync.copying.sharing import CopiedElsewhere
 from geosync.copying.sizes import Sizes

@@ -14,116 +14,23 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, field
 
+from geosync.copying.parts import (
+    MAX_DEPTH,
+    MAX_EDGES,
+    MAX_MANIFEST_BYTES,
+    MAX_PARTS,
+    CopyRun,
+    Key,
+    Part,
+    deepen,
+    end_run,
+    join,
+    looks_below,
+)
 from geosync.errors import MalformedManifest, TooLarge
-from geosync.oci.manifests import MAX_REFERRED, Descriptor, Manifest
+from geosync.oci.manifests import Descriptor, Manifest
 from geosync.oci.memory import KEPT_BYTES, Pool
-
-MAX_DEPTH = 16
-MAX_PARTS = MAX_REFERRED
-MAX_EDGES = 10 * MAX_PARTS
-"""Parts that manifests below one reference wait for, each as often as one names it: an edge takes 17 bytes."""
-MAX_MANIFEST_BYTES = 64 * 1024 * 1024
-"""Manifests below one reference, in all. What is in memory at one time has another bound (oci/memory.py)."""
-
-Key = tuple[str, bool]
-"""A digest, and whether it is wanted as a manifest (the same bytes may be wanted as a blob elsewhere)."""
-
-
-@dataclass(eq=False, slots=True)
-class CopyRun:
-    """One reference on its way: `ended` is set once it is there or once `error` says why it is not.
-
-    `looks_below`: an earlier attempt may have left half a manifest, so that one that is found there is looked below.
-    """
-
-    ended: threading.Event
-    looks_below: bool = False
-    error: BaseException | None = None
-    parts: int = 0
-    edges: int = 0
-    manifest_bytes: int = 0
-    bytes_copied: int = 0
-    blobs_copied: int = 0
-    blobs_there: int = 0
-    manifests_put: int = 0
-
-    def wait(self) -> None:
-        """Wait until the reference is there; raises what keeps it from being there."""
-        self.ended.wait()
-        if self.error is not None:
-            raise self.error
-
-    def count(self, part: Part, moved: int | None) -> None:
-        """Add what one part cost: `moved` bytes, None when it was there."""
-        if part.is_manifest:
-            self.manifests_put += moved is not None
-        elif moved is None:
-            self.blobs_there += 1
-        else:
-            self.blobs_copied += 1
-            self.bytes_copied += moved
-
-
-@dataclass(eq=False, slots=True, kw_only=True)
-class Part:
-    """Something that has to be at the destination.
-
-    `puts`, `tag_last` and `was_refused` are its worker's; all else belongs to the graph and its lock.
-    """
-
-    key: Key
-    owner: CopyRun
-    """The run that came first: what this part costs is counted there."""
-    descriptor: Descriptor
-    manifest: Manifest | None = None
-    kept: int = 0
-    """Bytes that its manifest takes of what may be kept."""
-    tag: str | None = None
-    tag_last: bool = False
-    """Its tag is another image until all of this one is there: it is put by its digest before."""
-    was_refused: bool = False
-    """The destination refused the manifest for what is missing below it."""
-    is_index: bool = False
-    puts: int = 0
-    depth: int = 0
-    runs: frozenset[CopyRun] = frozenset()
-    subject_of: list[CopyRun] = field(default_factory=list)
-    """The runs that end when this part is there."""
-    needs: list[Part] = field(default_factory=list)
-    needed_by: list[Part] = field(default_factory=list)
-    pending: int = 0
-    looked_for_by: Part | None = None
-    """The part that had it looked for though nobody named it missing: it is most likely there."""
-    taken: bool = False
-    """The destination took the manifest, and what is below it is looked for."""
-    lacked: bool = False
-    """Something that it had looked for was missing. What was on its way already, for another part, says nothing."""
-    is_listed: bool = False
-    """The destination said that it lists it among its subject's referrers."""
-    stopped: bool = False
-    """Nobody wants it any more: whoever works on it stops at the next request or chunk."""
-
-    @property
-    def digest(self) -> str:
-        """The digest of the blob or manifest."""
-        return self.key[0]
-
-    @property
-    def is_manifest(self) -> bool:
-        """True if it is put as a manifest."""
-        return self.key[1]
-
-    @property
-    def look_first(self) -> bool:
-        """True if it is most likely there."""
-        return self.looked_for_by is not None
-
-    @property
-    def is_subject(self) -> bool:
-        """True if a run is about this very part, and not only about something above it."""
-        return bool(self.subject_of)
 
 
 class Graph:
@@ -149,14 +56,14 @@ class Graph:
         key = (manifest.digest, True)
         with self._lock:
             if self._stopped is not None:
-                _end(run, self._stopped)
+                end_run(run, self._stopped)
                 return None
             if tag is None and key in self._whole:
-                _end(run, None)
+                end_run(run, None)
                 return None
             if tag is None and (shared := self._shared.get(key)) is not None:
                 shared.subject_of.append(run)
-                _join(shared, frozenset((run,)))
+                join(shared, frozenset((run,)))
                 return None
             part = Part(
                 key=key,
@@ -180,10 +87,10 @@ class Graph:
         with self._lock:
             shared = self._shared.get(key)
             if self._stopped is not None or key in self._whole:
-                _end(run, self._stopped)
+                end_run(run, self._stopped)
             elif shared is not None:
                 shared.subject_of.append(run)
-                _join(shared, frozenset((run,)))
+                join(shared, frozenset((run,)))
             else:
                 return False
             return True
@@ -204,16 +111,16 @@ class Graph:
         with self._lock:
             if part.stopped:
                 return []
-            looks_below = _looks_below(part)
-            wanted = {key: descriptor for key, descriptor in wanted.items() if not self._is_done(key, looks_below)}
+            is_half = looks_below(part)
+            wanted = {key: descriptor for key, descriptor in wanted.items() if not self._is_done(key, is_half)}
             self._check(part, wanted)
             shared = [below for key in wanted if (below := self._shared.get(key)) is not None]
-            _deepen(shared, below=(part,))
+            deepen(shared, below=(part,))
             part.owner.edges += len(wanted)
             fresh = []
             for key, descriptor in wanted.items():
                 if (below := self._shared.get(key)) is not None:
-                    _join(below, part.runs)
+                    join(below, part.runs)
                 else:
                     below = self._add_below(part, key, descriptor)
                     below.looked_for_by = part if look_first else None
@@ -254,7 +161,7 @@ class Graph:
         None: somebody asks for this very manifest, or it may be half of one, so that what is below is to be looked for.
         """
         with self._lock:
-            return None if part.is_subject or _looks_below(part) else self._finish(part, None)
+            return None if part.is_subject or looks_below(part) else self._finish(part, None)
 
     def undo(self, blobs: Iterable[str]) -> None:
         """Forget that these blobs are at the destination, which denies it: who needs one has it brought again."""
@@ -278,7 +185,7 @@ class Graph:
             other_key = (part.digest, not part.is_manifest)
             other = self._shared.get(other_key)
             if other is not None:
-                _deepen([other], below=frozenset(part.needed_by))
+                deepen([other], below=frozenset(part.needed_by))
             if self._shared.get(part.key) is part:
                 del self._shared[part.key]
             part.key = other_key
@@ -288,7 +195,7 @@ class Graph:
             for above in part.needed_by:
                 above.needs[above.needs.index(part)] = other
             other.needed_by += part.needed_by
-            _join(other, part.runs)
+            join(other, part.runs)
             self._live.discard(part)
             return None
 
@@ -303,16 +210,16 @@ class Graph:
             self._stopped = error
             self._fail({run for part in self._live for run in part.runs}, error)
 
-    def _is_done(self, key: Key, looks_below: bool) -> bool:
+    def _is_done(self, key: Key, is_half: bool) -> bool:
         """A manifest that was only found there is not done for who looks below it."""
-        return key in self._done and (key in self._whole or not (looks_below and key[1]))
+        return key in self._done and (key in self._whole or not (is_half and key[1]))
 
     def _finish(self, part: Part, moved: int | None) -> list[Part]:
         self._done.add(part.key)
         self._drop(part)
         part.owner.count(part, moved)
         for run in part.subject_of:
-            _end(run, None)
+            end_run(run, None)
         for above in part.needed_by:
             above.pending -= 1
             above.lacked |= moved is not None and above is part.looked_for_by
@@ -353,48 +260,9 @@ class Graph:
     def _fail(self, runs: Collection[CopyRun], error: BaseException) -> None:
         """End `runs`, which is whole: a part's runs are those of everything above it."""
         for run in runs:
-            _end(run, error)
+            end_run(run, error)
         for part in list(self._live):
             part.runs = part.runs.difference(runs)
             if not part.runs:
                 part.stopped = True
                 self._drop(part)
-
-
-def _looks_below(part: Part) -> bool:
-    """Somebody who wants `part` looks below what is found there."""
-    return any(run.looks_below for run in part.runs)
-
-
-def _end(run: CopyRun, error: BaseException | None) -> None:
-    run.error = error
-    run.ended.set()
-
-
-def _join(part: Part, runs: frozenset[CopyRun]) -> None:
-    """Add `runs` to `part` and to everything it waits for."""
-    if not runs <= part.runs:
-        part.runs |= runs
-        for below in part.needs:
-            _join(below, runs)
-
-
-def _deepen(parts: Iterable[Part], *, below: Collection[Part]) -> None:
-    """Have `parts` be deeper than everything in `below`, which is to wait for them, and so on for what they wait for.
-
-    Raises MalformedManifest where one of `below` is reached, which would be a loop, or where something would be deeper
-    than MAX_DEPTH. What is deep enough is not looked at again, so a part is put deeper at most MAX_DEPTH times, and an
-    image costs its edges, however they are laid. To look below each edge for a loop took the square of them.
-    """
-    least = 1 + max((part.depth for part in below), default=0)
-    ahead = [(part, least) for part in parts]
-    while ahead:
-        part, least = ahead.pop()
-        if part.depth >= least:
-            continue
-        if part in below:
-            raise MalformedManifest(f"{part.digest} contains itself")
-        if least > MAX_DEPTH:
-            raise MalformedManifest(f"{part.digest}: nested deeper than {MAX_DEPTH}")
-        part.depth = least
-        ahead.extend((one, least + 1) for one in part.needs)

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from geosync.copying.blobs import BlobMover
-from geosync.copying.graph import MAX_DEPTH, MAX_MANIFEST_BYTES, MAX_PARTS
 from geosync.copying.kinds import Kinds, may_be_of_another_kind
+from geosync.copying.parts import MAX_DEPTH, MAX_MANIFEST_BYTES, MAX_PARTS
 from geosync.copying.route import Route
 from geosync.copying.sharing import Sharing
 from geosync.errors import (

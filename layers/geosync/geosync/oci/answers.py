@@ -44,7 +44,7 @@ MAX_CODES = 8
 MAX_CODE = 64
 #: Entries that are read: one of Distribution's has 170 bytes.
 MAX_ENTRIES = MAX_ERROR_BYTES // 170
-#: No reference has more parts (copying/graph.py).
+#: No reference has more parts (copying/parts.py).
 MAX_MISSING = MAX_REFERRED
 #: No Retry-After holds a registry for longer: a wrong clock or a wrong unit must not stop a site for weeks.
 MAX_RETRY_AFTER_S = 3600.0

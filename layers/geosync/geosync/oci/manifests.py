@@ -30,7 +30,7 @@ from geosync.oci.words import shown
 
 MAX_MANIFEST_BYTES = 4 * 1024 * 1024
 MAX_REFERRED = 10_000
-"""Manifests and blobs that one manifest may refer to. A copy of more is refused (copying/graph.py)."""
+"""Manifests and blobs that one manifest may refer to. A copy of more is refused (copying/parts.py)."""
 SIZE_UNKNOWN = -1
 _MAX_SIZE = 2**63 - 1
 _LONGEST_MEDIA_TYPE = 255  # RFC 6838, section 4.2: 127 on either side of the slash

@@ -38,7 +38,7 @@ names one, and that one takes less than 8 times as much."""
 ATTEMPTS_BYTES = STEPS_BYTES = 33 * MIB
 """Three of the largest manifests, 4 MiB and 7 MiB of descriptors each."""
 GRAPH_BYTES = 12 * MIB
-"""What 10,000 parts below one reference take in the graph, and 100,000 edges between them (copying/graph.py)."""
+"""What 10,000 parts below one reference take in the graph, and 100,000 edges between them (copying/parts.py)."""
 GRAPHS_BYTES = 4 * GRAPH_BYTES
 """Four indexes, or images of very many layers, at a time. An image whose manifest has at most SMALL_BYTES names at most
 770 blobs, which take a twentieth of GRAPH_BYTES: it is not counted."""

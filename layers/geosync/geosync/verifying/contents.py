@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 
-from geosync.copying.graph import MAX_DEPTH, MAX_MANIFEST_BYTES, MAX_PARTS
 from geosync.copying.kinds import Kinds, Parts, may_be_of_another_kind
+from geosync.copying.parts import MAX_DEPTH, MAX_MANIFEST_BYTES, MAX_PARTS
 from geosync.copying.sizes import image_bytes
 from geosync.errors import ContentError, MalformedManifest, RegistryError
 from geosync.oci.manifests import Descriptor, Manifest

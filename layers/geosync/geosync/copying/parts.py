@@ -1,0 +1,158 @@
+"""A part of references, and the references that want it: what the graph (graph.py) is made of, and its bounds.
+
+Nothing here is locked: all of it belongs to the graph.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+
+from geosync.errors import MalformedManifest
+from geosync.oci.manifests import MAX_REFERRED, Descriptor, Manifest
+
+MAX_DEPTH = 16
+MAX_PARTS = MAX_REFERRED
+MAX_EDGES = 10 * MAX_PARTS
+"""Parts that manifests below one reference wait for, each as often as one names it: an edge takes 17 bytes."""
+MAX_MANIFEST_BYTES = 64 * 1024 * 1024
+"""Manifests below one reference, in all. What is in memory at one time has another bound (oci/memory.py)."""
+
+Key = tuple[str, bool]
+"""A digest, and whether it is wanted as a manifest (the same bytes may be wanted as a blob elsewhere)."""
+
+
+@dataclass(eq=False, slots=True)
+class CopyRun:
+    """One reference on its way: `ended` is set once it is there or once `error` says why it is not.
+
+    `looks_below`: an earlier attempt may have left half a manifest, so that one that is found there is looked below.
+    """
+
+    ended: threading.Event
+    looks_below: bool = False
+    error: BaseException | None = None
+    parts: int = 0
+    edges: int = 0
+    manifest_bytes: int = 0
+    bytes_copied: int = 0
+    blobs_copied: int = 0
+    blobs_there: int = 0
+    manifests_put: int = 0
+
+    def wait(self) -> None:
+        """Wait until the reference is there; raises what keeps it from being there."""
+        self.ended.wait()
+        if self.error is not None:
+            raise self.error
+
+    def count(self, part: Part, moved: int | None) -> None:
+        """Add what one part cost: `moved` bytes, None when it was there."""
+        if part.is_manifest:
+            self.manifests_put += moved is not None
+        elif moved is None:
+            self.blobs_there += 1
+        else:
+            self.blobs_copied += 1
+            self.bytes_copied += moved
+
+
+@dataclass(eq=False, slots=True, kw_only=True)
+class Part:
+    """Something that has to be at the destination.
+
+    `puts`, `tag_last` and `was_refused` are its worker's; all else belongs to the graph and its lock.
+    """
+
+    key: Key
+    owner: CopyRun
+    """The run that came first: what this part costs is counted there."""
+    descriptor: Descriptor
+    manifest: Manifest | None = None
+    kept: int = 0
+    """Bytes that its manifest takes of what may be kept."""
+    tag: str | None = None
+    tag_last: bool = False
+    """Its tag is another image until all of this one is there: it is put by its digest before."""
+    was_refused: bool = False
+    """The destination refused the manifest for what is missing below it."""
+    is_index: bool = False
+    puts: int = 0
+    depth: int = 0
+    runs: frozenset[CopyRun] = frozenset()
+    subject_of: list[CopyRun] = field(default_factory=list)
+    """The runs that end when this part is there."""
+    needs: list[Part] = field(default_factory=list)
+    needed_by: list[Part] = field(default_factory=list)
+    pending: int = 0
+    looked_for_by: Part | None = None
+    """The part that had it looked for though nobody named it missing: it is most likely there."""
+    taken: bool = False
+    """The destination took the manifest, and what is below it is looked for."""
+    lacked: bool = False
+    """Something that it had looked for was missing. What was on its way already, for another part, says nothing."""
+    is_listed: bool = False
+    """The destination said that it lists it among its subject's referrers."""
+    stopped: bool = False
+    """Nobody wants it any more: whoever works on it stops at the next request or chunk."""
+
+    @property
+    def digest(self) -> str:
+        """The digest of the blob or manifest."""
+        return self.key[0]
+
+    @property
+    def is_manifest(self) -> bool:
+        """True if it is put as a manifest."""
+        return self.key[1]
+
+    @property
+    def look_first(self) -> bool:
+        """True if it is most likely there."""
+        return self.looked_for_by is not None
+
+    @property
+    def is_subject(self) -> bool:
+        """True if a run is about this very part, and not only about something above it."""
+        return bool(self.subject_of)
+
+
+def looks_below(part: Part) -> bool:
+    """Somebody who wants `part` looks below what is found there."""
+    return any(run.looks_below for run in part.runs)
+
+
+def end_run(run: CopyRun, error: BaseException | None) -> None:
+    """End `run`, with `error` if there is one."""
+    run.error = error
+    run.ended.set()
+
+
+def join(part: Part, runs: frozenset[CopyRun]) -> None:
+    """Add `runs` to `part` and to everything it waits for."""
+    if not runs <= part.runs:
+        part.runs |= runs
+        for below in part.needs:
+            join(below, runs)
+
+
+def deepen(parts: Iterable[Part], *, below: Collection[Part]) -> None:
+    """Have `parts` be deeper than everything in `below`, which is to wait for them, and so on for what they wait for.
+
+    Raises MalformedManifest where one of `below` is reached, which would be a loop, or where something would be deeper
+    than MAX_DEPTH. What is deep enough is not looked at again, so a part is put deeper at most MAX_DEPTH times, and an
+    image costs its edges, however they are laid. To look below each edge for a loop took the square of them.
+    """
+    least = 1 + max((part.depth for part in below), default=0)
+    ahead = [(part, least) for part in parts]
+    while ahead:
+        part, least = ahead.pop()
+        if part.depth >= least:
+            continue
+        if part in below:
+            raise MalformedManifest(f"{part.digest} contains itself")
+        if least > MAX_DEPTH:
+            raise MalformedManifest(f"{part.digest}: nested deeper than {MAX_DEPTH}")
+        part.depth = least
+        ahead.extend((one, least + 1) for one in part.needs)
