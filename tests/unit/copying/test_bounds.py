@@ -10,7 +10,7 @@ import pytest
 from tests.support.patience import PATIENCE_S
 from tests.unit.copying.sites import Site, layers
 
-from geosync.copying import graph
+from geosync.copying import charges, graph
 from geosync.copying.parts import MAX_DEPTH, CopyRun
 from geosync.errors import (
     MalformedManifest,
@@ -58,7 +58,7 @@ def test_nesting_has_a_bound(site: Site) -> None:
 
 
 def test_the_number_of_parts_has_a_bound(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(graph, "MAX_PARTS", 10)
+    monkeypatch.setattr(charges, "MAX_PARTS", 10)
     wide = site.source.add_index(*(site.source.add_image(*layers(4, start=10 * n)) for n in range(3)))
     with site.copier() as copier, pytest.raises(MalformedManifest, match="more than 10 "):
         copier.copy(wide, "v1")
@@ -80,16 +80,16 @@ def test_the_times_that_parts_are_named_have_a_bound(monkeypatch: pytest.MonkeyP
     first, second, third = below
     assert len(parts.need(first, (), blobs) or ()) == 5
     assert parts.need(second, (), blobs) == [], "shared with the first"
-    monkeypatch.setattr(graph, "MAX_EDGES", 17)
+    monkeypatch.setattr(charges, "MAX_EDGES", 17)
     with pytest.raises(MalformedManifest, match="name more than 17 parts"):
         parts.need(third, (), blobs)
     assert third.pending == 0, "nothing was changed"
-    monkeypatch.setattr(graph, "MAX_EDGES", 18)
+    monkeypatch.setattr(charges, "MAX_EDGES", 18)
     assert parts.need(third, (), blobs) == []
 
 
 def test_the_manifests_in_memory_have_a_bound(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     images = [site.source.add_image(*layers(4, start=10 * n)) for n in range(3)]
-    monkeypatch.setattr(graph, "MAX_MANIFEST_BYTES", 2 * len(images[0].content) + 100)
+    monkeypatch.setattr(charges, "MAX_MANIFEST_BYTES", 2 * len(images[0].content) + 100)
     with site.copier() as copier, pytest.raises(TooLarge, match="bytes of manifests"):
         copier.copy(site.source.add_index(*images), "v1")

@@ -6,29 +6,18 @@ is one reference being copied. A part knows every run that wants it, so that it 
 stops when the last one has failed.
 
 Manifests come from outside, so the graph is bounded: MAX_DEPTH, MAX_PARTS, MAX_EDGES and MAX_MANIFEST_BYTES for one
-run, and an edge that would close a loop is refused (digests make loops impossible, but only for those who check
-digests). What an image costs here grows with its edges, not with their square.
+run, whoever else wants the same parts (charges.py), and an edge that would close a loop is refused (digests make loops
+impossible, but only for those who check digests). What an image costs here grows with its edges, not with their square.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 
-from geosync.copying.parts import (
-    MAX_DEPTH,
-    MAX_EDGES,
-    MAX_MANIFEST_BYTES,
-    MAX_PARTS,
-    CopyRun,
-    Key,
-    Part,
-    deepen,
-    end_run,
-    join,
-    looks_below,
-)
-from geosync.errors import MalformedManifest, TooLarge
+from geosync.copying import charges
+from geosync.copying.parts import CopyRun, Key, Part, end_run, looks_below
+from geosync.errors import ContentError, MalformedManifest
 from geosync.oci.manifests import Descriptor, Manifest
 from geosync.oci.memory import KEPT_BYTES, Pool
 
@@ -63,7 +52,7 @@ class Graph:
                 return None
             if tag is None and (shared := self._shared.get(key)) is not None:
                 shared.subject_of.append(run)
-                join(shared, frozenset((run,)))
+                charges.join(shared, frozenset((run,)))
                 return None
             part = Part(
                 key=key,
@@ -90,7 +79,7 @@ class Graph:
                 end_run(run, self._stopped)
             elif shared is not None:
                 shared.subject_of.append(run)
-                join(shared, frozenset((run,)))
+                charges.join(shared, frozenset((run,)))
             else:
                 return False
             return True
@@ -105,7 +94,8 @@ class Graph:
     ) -> list[Part] | None:
         """Make `part` wait for these; returns the new parts, to be started by the caller, None if it waits for nothing.
 
-        Raises MalformedManifest on a loop or over a bound; then nothing was changed.
+        A run that may not have so much is ended, and the others go on. Raises MalformedManifest on a loop, or where
+        none may have it; then nothing was changed.
         """
         wanted = {(d.digest, True): d for d in manifests} | {(d.digest, False): d for d in blobs}
         with self._lock:
@@ -114,13 +104,11 @@ class Graph:
             is_half = looks_below(part)
             wanted = {key: descriptor for key, descriptor in wanted.items() if not self._is_done(key, is_half)}
             self._check(part, wanted)
-            shared = [below for key in wanted if (below := self._shared.get(key)) is not None]
-            deepen(shared, below=(part,))
-            part.owner.edges += len(wanted)
+            charges.charge_edges(part, len(wanted))
             fresh = []
             for key, descriptor in wanted.items():
                 if (below := self._shared.get(key)) is not None:
-                    join(below, part.runs)
+                    charges.join(below, part.runs)
                 else:
                     below = self._add_below(part, key, descriptor)
                     below.looked_for_by = part if look_first else None
@@ -132,15 +120,15 @@ class Graph:
 
     def admit(self, part: Part, count: int) -> None:
         """Raise MalformedManifest if the `count` parts of a manifest are more than any run may have."""
-        if count > MAX_PARTS:
-            raise MalformedManifest(f"{part.digest}: more than {MAX_PARTS} manifests and blobs under one reference")
+        charges.check_count(part, count)
 
     def hold(self, part: Part, manifest: Manifest) -> None:
-        """Keep the manifest of `part` until it is finished, if there is room for it; raises TooLarge over the bound."""
+        """Keep the manifest of `part` until it is finished, if there is room for it.
+
+        A run that may not have so many bytes is ended, and the others go on; raises TooLarge where none may.
+        """
         with self._lock:
-            part.owner.manifest_bytes += len(manifest.content)
-            if part.owner.manifest_bytes > MAX_MANIFEST_BYTES:
-                raise TooLarge(f"{part.digest}: more than {MAX_MANIFEST_BYTES} bytes of manifests under one reference")
+            self._end_those_over(part, charges.charge_bytes(part, len(manifest.content)))
             part.is_index = manifest.is_index
             if not part.stopped and self._kept.take_if_free(len(manifest.content)):
                 part.manifest = manifest
@@ -185,7 +173,7 @@ class Graph:
             other_key = (part.digest, not part.is_manifest)
             other = self._shared.get(other_key)
             if other is not None:
-                deepen([other], below=frozenset(part.needed_by))
+                charges.deepen([other], below=frozenset(part.needed_by))
             if self._shared.get(part.key) is part:
                 del self._shared[part.key]
             part.key = other_key
@@ -195,7 +183,7 @@ class Graph:
             for above in part.needed_by:
                 above.needs[above.needs.index(part)] = other
             other.needed_by += part.needed_by
-            join(other, part.runs)
+            charges.join(other, part.runs)
             self._live.discard(part)
             return None
 
@@ -217,7 +205,7 @@ class Graph:
     def _finish(self, part: Part, moved: int | None) -> list[Part]:
         self._done.add(part.key)
         self._drop(part)
-        part.owner.count(part, moved)
+        _payer(part).count(part, moved)
         for run in part.subject_of:
             end_run(run, None)
         for above in part.needed_by:
@@ -225,20 +213,34 @@ class Graph:
             above.lacked |= moved is not None and above is part.looked_for_by
         return [above for above in dict.fromkeys(part.needed_by) if above.pending == 0 and not above.stopped]
 
-    def _check(self, part: Part, wanted: dict[Key, Descriptor]) -> None:
-        if wanted and part.depth >= MAX_DEPTH:
-            raise MalformedManifest(f"{part.digest}: nested deeper than {MAX_DEPTH}")
-        self.admit(part, part.owner.parts + len(wanted))
-        if part.owner.edges + len(wanted) > MAX_EDGES:
-            raise MalformedManifest(f"{part.digest}: manifests under one reference name more than {MAX_EDGES} parts")
+    def _check(self, part: Part, wanted: Mapping[Key, Descriptor]) -> None:
+        """Make room for what `part` wants: end those that may not have it; raises MalformedManifest if none may."""
         if part.key in wanted:
             raise MalformedManifest(f"{part.digest} contains itself")
+        self._end_those_over(part, charges.over(part, wanted, self._shared))
+        while True:
+            shared = [below for key in wanted if (below := self._shared.get(key)) is not None]
+            try:
+                charges.place(part, wanted, shared)
+            except MalformedManifest as error:
+                charges.settle_depths(self._live)
+                if not isinstance(error, charges.TooDeep):
+                    raise
+                self._end_those_over(part, dict.fromkeys(charges.deepest(part), error))
+            else:
+                return
+
+    def _end_those_over(self, part: Part, over: Mapping[CopyRun, ContentError]) -> None:
+        """End the runs that may not have what `part` needs; raises the error of one where no other wants it."""
+        if over and len(over) == len(part.runs):
+            raise next(iter(over.values()))
+        for run, error in over.items():
+            self._fail((run,), error)
 
     def _add_below(self, part: Part, key: Key, descriptor: Descriptor) -> Part:
-        """Add a new part below `part`; the owner of the one above counts it, while it still runs."""
-        owner = part.owner if part.owner in part.runs else next(iter(part.runs))
-        owner.parts += 1
-        below = Part(key=key, owner=owner, descriptor=descriptor, depth=part.depth + 1, runs=part.runs)
+        for run in part.runs:
+            run.parts += 1
+        below = Part(key=key, owner=_payer(part), descriptor=descriptor, depth=part.depth + 1, runs=part.runs)
         self._add(below)
         return below
 
@@ -261,8 +263,18 @@ class Graph:
         """End `runs`, which is whole: a part's runs are those of everything above it."""
         for run in runs:
             end_run(run, error)
+        goes_on = False
         for part in list(self._live):
-            part.runs = part.runs.difference(runs)
-            if not part.runs:
+            left = part.runs.difference(runs)
+            goes_on |= bool(left) and left != part.runs
+            part.runs = left
+            if not left:
                 part.stopped = True
                 self._drop(part)
+        if goes_on:
+            charges.settle_depths(self._live)
+
+
+def _payer(part: Part) -> CopyRun:
+    """The run that is told what `part` cost: its owner while that wants it, else one that does."""
+    return part.owner if part.owner in part.runs else next(iter(part.runs), part.owner)

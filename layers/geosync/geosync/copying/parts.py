@@ -6,10 +6,8 @@ Nothing here is locked: all of it belongs to the graph.
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
-from geosync.errors import MalformedManifest
 from geosync.oci.manifests import MAX_REFERRED, Descriptor, Manifest
 
 MAX_DEPTH = 16
@@ -34,6 +32,7 @@ class CopyRun:
     looks_below: bool = False
     error: BaseException | None = None
     parts: int = 0
+    """Parts below it, of its own and of others (charges.py)."""
     edges: int = 0
     manifest_bytes: int = 0
     bytes_copied: int = 0
@@ -67,9 +66,11 @@ class Part:
 
     key: Key
     owner: CopyRun
-    """The run that came first: what this part costs is counted there."""
+    """The run that came first: what this part costs is counted there, while that still wants it."""
     descriptor: Descriptor
     manifest: Manifest | None = None
+    manifest_bytes: int = 0
+    """The bytes of its manifest, once it was read below what somebody asked for."""
     kept: int = 0
     """Bytes that its manifest takes of what may be kept."""
     tag: str | None = None
@@ -127,32 +128,3 @@ def end_run(run: CopyRun, error: BaseException | None) -> None:
     """End `run`, with `error` if there is one."""
     run.error = error
     run.ended.set()
-
-
-def join(part: Part, runs: frozenset[CopyRun]) -> None:
-    """Add `runs` to `part` and to everything it waits for."""
-    if not runs <= part.runs:
-        part.runs |= runs
-        for below in part.needs:
-            join(below, runs)
-
-
-def deepen(parts: Iterable[Part], *, below: Collection[Part]) -> None:
-    """Have `parts` be deeper than everything in `below`, which is to wait for them, and so on for what they wait for.
-
-    Raises MalformedManifest where one of `below` is reached, which would be a loop, or where something would be deeper
-    than MAX_DEPTH. What is deep enough is not looked at again, so a part is put deeper at most MAX_DEPTH times, and an
-    image costs its edges, however they are laid. To look below each edge for a loop took the square of them.
-    """
-    least = 1 + max((part.depth for part in below), default=0)
-    ahead = [(part, least) for part in parts]
-    while ahead:
-        part, least = ahead.pop()
-        if part.depth >= least:
-            continue
-        if part in below:
-            raise MalformedManifest(f"{part.digest} contains itself")
-        if least > MAX_DEPTH:
-            raise MalformedManifest(f"{part.digest}: nested deeper than {MAX_DEPTH}")
-        part.depth = least
-        ahead.extend((one, least + 1) for one in part.needs)
