@@ -1,4 +1,4 @@
-"""What each reference is charged for the parts that it wants, and which of them want too much.
+"""The charge of each reference for the parts that it wants, and those that want too much.
 
 A part that several references want is charged to each of them, so that none fails for what another one has: a bound
 that is met at a shared part ends those that are over it, and the others go on. The lock is the graph's (graph.py).
