@@ -203,6 +203,24 @@ def test_many_discharges_that_leave_much_owed_take_as_many_transactions_as_they_
     assert len(sync_registry.due(REPOSITORY, 1000)) == 14 * 16  # and a transaction takes 100
 
 
+def test_a_tag_that_leaves_more_owed_than_a_transaction_takes_is_discharged(sync_registry: SyncRegistry) -> None:
+    """A tag that was pushed a hundred times, and never rested for the settle time."""
+    lease = sync_registry.acquire(REPOSITORY)
+    assert lease is not None
+    owed = sync_registry.mark(REPOSITORY, V1, Mark(expects=A))
+    left = frozenset(f"sha256:{number:064x}" for number in range(250))
+    later = Reference.digest(min(left)), Reference.digest(max(left))
+    for reference in later:
+        sync_registry.mark(REPOSITORY, reference, Mark(expects=reference.value, pushed_at=owed.pushed_at + 1))
+
+    assert sync_registry.discharge(lease, owed, seen(A, START), superseded=left, half=left)
+
+    found = sync_registry.due(REPOSITORY, 1000)
+    assert {one.reference.value for one in found} == left
+    assert {one.pushed_at for one in found} == {owed.pushed_at}
+    assert {one.digest for one in sync_registry.half_copies.of(REPOSITORY, limit=1000)} == left
+
+
 def test_what_was_marked_again_is_not_discharged(sync_registry: SyncRegistry, clock: FakeClock) -> None:
     sync_registry.mark(REPOSITORY, V1, Mark(expects=A))
     lease = sync_registry.acquire(REPOSITORY)

@@ -2,6 +2,9 @@
 
 Every discharge checks the row's lease, and DynamoDB refuses one of two transactions that touch the same item at the
 same time. So whoever comes first carries out, in one transaction, what the others have queued meanwhile.
+
+A tag that is pushed again and again, without the rest that would prove one of the pushes, may leave more owed than a
+transaction takes. What does not fit is written before: a digest that is owed by itself too soon costs a look.
 """
 
 from __future__ import annotations
@@ -15,13 +18,15 @@ from typing import TypeVar
 
 from geosync.clock import Clock
 from geosync.errors import ConditionFailed, Contended, GeosyncError, LeaseLost
+from geosync.sync_registry import half_copies
 from geosync.sync_registry.access import ATTEMPTS
-from geosync.sync_registry.items import Item, Lease, Reference, named_in
+from geosync.sync_registry.items import ROW, Item, Lease, Reference, named_in
 from geosync.sync_registry.site.outbox import Outbox, ReplicationEvent
 from geosync.sync_registry.table.attributes import texts
-from geosync.sync_registry.table.changes import Change, Store, TransactionFailed, Update
+from geosync.sync_registry.table.changes import Change, Check, Key, Store, TransactionFailed, Update
 from geosync.sync_registry.transitions import discharge, marks
 from geosync.sync_registry.transitions.discharge import Payment
+from geosync.sync_registry.transitions.leases import is_mine
 from geosync.threads import SYSTEM_THREADS, Threads
 
 PER_TRANSACTION = 30
@@ -29,6 +34,8 @@ PER_TRANSACTION = 30
 MOST_CHANGES = 96
 """Changes in one transaction beside the row's, with what payments leave owed. At most four are of a payment itself: its
 two items, the counter of the comparison that found it, and the event that tells of it where somebody listens."""
+MOST_LEFT = 40
+"""Digests that a payment leaves owed, and as many of which it leaves half a copy, in its own transaction."""
 
 Entry = TypeVar("Entry")
 
@@ -65,13 +72,36 @@ def _transact(
             store.transact(changes)
         except TransactionFailed as refused:
             if 0 in refused.failed:
-                raise LeaseLost(f"{lease.repository}: another holder has the repository") from None
+                raise _lost(lease) from None
             _make_ways(store, changes, refused, after=2 * len(part))
             out = {(position - 1) // 2 for position in refused.failed}
             part = [entry for position, entry in enumerate(part) if position not in out]
         else:
             return part
-    raise Contended(f"{lease.repository}: what a discharge leaves owed changed {ATTEMPTS} times")
+    raise _contended(lease)
+
+
+def _write_under(store: Store, lease: Lease, left: Sequence[Change]) -> None:
+    """Write, under the lease, what is left owed; raises LeaseLost and Contended."""
+    changes = [Check(key=Key(lease.repository, ROW), when=is_mine(lease)), *left]
+    for _ in range(ATTEMPTS):
+        try:
+            store.transact(changes)
+        except TransactionFailed as refused:
+            if 0 in refused.failed:
+                raise _lost(lease) from None
+            _make_ways(store, changes, refused, after=0)
+        else:
+            return
+    raise _contended(lease)
+
+
+def _lost(lease: Lease) -> LeaseLost:
+    return LeaseLost(f"{lease.repository}: another holder has the repository")
+
+
+def _contended(lease: Lease) -> Contended:
+    return Contended(f"{lease.repository}: what a discharge leaves owed changed {ATTEMPTS} times")
 
 
 def _make_ways(store: Store, changes: Sequence[Change], refused: TransactionFailed, *, after: int) -> None:
@@ -118,6 +148,12 @@ def payable(payments: Sequence[tuple[Entry, Payment]], *, each: int = 3) -> Iter
         half |= payment.half
     if part:
         yield part
+
+
+def _few(digests: frozenset[str]) -> tuple[frozenset[str], frozenset[str]]:
+    """Return MOST_LEFT of some digests, and the others."""
+    few = frozenset(sorted(digests)[:MOST_LEFT])
+    return few, digests - few
 
 
 @dataclass(slots=True, eq=False)
@@ -175,7 +211,7 @@ class Discharges:
         served = self._take(lease)
         error: GeosyncError | None = Contended(f"{lease.repository}: another thread's discharge broke off")
         try:
-            todo = [(request, payment) for request in served for payment in request.payments]
+            todo = [(request, self._leaving_few(lease, one)) for request in served for one in request.payments]
             build = partial(self._changes, lease)
             parts = payable(todo, each=4 if self._outbox.is_on else 3)
             paid = transact_under(self._store, lease, parts, build)
@@ -189,6 +225,22 @@ class Discharges:
             for request in served:
                 request.error = error
                 request.done = True
+
+    def _leaving_few(self, lease: Lease, payment: Payment) -> Payment:
+        """Write what `payment` leaves behind and its transaction has no place for; returns it with the rest of that.
+
+        Raises LeaseLost and Contended.
+        """
+        owed, now_ms, primary = payment.owed, self._clock.now_ms(), self._primary
+        superseded, more = _few(payment.superseded)
+        half, more_half = _few(payment.half)
+        left: list[Change] = [
+            marks.becomes_owed(owed, digest, name=self._names(), now_ms=now_ms, primary=primary) for digest in more
+        ]
+        left += half_copies.kept([(owed, more_half)])
+        for start in range(0, len(left), MOST_CHANGES):
+            _write_under(self._store, lease, left[start : start + MOST_CHANGES])
+        return payment._replace(superseded=superseded, half=half)
 
     def _changes(self, lease: Lease, entries: Sequence[tuple[_Request, Payment]]) -> list[Change]:
         payments = [payment for _, payment in entries]
