@@ -1,6 +1,7 @@
 """containerd pulls through a site as docs/operations/reads.md has it: the page's own hosts.toml, and a real containerd.
 
-On this machine there is no TLS, so the page's two hosts become the stack's addresses. Nothing else is changed.
+Likewise the image of the page's pod, with the account of its secret, as a node has it fetched. On this machine there is
+no TLS, so the page's two hosts become the stack's addresses. Nothing else is changed.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ SERVER, MIRROR = "registry.dublin.example.com", "pull.oregon.example.com"
 BELOW_A_PATH = "a1b2c3d4e5.execute-api.us-west-2.amazonaws.com/pull/v2/mirror"
 OF_A_HOST, WITH_A_PATH = re.findall(r"^```toml\n(server = .*?)^```", PAGE, re.DOTALL | re.MULTILINE)
 """The page's two files."""
+(IMAGE,) = re.findall(r'image: "(.*?)"', PAGE)
+"""The page's pod."""
 
 
 @pytest.fixture
@@ -57,6 +60,12 @@ def configured(folder: Path, text: str, primary: Site, site: Site) -> Path:
     return folder
 
 
+def fetch(containerd: Containerd, image: str, hosts: Path, account: str) -> None:
+    """Fetch an image."""
+    done = containerd.fetch(image, hosts, account=account)
+    assert done.returncode == 0, done.stderr
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Puller:
     """containerd, with the page's file and a client's account at the primary, and a repository of a test's own."""
@@ -68,8 +77,7 @@ class Puller:
 
     def fetch(self, reference: str) -> None:
         """Fetch an image that is named after the primary."""
-        done = self.containerd.fetch(self._name(reference), self.hosts, account=self.account)
-        assert done.returncode == 0, done.stderr
+        fetch(self.containerd, self._name(reference), self.hosts, self.account)
 
     def digest(self, tag: str) -> str:
         """What was fetched last under a tag."""
@@ -120,3 +128,16 @@ def test_what_the_site_does_not_have_in_time_comes_from_the_primary(
         puller.fetch(":v1")
     assert puller.digest("v1") == here.digest
     assert puller.has(here)
+
+
+def test_the_image_of_a_pod_is_fetched_with_the_account_of_its_secret_and_not_without(
+    primary: Site, containerd: Containerd, make: ImageMaker, tmp_path: Path
+) -> None:
+    """By the pull address itself, where the registry behind it asks for an account."""
+    made = make.image(f"e2e/ctr/{uuid.uuid4().hex[:10]}", "v1", layers=1)
+    host = str(primary.about["pull_url"]).partition("://")[2]
+    image = IMAGE.replace(MIRROR, host).replace("group/app", made.repository)
+    assert image == f"{host}/{made.repository}:v1"
+    assert containerd.fetch(image, tmp_path).returncode != 0
+    fetch(containerd, image, tmp_path, f"{primary.about['username']}:{primary.about['password']}")
+    assert containerd.digest(image) == made.digest
