@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -22,14 +20,11 @@ from geosync.sync_registry.table.shards import due_shard, verification_shard
 from geosync.sync_registry.transitions import verification as transitions
 from geosync.sync_registry.transitions.marks import Mark
 from geosync.sync_registry.transitions.verification import ABANDONED_AFTER_MS, MISMATCH, Round
-from geosync.sync_registry.verification_items import Overtaken
 
 REPOSITORY = "group/app"
 NOW = 1_800_000_000_000
 ROW_KEY = Key(REPOSITORY, ROW)
 A = "sha256:" + "a" * 64
-CHANGED = 3
-"""The write of `question` that discharges."""
 
 
 class Site:
@@ -217,7 +212,7 @@ def test_a_push_while_somebody_holds_the_repository_overtakes_too(site: Site) ->
     site.sync_registry.mark(REPOSITORY, Reference.tag("v1"), Mark(expects=A))
     assert site.sync_registry.knock(REPOSITORY) is None
 
-    for aside in (False, True):
+    for leased in (False, True):
         with pytest.raises(ConditionFailed):
             site.store.write(
                 transitions.keep(
@@ -230,54 +225,11 @@ def test_a_push_while_somebody_holds_the_repository_overtakes_too(site: Site) ->
                         spent=0,
                         retry_count=0,
                         counted=Counted(state=SYNCED),
-                        aside=aside,
+                        leased=leased,
                     ),
                     NOW,
                 )
             )
-
-
-def question(site: Site, *, unchanged: bool) -> Iterator[None]:
-    """Ask for a look at a tag, and have it answered, a write at a time."""
-    site.sync_registry.ask(REPOSITORY, Reference.tag("v1"))
-    yield
-    assert not site.sync_registry.tell(REPOSITORY)
-    yield
-    lease = site.sync_registry.acquire(REPOSITORY)
-    assert lease is not None
-    yield
-    (owed,) = site.sync_registry.due(REPOSITORY)
-    assert site.sync_registry.discharge(lease, owed, Seen(digest=A, looked_at=NOW, seen_at=NOW), unchanged=unchanged)
-    yield
-    assert site.sync_registry.finish(lease)
-    yield
-
-
-@pytest.mark.parametrize("end", ["keep", "succeed"])
-@pytest.mark.parametrize("moment", range(5))
-def test_a_question_that_finds_nothing_changed_leaves_a_round_as_it_was(site: Site, moment: int, end: str) -> None:
-    at, later = site.start(), NOW + DAY_MS
-    for number, _ in enumerate(question(site, unchanged=True)):
-        if number == moment and end == "keep":
-            site.sync_registry.verification.keep(at, later)
-        elif number == moment:
-            site.sync_registry.verification.succeed(at, "equal", now_ms=NOW, due_ms=later)
-        is_free = site.row.state == SYNCED and site.row.lease_token is None
-        shard = verification_shard(REPOSITORY) if is_free else due_shard(REPOSITORY)
-        assert site.item["due_shard"] == shard, "what is owed is found by the sweep"
-    assert site.row.verification_state == {"keep": "1", "succeed": "2"}[end]
-    assert site.item["due"] == later
-
-
-@pytest.mark.parametrize("moment", range(5))
-def test_a_question_that_finds_something_changed_overtakes_a_round(site: Site, moment: int) -> None:
-    at = site.start()
-    for number, _ in enumerate(question(site, unchanged=False)):
-        if number == moment:
-            with pytest.raises(Overtaken) if moment >= CHANGED else nullcontext():
-                site.sync_registry.verification.succeed(at, "equal", now_ms=NOW, due_ms=NOW + DAY_MS)
-    assert site.row.verification_state == "0"
-    assert site.item["due"] == NOW
 
 
 def test_under_a_lease_the_row_stays_where_the_sweep_looks(site: Site) -> None:
@@ -295,7 +247,7 @@ def test_under_a_lease_the_row_stays_where_the_sweep_looks(site: Site) -> None:
         spent=0,
         retry_count=0,
         counted=Counted(state=SYNCED),
-        aside=True,
+        leased=True,
     )
     site.store.transact(transitions.succeed(held, "equal", now_ms=NOW, due=NOW + 1000))
 

@@ -109,16 +109,13 @@ class HeldLease:
         *,
         superseded: frozenset[str] = frozenset(),
         half: frozenset[str] = frozenset(),
-        unchanged: bool = False,
     ) -> bool:
         """Pay what is owed and record what was seen (None: gone). False: marked again meanwhile. Raises LeaseLost.
 
         Digests of earlier pushes of the tag (`superseded`) become owed by themselves; those of which `half` a copy
-        stays here are kept in mind. `unchanged` as in Payment.
+        stays here are kept in mind.
         """
-        return self._sync_registry.discharge(
-            self._lease, owed, seen, superseded=superseded, half=half, unchanged=unchanged
-        )
+        return self._sync_registry.discharge(self._lease, owed, seen, superseded=superseded, half=half)
 
     def record(self, seen: Sequence[tuple[Reference, Seen]]) -> set[Reference]:
         """Record what a comparison saw of what nobody owes; returns those recorded. Raises LeaseLost."""

@@ -127,16 +127,16 @@ class SyncRegistry(ItemAccess, Readings, Switches, Marks, Attempts, Deaths):
         )
 
     def tell(self, repository: str, *, believed: Row | None = None) -> bool:
-        """Knock for what was only asked for, without taking the repository.
-
-        True: somebody holds it, and sees the knock at the next renewal.
+        """Knock without taking the repository. True: somebody holds it, and sees the knock at the next renewal.
 
         Raises as `knock`.
         """
         row = self._entered(
             repository,
             believed,
-            lambda row, now_ms, token: leases.question(row, repository, now_ms=now_ms, token=token, timing=self.timing),
+            lambda row, now_ms, token: leases.knock(
+                row, repository, now_ms=now_ms, token=token, timing=self.timing, take=False
+            ),
             self._names(),
         )
         return row is not None and row.leased(self._clock.now_ms())
@@ -223,15 +223,13 @@ class SyncRegistry(ItemAccess, Readings, Switches, Marks, Attempts, Deaths):
         *,
         superseded: frozenset[str] = frozenset(),
         half: frozenset[str] = frozenset(),
-        unchanged: bool = False,
     ) -> bool:
         """Pay what is owed and record what was seen (None: gone). False: marked again meanwhile. Raises LeaseLost.
 
         Digests of earlier pushes of the tag (`superseded`) become owed by themselves in the same transaction; those of
-        which `half` a copy stays here are kept in mind. `unchanged` as in Payment. Threads that discharge at the same
-        time share a transaction.
+        which `half` a copy stays here are kept in mind. Threads that discharge at the same time share a transaction.
         """
-        return bool(self._discharges.pay(lease, [Payment(owed, seen, superseded, half, unchanged)]))
+        return bool(self._discharges.pay(lease, [Payment(owed, seen, superseded, half)]))
 
     def record(self, lease: Lease, seen: Sequence[tuple[Reference, Seen]]) -> set[Reference]:
         """Record what a comparison saw (equal, or missing) of what nobody owes; returns those recorded."""

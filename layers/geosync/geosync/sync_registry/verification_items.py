@@ -100,7 +100,7 @@ class VerificationItems:
 
     def keep(self, at: Round, due_ms: int, *, anew: bool = False) -> Round:
         """Write down how far a round got; it goes on at `due_ms` (`anew`: from its beginning). Raises Overtaken."""
-        for attempt in _as_seen_and_otherwise(at):
+        for attempt in _with_and_without_lease(at):
             with suppress(ConditionFailed):
                 written = self._store.write(transitions.keep(attempt, due_ms, anew=anew)) or {}
                 return replace(attempt, until=int(written["verification_due"]))
@@ -135,7 +135,7 @@ class VerificationItems:
 
     def _end(self, at: Round, changes: Callable[[Round], list[Change]]) -> None:
         """Change the row and the counters in one transaction."""
-        for attempt in _as_seen_and_otherwise(at):
+        for attempt in _with_and_without_lease(at):
             with suppress(TransactionFailed):
                 self._store.transact(changes(attempt))
                 return
@@ -163,9 +163,9 @@ class VerificationItems:
         return False
 
 
-def _as_seen_and_otherwise(at: Round) -> tuple[Round, Round]:
-    """The round as it was seen last, and as it is if somebody took the repository, or let it go, since."""
-    return at, replace(at, aside=not at.aside)
+def _with_and_without_lease(at: Round) -> tuple[Round, Round]:
+    """The round as it was seen last, and as it is if somebody took the lease, or let it go, since."""
+    return at, replace(at, leased=not at.leased)
 
 
 def _pages(keys: Iterator[Key]) -> Iterator[list[Key]]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from geosync.copying.outcome import CopyResult, Outcome
 from geosync.oci.manifests import Manifest
-from geosync.sync_registry.decisions import Look, is_the_primarys
-from geosync.sync_registry.items import Owed, Seen
+from geosync.sync_registry.decisions import Look
+from geosync.sync_registry.items import Owed
 
 
 class Attempt:
@@ -28,7 +28,6 @@ class Attempt:
         """Digests whose copy was begun in this attempt."""
         self.is_looked_below = False
         """What is below the reference at the secondary was looked for, or brought, in this run."""
-        self.referrers_copied = 0
         self.polls = 0
         self.writes = 0
 
@@ -57,18 +56,6 @@ class Attempt:
             return False
         changed = owed.seen is None or owed.seen.digest != self.primary.digest
         return owed.unannounced and not owed.expects and changed and (self.writes > 0 or owed.worked_on)
-
-    def is_unchanged(self, seen: Seen | None) -> bool:
-        """Tell whether somebody only asked, and the first look found what was `seen` before: nothing was written."""
-        owed, before = self.owed, self.owed.seen
-        is_told = owed.expects or owed.named or owed.if_absent or owed.distrust or owed.walk is not None
-        if is_told or not owed.asked or owed.worked_on or owed.deaths:
-            return False
-        if self.writes or self.copied is not None or self.referrers_copied:
-            return False
-        if seen is None or before is None:
-            return seen is before
-        return seen.digest == before.digest and is_the_primarys(seen) and is_the_primarys(before)
 
     def replaces(self, digest: str) -> bool:
         """Tell whether the secondary's tag may be another image than `digest` that Geosync put there.

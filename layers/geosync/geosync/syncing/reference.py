@@ -163,8 +163,7 @@ class ReferenceSync:
         superseded = half_copies.left_half(owed, seen)
         if self._context.selection.superseded_images:
             superseded |= decisions.superseded(owed, seen)
-        unchanged = attempt.is_unchanged(seen)
-        discharged = self._held.discharge(owed, seen, superseded=superseded, unchanged=unchanged)
+        discharged = self._held.discharge(owed, seen, superseded=superseded)
         return attempt.outcome(discharged=discharged, marked_again=not discharged)
 
     def _described(self, attempt: Attempt, seen: Seen) -> Seen:
@@ -352,7 +351,7 @@ class ReferenceSync:
         """Copy what refers to the reference: it comes with it, and nobody announced it as far as is known."""
         attempt.manifest = attempt.manifest or self._primary.get_manifest(attempt.digest)
         if attempt.manifest is not None:
-            attempt.referrers_copied = self._copier.copy_referrers(attempt.manifest)
+            self._copier.copy_referrers(attempt.manifest)
 
     def _mark_tags_of(self, owed: Owed) -> None:
         """Mark the tags of a digest that is gone from the primary: some registries announce only the digest.

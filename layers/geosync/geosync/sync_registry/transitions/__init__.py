@@ -3,7 +3,6 @@
 ```
 mark       owed item: a new unique mark, expects += the event's digest, due = now     (always first)
 knock      row: revision += 1; state 0 unless leased; with no live lease, acquire in the same write
-question   the same where somebody only asked; it acquires nothing
 acquire    a new token each time; over an EXPIRED lease suspect_until = its expiry + suspect
 renew      while working; if the revision it returns moved, references came in
 suspect    a tag write of unknown outcome: suspect_until = now + suspect, in this and every later write of the lease
@@ -16,13 +15,12 @@ advance    the whole repository: cursor
 look_anew  that reference: another mark, due = now, and nothing else: the primary is looked at once more
 ```
 
-`marks` has mark; `leases` knock, question, acquire, renew, suspect, release, finish; `discharge` discharge, and what a
-comparison records; `attempts` postpone, fail, advance, look_anew. `verification` has the verification states of a row.
+`marks` has mark; `leases` knock, acquire, renew, suspect, release, finish; `discharge` discharge, and what a comparison
+records; `attempts` postpone, fail, advance, look_anew. `verification` has the verification states of a row.
 
 A knock, and a discharge of anything but the whole repository, take away the row's `verification_state` and
-`verification_due`: what was verified is not what is there now. A question does not, nor the discharge that finds all as
-it was: somebody only asked. A finish that leaves the row synced makes it due for verification (at once, or when it was
-due before), in shards of the index `due` that no sweep reads.
+`verification_due`: what was verified is not what is there now. A finish that leaves the row synced makes it due for
+verification (at once, or when it was due before), in shards of the index `due` that no sweep reads.
 
 Each rule in `marks`, `leases`, `discharge`, `attempts` and `decisions` is held by the model in the tests: without it, a
 violation comes back.

@@ -23,15 +23,13 @@ class Payment(NamedTuple):
     """A reference that is paid, with what was `seen` of it (None: gone).
 
     `superseded` are digests of earlier pushes of a tag, which the payment leaves owed by themselves. Of those in `half`
-    half a copy stays here, which is not owed any more (half_copies.py). `unchanged`: somebody only asked, and nothing
-    was found changed, nor was anything written: what was verified is still so.
+    half a copy stays here, which is not owed any more (half_copies.py).
     """
 
     owed: Owed
     seen: Seen | None
     superseded: frozenset[str] = frozenset()
     half: frozenset[str] = frozenset()
-    unchanged: bool = False
 
 
 def discharge(
@@ -51,7 +49,7 @@ def discharge(
     here, and the counters of the comparisons that found them.
     """
     row = Key(lease.repository, ROW)
-    if any(one.owed.reference.kind != "repository" and not one.unchanged for one in references):
+    if any(one.owed.reference.kind != "repository" for one in references):
         changes: list[Change] = [Update(key=row, remove=UNVERIFIED, when=is_mine(lease))]
     else:
         changes = [Check(key=row, when=is_mine(lease))]

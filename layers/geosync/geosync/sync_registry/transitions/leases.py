@@ -32,7 +32,7 @@ from geosync.sync_registry.timing import Timing, ms
 HELD = ("lease_token", "lease_expires", "working_on", "deaths")
 """Fields that a row lacks while nobody holds the repository."""
 UNVERIFIED = ("verification_state", "verification_due")
-"""Fields that a row lacks while anything in it is owed, but for what is only asked for (`question`)."""
+"""Fields that a row lacks while anything in it is owed."""
 STATES_COUNTED = (SYNCED, FAILED)
 """The states of rows that the site's counters count."""
 
@@ -70,15 +70,6 @@ def knock(
         remove=("retry_at", *UNVERIFIED),
         when=_not_taken_since(believed),
     )
-
-
-def question(believed: Row | None, repository: str, *, now_ms: int, token: str, timing: Timing) -> Update:
-    """Knock for what was only asked for, as `knock` does that takes nothing: what was verified is still so.
-
-    Should it be found to have changed, its discharge says so.
-    """
-    change = knock(believed, repository, now_ms=now_ms, token=token, timing=timing, take=False)
-    return replace(change, remove=tuple(name for name in change.remove if name not in UNVERIFIED))
 
 
 def acquire(believed: Row | None, repository: str, *, now_ms: int, token: str, timing: Timing) -> Update | None:

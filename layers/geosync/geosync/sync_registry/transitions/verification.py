@@ -5,16 +5,15 @@ pending 0     what is synced and was not verified since (set by finish, and by r
 started 1     a run is at it, or will go on at `verification_due`
 succeeded 2   equal, and the blobs are there; due again after the interval
 failed 3      the reason, both checksums, retry_count and retry_at; due again at retry_at
-disabled 4    something is owed (the attribute is missing), but for what somebody only asked for
+disabled 4    something is owed (the attribute is missing)
 ```
 
 `verification_asked_at` says since when (ms) somebody waits who asked for a verification: until it succeeds, whatever is
 pushed or fails meanwhile. Where rolling verification is off, nothing else is verified.
 
 A run's writes hold only while `verification_due` is what the run itself wrote last: a knock and a discharge take it
-away, another run moves it. So a run that was overtaken by a push writes nothing more. What somebody only asked for
-overtakes none, unless it is found to have changed. `due` and `due_shard` are a run's in a row that is synced and that
-nobody holds. In any other they stay, and `finish` sets them from `verification_due`.
+away, another run moves it. So a run that was overtaken by a push writes nothing more. Whoever holds the repository's
+lease owns `due` and `due_shard`: under a lease they stay, and `finish` sets them from `verification_due`.
 """
 
 from __future__ import annotations
@@ -60,8 +59,7 @@ class Round:
     """One round through a repository, as far as it got; what a run has in hand and writes back.
 
     `until` is the `verification_due` that this run wrote last. `cursor` is the key after which `phase` goes on.
-    `spent` requests were made on `day` (days since the epoch). `aside`: somebody holds the repository, or asked for
-    something in it, so that the row is not due for verification.
+    `spent` requests were made on `day` (days since the epoch).
     """
 
     repository: str
@@ -72,7 +70,7 @@ class Round:
     spent: int
     retry_count: int
     counted: Counted
-    aside: bool = False
+    leased: bool = False
 
     @classmethod
     def of(cls, item: Item, *, phase: str) -> Round:
@@ -226,7 +224,7 @@ def fail(
     else:
         gone = (*gone, "verification_checksum", "verification_checksum_mismatched")
     change, after = _change(at, values, gone, due), replace(at.counted, verification=counted)
-    if owed and not at.aside:
+    if owed and not at.leased:
         here = {name: value for name, value in change.set.items() if name not in ("due", "due_shard")}
         change = Update(
             key=change.key,
@@ -239,16 +237,16 @@ def fail(
 
 
 def _change(at: Round, values: Mapping[str, Any], gone: tuple[str, ...], due: int) -> Update:
-    """A write of the run that is `at`: only while nobody overtook it, and with the row as it was seen."""
-    place = {} if at.aside else {"due": due, "due_shard": verification_shard(at.repository)}
-    is_due_here = Attr("lease_token").not_exists() & Attr("state").eq(SYNCED)
+    """A write of the run that has `round`: only while nobody overtook it, and with the lease as it was seen."""
+    place = {} if at.leased else {"due": due, "due_shard": verification_shard(at.repository)}
+    leased = Attr("lease_token").exists() if at.leased else Attr("lease_token").not_exists()
     state, counted = Attr("state_counted"), at.counted.state
     return Update(
         key=Key(at.repository, ROW),
         set={**values, "verification_due": due, **place},
         remove=gone,
         when=Attr("verification_due").eq(at.until)
-        & (~is_due_here if at.aside else is_due_here)
+        & leased
         & (state.eq(counted) if counted is not None else state.not_exists()),
     )
 
