@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from tests.support.schema1 import sign_schema1
 from tests.unit.copying.fakes import FakeRegistry
 
 from geosync.errors import DigestMismatch, RegistryUnavailable
@@ -16,7 +17,15 @@ def has(registry: FakeRegistry, content: bytes) -> str:
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"{}", b"[1]", b"\x1f\x8b a layer", b'{"architecture": "amd64"}', b"{" * (MAX_MANIFEST_BYTES + 1)]
+    "content",
+    [
+        b"",
+        b"{}",
+        b"[1]",
+        b"\x1f\x8b a layer",
+        b'{"architecture": "amd64"}',
+        b"{" * (MAX_MANIFEST_BYTES + 1),
+    ],
 )
 def test_a_layer_a_config_and_what_is_too_large_are_no_manifests(content: bytes) -> None:
     registry = FakeRegistry()
@@ -27,6 +36,13 @@ def test_a_layer_a_config_and_what_is_too_large_are_no_manifests(content: bytes)
 def test_a_manifest_that_is_there_as_a_blob_too_may_be_one() -> None:
     registry = FakeRegistry()
     assert not is_blob_alone(Repository(registry, "team/app"), has(registry, registry.add_image(b"layer").content))
+
+
+def test_a_signed_schema_1_manifest_by_the_digest_of_its_bytes_is_none_by_that() -> None:
+    """Its digest is that of what is signed (Docker registry, "Image Manifest V 2, Schema 1")."""
+    registry = FakeRegistry()
+    signed = sign_schema1(b'{\n   "schemaVersion": 1,\n   "name": "team/app",\n   "tag": "v1"\n}')
+    assert is_blob_alone(Repository(registry, "team/app"), has(registry, signed))
 
 
 def test_what_is_no_blob_there_may_be_a_manifest() -> None:

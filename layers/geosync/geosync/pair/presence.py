@@ -9,7 +9,7 @@ for manifests among the layers, too, and answers 500 to whoever asks for a layer
 
 from __future__ import annotations
 
-from geosync.errors import ContentError, MalformedManifest, RegistryError, RegistryUnavailable
+from geosync.errors import ContentError, RegistryError, RegistryUnavailable
 from geosync.oci.manifests import MAX_MANIFEST_BYTES, Descriptor, Manifest
 from geosync.oci.references import is_repository
 from geosync.oci.repository import Repository
@@ -36,19 +36,21 @@ def is_listed(repository: Repository) -> bool:
 def is_blob_alone(repository: Repository, digest: str) -> bool:
     """Tell whether the repository has `digest` as a blob whose bytes, proved by their digest, are no manifest.
 
-    Two requests at most, and 4 MiB in memory: what is larger is no manifest. False also where nobody can tell.
+    Two requests at most; what is larger than a manifest may be (4 MiB) is none, and is not read. False also where
+    nobody can tell. Raises OutOfTime, also where the memory for its bytes does not come free in time.
     """
     try:
         size = repository.head_blob(digest)
         if size is None or size > MAX_MANIFEST_BYTES:
             return size is not None
+        repository.client.memory.need(size, size)  # as it comes, and joined
         with repository.open_blob(Descriptor(media_type="", digest=digest, size=size)) as blob:
             content = b"".join(iter(blob.read, b""))
     except (RegistryError, ContentError):
         return False
     try:
         Manifest.read(content, None, digest)
-    except MalformedManifest:
+    except ContentError:
         return True
     return False
 
