@@ -132,3 +132,31 @@ def test_the_cost_of_a_part_is_told_of_who_still_wants_it(two: Two) -> None:
     two.graph.finish(two.common, 5)
     assert two.modest.manifests_put == 1
     assert two.greedy.manifests_put == 0
+
+
+def test_a_part_that_turns_into_one_on_its_way_is_charged_once() -> None:
+    graph, run, other = Graph(), CopyRun(threading.Event()), CopyRun(threading.Event())
+    first, second = graph.root(run, manifest(11), "v1"), graph.root(other, manifest(12), "v2")
+    assert first is not None
+    assert second is not None
+    (blob,) = graph.need(first, (), named(1)) or ()
+    graph.need(second, named(1), ())
+    assert graph.turn(blob) is None
+    assert (run.parts, other.parts) == (1, 1)
+
+
+def test_a_part_that_may_not_turn_leaves_all_as_deep_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The manifest 1 is above 2; below 3 it would be too deep itself, or have 2 be too deep."""
+    monkeypatch.setattr(charges, "MAX_DEPTH", 3)
+    graph, run, other = Graph(), CopyRun(threading.Event()), CopyRun(threading.Event())
+    first, second = graph.root(run, manifest(11), "v1"), graph.root(other, manifest(12), "v2")
+    assert first is not None
+    assert second is not None
+    (one,) = graph.need(first, named(1), ()) or ()
+    (two,) = graph.need(one, named(2), ()) or ()
+    (three,) = graph.need(second, named(3), ()) or ()
+    (four,) = graph.need(three, named(4), ()) or ()
+    (blob,) = graph.need(four, (), named(1)) or ()
+    with pytest.raises(MalformedManifest, match="nested deeper"):
+        graph.turn(blob)
+    assert (one.depth, two.depth) == (1, 2)

@@ -33,6 +33,12 @@ def join(part: Part, runs: frozenset[CopyRun]) -> None:
         join(below, runs)
 
 
+def give_back(part: Part) -> None:
+    """Charge nobody for `part` itself any more: another takes its place."""
+    for run in part.runs:
+        run.parts -= 1
+
+
 def charge_edges(part: Part, count: int) -> None:
     """Charge who wants `part` for the parts that it names."""
     for run in part.runs:

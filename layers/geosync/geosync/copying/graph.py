@@ -5,9 +5,10 @@ the repository that are copied at the same time and have a layer in common wait 
 is one reference being copied. A part knows every run that wants it, so that it goes on when one of them fails, and
 stops when the last one has failed.
 
-Manifests come from outside, so the graph is bounded: MAX_DEPTH, MAX_PARTS, MAX_EDGES and MAX_MANIFEST_BYTES for one
-run, whoever else wants the same parts (charges.py), and an edge that would close a loop is refused (digests make loops
-impossible, but only for those who check digests). What an image costs here grows with its edges, not with their square.
+Manifests come from outside, so the graph is bounded: MAX_DEPTH, MAX_PARTS, MAX_EDGES and MAX_MANIFEST_BYTES for what
+one run brings, whoever else wants the same parts (charges.py). Parts that others are bringing are charged as well, and
+count at the next ones that the run wants. An edge that would close a loop is refused (digests make loops impossible,
+but only for those who check digests). What an image costs here grows with its edges, not with their square.
 """
 
 from __future__ import annotations
@@ -173,7 +174,7 @@ class Graph:
             other_key = (part.digest, not part.is_manifest)
             other = self._shared.get(other_key)
             if other is not None:
-                charges.deepen([other], below=frozenset(part.needed_by))
+                self._place(other, below=frozenset(part.needed_by))
             if self._shared.get(part.key) is part:
                 del self._shared[part.key]
             part.key = other_key
@@ -183,6 +184,7 @@ class Graph:
             for above in part.needed_by:
                 above.needs[above.needs.index(part)] = other
             other.needed_by += part.needed_by
+            charges.give_back(part)
             charges.join(other, part.runs)
             self._live.discard(part)
             return None
@@ -229,6 +231,14 @@ class Graph:
                 self._end_those_over(part, dict.fromkeys(charges.deepest(part), error))
             else:
                 return
+
+    def _place(self, part: Part, *, below: Collection[Part]) -> None:
+        """Have `part` be below others. Raises as `charges.deepen`; then all is as deep as it was."""
+        try:
+            charges.deepen([part], below=below)
+        except MalformedManifest:
+            charges.settle_depths(self._live)
+            raise
 
     def _end_those_over(self, part: Part, over: Mapping[CopyRun, ContentError]) -> None:
         """End the runs that may not have what `part` needs; raises the error of one where no other wants it."""
