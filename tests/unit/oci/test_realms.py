@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from urllib.parse import urljoin
+
 import pytest
 
 from geosync.oci.credentials import Anonymous, Basic, Credentials
-from geosync.oci.realms import objection
+from geosync.oci.realms import is_plain_path, objection
 
 REGISTRY = "https://registry.example.com:5000"
 ALONE = Basic(username="geo", password="s3cret")
@@ -43,3 +45,19 @@ def test_a_token_service_that_may_be_asked(realm: str, credentials: Credentials)
 )
 def test_a_token_service_that_must_not_be_asked(realm: str, credentials: Credentials, reason: str) -> None:
     assert reason in (objection(realm, REGISTRY, credentials) or "")
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/v2/", "/v2/a/b/manifests/v1.2", "/v2/a/blobs/uploads/?mount=sha256:aa&from=b/../c", "/v2/_catalog?n=1&last=/"],
+)
+def test_a_plain_path_is_joined_as_it_is(path: str) -> None:
+    assert is_plain_path(path)
+    assert urljoin(REGISTRY, path) == REGISTRY + path
+
+
+@pytest.mark.parametrize(
+    "path", ["", "v2/", "//else.where/", "/v2//a", "/v2/../a", "/v2/.a", "/v2/a b", "/v2/a\n", "/v2/ä", "/v2/#a", "?a"]
+)
+def test_what_may_lead_elsewhere_is_no_plain_path(path: str) -> None:
+    assert not is_plain_path(path)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import urlsplit
 
 from geosync.oci.credentials import Credentials, RegistryKey
+
+# Segments of printable ASCII without ? and #, and a query: what urljoin would add to a base as it is.
+_PATH = re.compile(r'(?:/[A-Za-z0-9_-][!"$-.0->@-~]*+)++/?(?:\?[!-~]*)?')
 
 
 def objection(realm: str, registry_url: str, credentials: Credentials) -> str | None:
@@ -43,3 +47,8 @@ def _address(realm: str) -> tuple[str, str, int]:
 def is_plain(text: str) -> bool:
     """Tell whether a URL is made of printable ASCII without a space."""
     return text.isascii() and text.isprintable() and " " not in text
+
+
+def is_plain_path(text: str) -> bool:
+    """Tell whether a path needs no joining to a URL: no segment of it is empty, or begins with a dot."""
+    return _PATH.fullmatch(text) is not None

@@ -18,7 +18,7 @@ from geosync.oci.auth import Authorizer
 from geosync.oci.credentials import Credentials
 from geosync.oci.deadline import Deadline
 from geosync.oci.options import DEFAULT_OPTIONS, ClientOptions
-from geosync.oci.realms import is_plain
+from geosync.oci.realms import is_plain, is_plain_path
 from geosync.oci.throttle import COUNTED_BYTES, PATIENCE_S, PAUSES_S, NoTurn, Throttle
 from geosync.oci.transport import Body, Broken, HttpAnswer, HttpRequest, Timeouts, Transport
 
@@ -148,15 +148,19 @@ class Requester:
             raise RegistryUnavailable(self.name, "redirect", detail="it leads from https to http: not followed")
         return url
 
+    def _url(self, call: Call) -> str:
+        path = call.target.removeprefix(self.base)
+        return self.base + path if is_plain_path(path) else self.resolve(call.target)
+
     def is_own(self, url: str) -> bool:
         """Tell whether a URL is on the registry's own scheme, host and port."""
-        return _origin(url) == self._origin
+        return url.startswith(self.base + "/") or _origin(url) == self._origin
 
     def label(self, call: Call) -> str:
         """Return the text by which errors name a call: its method and its path, without query."""
         if call.shown is not None:
             return call.shown
-        return f"{call.method} {urlsplit(self.resolve(call.target)).path}"
+        return f"{call.method} {urlsplit(self._url(call)).path}"
 
     def send(self, call: Call) -> HttpAnswer:
         """Send a call and return its answer, whatever its status but a redirect; a 401 is tried once more, authorised.
@@ -182,7 +186,7 @@ class Requester:
         return self._send(call, budget)
 
     def _send(self, call: Call, budget: Deadline) -> HttpAnswer:
-        url = self.resolve(call.target)
+        url = self._url(call)
         # Credentials are for the registry alone: an upload may have been given a location elsewhere.
         if not self.is_own(url):
             return self._follow(call, url, None, budget)
@@ -229,7 +233,8 @@ class Requester:
             detail = "; ".join(filter(None, (self._authorizer.explain(answer, call.access), found.detail)))
             raise Unauthorized(self.name, label, status=401, codes=found.codes, detail=detail)
         if answer.status == 403:
-            raise Denied(self.name, label, status=403, codes=found.codes, detail=_lacking(found.detail, call.access))
+            detail = "; ".join(filter(None, (found.detail, scopes.advice(call.access))))
+            raise Denied(self.name, label, status=403, codes=found.codes, detail=detail)
         if answer.status == 405 and (read_only := self._read_only(call, answer, found)) is not None:
             raise read_only
         after = retry_after(answer.header("Retry-After"), self._clock)
@@ -366,11 +371,6 @@ def _followed(call: Call, answer: HttpAnswer) -> str | None:
         return None
     changes_method = answer.status in (301, 302, 303) and call.method not in ("GET", "HEAD")
     return None if changes_method else location
-
-
-def _lacking(detail: str, access: scopes.Scopes) -> str:
-    """Return the text of a 403: the registry's own words, and what the account must be allowed."""
-    return "; ".join(one for one in (detail, scopes.advice(access)) if one)
 
 
 def _base(url: str) -> str:
