@@ -242,15 +242,17 @@ class Transport:
             pool.close()
 
     def _locate(self, url: str) -> tuple[str, IdleConnections, bool, tuple[str, int]]:
-        parts = urlsplit(url)
-        secure = parts.scheme == "https"
-        host, port = parts.hostname or "", parts.port or (443 if secure else 80)
-        with self._lock:
-            pool = self._pools.setdefault((parts.scheme, host, port), IdleConnections(self._connections, self._clock))
         # The target is cut out of the URL as it is: to take it apart and join it again could encode it anew.
         start = url.find("/", url.find("://") + 3)
         target = url[start:].partition("#")[0] if start >= 0 else "/"
-        return target, pool, secure, (host, port)
+        parts = urlsplit(url[:start] if start >= 0 else url)  # it remembers the last ones that it took apart
+        secure = parts.scheme == "https"
+        origin = parts.scheme, parts.hostname or "", parts.port or (443 if secure else 80)
+        with self._lock:
+            pool = self._pools.get(origin)
+            if pool is None:
+                pool = self._pools[origin] = IdleConnections(self._connections, self._clock)
+        return target, pool, secure, origin[1:]
 
     def _connect(
         self, host: str, port: int, secure: bool, timeouts: Timeouts, left: Left
