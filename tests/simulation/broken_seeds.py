@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import faulthandler
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from itertools import count
 from typing import Any, Protocol, TypeVar
 
-from tests.simulation.command import load_once, pin
+from tests.simulation.command import HANGS_S, load_once, pin
 
 PROGRESS = 500
 """Seeds after which a line says how far it is."""
@@ -55,6 +56,7 @@ def run_seeds(
         )
         if is_enough:
             break
+        faulthandler.dump_traceback_later(HANGS_S, exit=True)
         with breaks[arguments.broken]() if arguments.broken else nullcontext():
             ended.append(run(seed, arguments.minutes))
         if (violation := ended[-1].violation) is not None:
@@ -63,4 +65,5 @@ def run_seeds(
                 break
         if len(ended) % PROGRESS == 0:
             print(f"… {len(ended)} seeds, {sum(map(crashes, ended))} crashes", flush=True)
+    faulthandler.cancel_dump_traceback_later()
     return ended

@@ -13,7 +13,7 @@ from geosync.errors import OutOfTime
 from geosync.oci.deadline import Deadline
 from geosync.oci.documents import SMALL_BYTES
 from geosync.oci.manifests import MAX_MANIFEST_BYTES
-from geosync.oci.memory import ATTEMPTS_BYTES, MIB, STEPS_BYTES, Memory, Pool
+from geosync.oci.memory import ATTEMPTS_BYTES, MIB, STEPS_BYTES, Memory, Pool, Room
 
 FOREVER = Deadline()
 PATIENCE_S = 120
@@ -45,7 +45,6 @@ def test_what_does_not_fit_waits_and_then_goes_on_first_come_first_served() -> N
     threads.append(taking(9))
     threads.append(taking(1))  # it would fit, and comes later
     assert served == []
-    assert not pool.take_if_free(1), "who does not wait does not go before who does"
     pool.give_back(8)
     for thread in threads:
         thread.join(PATIENCE_S)
@@ -70,6 +69,15 @@ def test_more_than_there_is_goes_alone() -> None:
     pool.take(1, FOREVER)
     with pytest.raises(OutOfTime):
         pool.take(20, over())
+
+
+def test_a_room_is_taken_where_it_is_free() -> None:
+    room = Room(10)
+    assert room.take_if_free(8)
+    assert not room.take_if_free(3)
+    room.give_back(8)
+    assert room.take_if_free(3)
+    assert (room.held, room.most_held) == (3, 8)
 
 
 def test_a_step_takes_what_is_large_once_and_gives_it_back_at_its_end() -> None:

@@ -20,15 +20,15 @@ from geosync.copying import charges
 from geosync.copying.parts import CopyRun, Key, Part, end_run, looks_below
 from geosync.errors import ContentError, MalformedManifest
 from geosync.oci.manifests import Descriptor, Manifest
-from geosync.oci.memory import KEPT_BYTES, Pool
+from geosync.oci.memory import KEPT_BYTES, Room
 
 
 class Graph:
     """The parts in flight and the keys of those that are done. Thread-safe; no method blocks."""
 
-    def __init__(self, kept: Pool | None = None) -> None:
+    def __init__(self, kept: Room | None = None) -> None:
         """`kept` bounds the manifests that are kept while what they refer to is brought."""
-        self._kept = kept or Pool(KEPT_BYTES)
+        self._kept = kept or Room(KEPT_BYTES)
         self._lock = threading.Lock()
         self._shared: dict[Key, Part] = {}
         self._live: set[Part] = set()

@@ -56,6 +56,32 @@ LOOK_S = 1.0
 """Seconds between two looks at the deadline while a share is waited for."""
 
 
+class Room:
+    """So many bytes, taken where they are free, and given back. Thread-safe; no method blocks: locks may be held."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._lock = threading.Lock()
+        self.held = 0
+        """Bytes that are taken now."""
+        self.most_held = 0
+        """The most that ever were."""
+
+    def take_if_free(self, size: int) -> bool:
+        """Take `size` bytes, or return False."""
+        with self._lock:
+            if self.held + size > self._limit:
+                return False
+            self.held += size
+            self.most_held = max(self.most_held, self.held)
+            return True
+
+    def give_back(self, size: int) -> None:
+        """Give back bytes that were taken."""
+        with self._lock:
+            self.held -= size
+
+
 class Pool:
     """So many bytes, taken and given back; first come, first served. Thread-safe."""
 
@@ -80,18 +106,11 @@ class Pool:
                 while self._waiting[0] is not ticket or not self._fits(size):
                     deadline.check()
                     self._condition.wait(LOOK_S)
-                self._take(size)
+                self.held += size
+                self.most_held = max(self.most_held, self.held)
             finally:
                 self._waiting.remove(ticket)
                 self._condition.notify_all()
-
-    def take_if_free(self, size: int) -> bool:
-        """Take `size` bytes, or return False."""
-        with self._condition:
-            if self._waiting or self.held + size > self._limit:
-                return False
-            self._take(size)
-            return True
 
     def give_back(self, size: int) -> None:
         """Give back bytes that were taken."""
@@ -101,10 +120,6 @@ class Pool:
 
     def _fits(self, size: int) -> bool:
         return self.held + size <= self._limit or not self.held
-
-    def _take(self, size: int) -> None:
-        self.held += size
-        self.most_held = max(self.most_held, self.held)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -118,28 +133,25 @@ class _Share:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Memory:
-    """The pools of one invocation, for all clients of its process. Thread-safe."""
+    """The budget of one invocation, for all clients of its process. Thread-safe."""
 
     attempts: Pool = field(default_factory=lambda: Pool(ATTEMPTS_BYTES))
     graphs: Pool = field(default_factory=lambda: Pool(GRAPHS_BYTES))
     steps: Pool = field(default_factory=lambda: Pool(STEPS_BYTES))
     refusals: Pool = field(default_factory=lambda: Pool(REFUSALS_BYTES))
-    kept: Pool = field(default_factory=lambda: Pool(KEPT_BYTES))
-    rings: Pool = field(default_factory=lambda: Pool(RINGS_BYTES))
-    beside: Pool = field(default_factory=lambda: Pool(BESIDE_BYTES))
+    kept: Room = field(default_factory=lambda: Room(KEPT_BYTES))
+    rings: Room = field(default_factory=lambda: Room(RINGS_BYTES))
+    beside: Room = field(default_factory=lambda: Room(BESIDE_BYTES))
     _local: threading.local = field(default_factory=threading.local, repr=False)
 
     @classmethod
     def of(cls, threads: Threads) -> Memory:
-        """Make the pools so that `threads` wait for them."""
+        """Make a budget whose pools `threads` wait for."""
         return cls(
             attempts=Pool(ATTEMPTS_BYTES, threads),
             graphs=Pool(GRAPHS_BYTES, threads),
             steps=Pool(STEPS_BYTES, threads),
             refusals=Pool(REFUSALS_BYTES, threads),
-            kept=Pool(KEPT_BYTES, threads),
-            rings=Pool(RINGS_BYTES, threads),
-            beside=Pool(BESIDE_BYTES, threads),
         )
 
     @contextmanager
