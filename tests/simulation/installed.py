@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import random
 import secrets
+import threading
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -20,7 +21,7 @@ from tests.simulation.clock import SimulatedClock
 from tests.simulation.recording import Recorder
 from tests.simulation.registry.wire import Wire, WireTransport
 from tests.simulation.scheduler import Scheduler
-from tests.simulation.threads import SimulatedThreads
+from tests.simulation.threads import SimulatedThreads, short_lock
 
 from geosync import observability
 from geosync.clock import SYSTEM_CLOCK, Clock
@@ -49,6 +50,7 @@ def installed(scheduler: Scheduler, names: Random, wire: Wire, recorder: Recorde
     try:
         with (
             patch.object(uuid, "uuid4", make_uuid),
+            patch.object(threading, "Lock", short_lock),
             patch.object(secrets, "token_hex", lambda size: names.randbytes(size).hex()),
             patch.object(oci_requests, "Transport", WireTransport),
             patch.object(own_registry, "Transport", WireTransport),

@@ -63,6 +63,8 @@ class Scheduler:
         self.steps = 0
         self.failure: BaseException | None = None
         """The first error that ends the world: `run` raises it."""
+        self.held: list[str] = []
+        """The real locks that are held now, each as the module that made it. Who holds one must not wait."""
         self._most_steps = most_steps
         self._heap: list[tuple[float, float, int, int, Task]] = []
         self._order = 0
@@ -192,6 +194,8 @@ class Scheduler:
         task.baton.release()
 
     def _switch(self, task: Task) -> None:
+        if self.held:
+            self.fail(Stuck(f"{task.name} waits and holds a lock of {', '.join(self.held)}"))
         following = self._next()
         if following is not task:
             self._give_baton(following)

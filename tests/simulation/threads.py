@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -10,10 +11,11 @@ from functools import partial
 from types import TracebackType
 from typing import Any, ClassVar, cast
 
-from tests.simulation.scheduler import Killed, Place, Scheduler, Task
+from tests.simulation.scheduler import Killed, Place, Scheduler, Stuck, Task
 
 from geosync.threads import Threads
 
+REAL_LOCK = threading.Lock
 YIELDS = 1 / 8
 """The share of free locks at which whoever takes one lets others go first."""
 
@@ -46,6 +48,41 @@ class SimulatedThreads(Threads):
     def condition(self) -> threading.Condition:
         """A condition that hands the baton on."""
         return cast(threading.Condition, _Condition(self.scheduler))
+
+
+def short_lock() -> threading.Lock:
+    """What `threading.Lock` is in a simulated world: for Geosync's modules one that notes that it is held."""
+    maker = str(sys._getframe(1).f_globals.get("__name__"))
+    if not maker.startswith("geosync."):
+        return REAL_LOCK()
+    return cast(threading.Lock, _ShortLock(SimulatedThreads.scheduler, maker))
+
+
+class _ShortLock:
+    """A lock of a few lines: who waits while it is held ends the world, as the next one would block for good.
+
+    So nobody else can want it meanwhile.
+    """
+
+    __slots__ = ("_is_held", "_maker", "_scheduler")
+
+    def __init__(self, scheduler: Scheduler, maker: str) -> None:
+        self._scheduler = scheduler
+        self._maker = maker
+        self._is_held = False
+
+    def __enter__(self) -> bool:
+        if self._is_held:
+            self._scheduler.fail(Stuck(f"who holds a lock of {self._maker} wants it again"))
+        self._is_held = True
+        self._scheduler.held.append(self._maker)
+        return True
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._is_held = False
+        self._scheduler.held.remove(self._maker)
 
 
 class InOneThread(Threads):
