@@ -27,7 +27,7 @@ class Threads:
         return ThreadPoolExecutor(limit, thread_name_prefix=name)
 
     def lock(self) -> threading.Lock:
-        """A lock that is held over requests; one that guards a few lines need not come from here."""
+        """A lock that is held over requests or waits; one that guards a few lines need not come from here."""
         return threading.Lock()
 
     def event(self) -> threading.Event:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import threading
 from collections.abc import Callable
 from typing import Literal, TypeAlias
 
@@ -18,6 +17,7 @@ import requests
 
 from geosync.clock import SYSTEM_CLOCK, Clock
 from geosync.errors import KeysUnavailable
+from geosync.threads import SYSTEM_THREADS, Threads
 
 KEYS_URL = "https://www.googleapis.com/oauth2/v3/certs"
 ISSUERS = ("https://accounts.google.com", "accounts.google.com")
@@ -59,6 +59,7 @@ class PushIdentity:
         on_failure: Callable[[Exception], None],
         fetch: Callable[[], bytes] | None = None,
         clock: Clock = SYSTEM_CLOCK,
+        threads: Threads = SYSTEM_THREADS,
     ) -> None:
         self._audience = audience
         self._sender = sender
@@ -67,7 +68,7 @@ class PushIdentity:
         self._clock = clock
         self._keys: dict[str, jwt.PyJWK] = {}
         self._fetched_at_s: float | None = None
-        self._lock = threading.Lock()
+        self._lock = threads.lock()  # held while the keys are fetched
 
     def check(self, token: str) -> IdentityVerdict:
         """Judge a token; everything but `allowed` is to be refused. Raises KeysUnavailable."""
