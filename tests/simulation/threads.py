@@ -51,7 +51,7 @@ class SimulatedThreads(Threads):
 
 
 def short_lock() -> threading.Lock:
-    """What `threading.Lock` is in a simulated world: for Geosync's modules one that notes that it is held."""
+    """Make a lock, as `threading.Lock` does: for Geosync's modules one that notes that it is held."""
     maker = str(sys._getframe(1).f_globals.get("__name__"))
     if not maker.startswith("geosync."):
         return REAL_LOCK()
