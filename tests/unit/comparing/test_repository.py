@@ -24,12 +24,13 @@ from geosync.sync_registry.site.findings import names_digest
 from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.table.changes import Key, Update
 from geosync.sync_registry.table.memory import MemoryStore
-from geosync.sync_registry.transitions.marks import Mark
+from geosync.sync_registry.transitions.marks import Comparison, Mark
 from geosync.syncing.backlog import Backlog
 
 REPOSITORY = "team/app"
 DIGEST = f"sha256:{'1' * 64}"
 START = 1_000_000
+PUSHED = START + 1000
 
 
 class Tags(Registry):
@@ -204,6 +205,37 @@ def test_a_comparison_that_was_cut_adopts_what_is_before_its_cursor() -> None:
     site.compare(resumed)
 
     assert {one.reference.value: one.if_absent for one in site.sync_registry.owed(REPOSITORY)} == {"a-extra": {ADOPT}}
+
+
+@pytest.mark.parametrize(
+    ("gapless_from", "since"),
+    [
+        (None, {"asked": START, "pushed": START, "seen": PUSHED}),
+        (START + 1, {"asked": START, "pushed": START, "seen": PUSHED}),
+        (START, {"asked": START, "pushed": PUSHED, "seen": PUSHED}),
+    ],
+)
+def test_what_is_owed_already_is_a_find_too(gapless_from: int | None, since: dict[str, int]) -> None:
+    """Who asked told of no push, nor an event of an earlier one in a gap. What is equal now is no older than that."""
+    site = Site(Tags("asked", "new", "pushed", "seen"), Tags("seen"))
+    if gapless_from is not None:
+        site.sync_registry.subscription.begin_anew("subscription", settle_s=(gapless_from - START) / 1000)
+    site.seen("seen")
+    site.clock.now = PUSHED
+    site.sync_registry.ask(REPOSITORY, Reference.tag("asked"))
+    site.push("pushed")
+    site.push("seen")
+
+    for walk in (PUSHED, PUSHED + 1):
+        said = Mark(pushed_at=START, comparison=Comparison(walk=walk))
+        site.compare(site.sync_registry.mark(REPOSITORY, Reference.whole(), said))
+
+    owed = {one.reference.value: one for one in site.sync_registry.owed(REPOSITORY)}
+    assert {name: one.differs_since for name, one in owed.items()} == {**since, "new": None}
+    assert {name: (one.walk, one.pushed_at) for name, one in owed.items()} == {
+        **dict.fromkeys(since, (None, PUSHED)),
+        "new": (PUSHED, START),
+    }
 
 
 def test_what_is_discharged_while_extra_tags_are_looked_for_is_none_of_them(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -197,6 +197,37 @@ def test_a_comparison_is_complete_when_nothing_that_it_found_is_left() -> None:
     assert secondary.status().recovery_point == sent(secondary, 1)
 
 
+def test_what_was_owed_when_the_comparison_found_it_is_its_find_too(secondary: Secondary) -> None:
+    """Its event tells of the last push; an earlier one of a gap, or that nobody announced, is not here either."""
+    for _ in range(3):
+        secondary.minute()
+    proved_at, started_at = secondary.status().proved_at, walk(secondary)
+    owed = secondary.owe(secondary.clock.now - 5 * MINUTE)
+    assert secondary.status().recovery_point == owed.pushed_at
+    secondary.sync_registry.note_different(owed, owed.pushed_at - MINUTE)
+    secondary.sync_registry.note_different(owed, owed.pushed_at)
+    compare(secondary, started_at)
+    for _ in range(3):
+        found = secondary.minute()
+        assert found.comparison is not None
+        assert not found.comparison.complete
+    park(secondary, owed)
+    for _ in range(3):
+        found = secondary.minute()
+    assert found.comparison is not None
+    assert found.comparison.complete
+    assert found.proved_at == proved_at
+    assert found.recovery_point == owed.pushed_at - MINUTE
+    assert found.recovery_point_but_parked == sent(secondary, 1)
+
+
+def test_nothing_is_owed_because_a_comparison_comes_late(secondary: Secondary) -> None:
+    owed = secondary.owe(START)
+    secondary.store.table.clear()
+    secondary.sync_registry.note_different(owed, 0)
+    assert not secondary.store.table
+
+
 def test_the_next_comparison_waits_for_one_that_moves_not_for_one_that_stands() -> None:
     secondary = Secondary()
     started_at = walk(secondary, repositories=3)

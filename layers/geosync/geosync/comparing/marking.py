@@ -8,8 +8,9 @@ from typing import TypeVar
 
 from geosync.sync_registry.half_copies import HalfCopy
 from geosync.sync_registry.held_lease import HeldLease
-from geosync.sync_registry.items import Owed, Reference, Seen
+from geosync.sync_registry.items import ABSENT, Owed, Reference, Seen
 from geosync.sync_registry.site.catalogue import Walk
+from geosync.sync_registry.site.subscription import Subscription
 from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.transitions.marks import Comparison, Mark
 
@@ -43,6 +44,22 @@ class Marker:
             )
 
         self._for_each(mark, references)
+
+    def leave_owed(self, owed: Owed, different: Mapping[Reference, int | None]) -> dict[Reference, int | None]:
+        """Leave out of `different` what is owed already; each comes with the moment until which it was equal, as above.
+
+        That is tried by itself, and what is parked waits for somebody to ask. It is a find of this comparison as well,
+        which proves nothing until it is settled: an earlier push than the one that made it owed may be missing here.
+        """
+        already = self._sync_registry.owed_named((owed.repository, one) for one in different)
+        finds = [one for one in already.values() if one is not None]
+        if finds:
+            subscription = self._sync_registry.subscription.read()
+            since = [(one, _differs_since(one, different[one.reference], subscription)) for one in finds]
+            self._for_each(
+                lambda one: self._sync_registry.note_different(*one), [one for one in since if _is_news(*one)]
+            )
+        return {one: until for one, until in different.items() if (owed.repository, one) not in already}
 
     def mark_halves(self, owed: Owed, halves: Mapping[HalfCopy, str | None]) -> None:
         """Mark by digest what may be half here and is selected again, each with the tag by which it is."""
@@ -97,6 +114,21 @@ def mark_of(walk: Walk) -> Mark:
     It says until when all of it is known to have been equal: the last complete comparison, or never (0).
     """
     return Mark(pushed_at=walk.settled_at or 0, comparison=Comparison(walk=walk.started_at), asked=walk.asked)
+
+
+def _is_news(owed: Owed, since: int) -> bool:
+    """No comparison has found `owed` different that said so much already."""
+    known = owed.pushed_at if owed.walk is not None else owed.differs_since
+    return known is None or since < known
+
+
+def _differs_since(owed: Owed, equal: int | None, subscription: Subscription | None) -> int:
+    """The earliest moment (ms) since which `owed` may be different that was `equal` until then.
+
+    Of what was announced, and delivered without a gap since then, its events tell that.
+    """
+    is_told = bool(owed.expects - {ABSENT}) and subscription is not None and subscription.joins(equal or 0)
+    return owed.pushed_at if is_told else min(equal or 0, owed.pushed_at)
 
 
 def equal_until(owed: Owed, seen: Seen | None) -> int | None:

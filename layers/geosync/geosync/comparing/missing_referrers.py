@@ -45,12 +45,14 @@ class MissingReferrers:
         own failure says why, and the others go on. Raises RegistryError.
         """
         references = list(self._references(part))
-        if owed.walk is not None and references:
-            already = self._context.sync_registry.owed_among(owed.repository, references)
-            references = [one for one in references if one not in already]
-        known = self._context.sync_registry.seen(owed.repository, references) if references else {}
-        self._marker.mark_different(owed, {one: equal_until(owed, known.get(one)) for one in references})
-        return len(references)
+        if not references:
+            return 0
+        known = self._context.sync_registry.seen(owed.repository, references)
+        different = {one: equal_until(owed, known.get(one)) for one in references}
+        if owed.walk is not None:
+            different = self._marker.leave_owed(owed, different)
+        self._marker.mark_different(owed, different)
+        return len(different)
 
     def _references(self, part: ComparedPart) -> Iterator[Reference]:
         """The missing referrers by digest, and the tags whose referrers cannot be told."""

@@ -65,9 +65,13 @@ class TagComparison:
             return tag, _as_announced(found, before)
 
         looked = {tag: found for tag, found in self._pool.map(look, known.items()) if found is not None}
-        different = self._different(owed, listed, known, self._record(looked))
-        self._marker.mark_different(owed, {Reference.tag(tag): equal_until(owed, seen) for tag, seen in different})
-        marked = {tag for tag, _ in different}
+        recorded = self._record(looked)
+        now = known | {Reference.tag(tag): found.seen for tag, found in looked.items() if found.seen is not None}
+        different = {one: equal_until(owed, now.get(one)) for one in map(Reference.tag, listed) if one not in recorded}
+        if owed.walk is not None and not owed.asked:
+            different = self._marker.leave_owed(owed, different)
+        self._marker.mark_different(owed, different)
+        marked = {one.value for one in different}
         others = {tag: digest for tag, digest in listed.items() if tag not in marked}
         return ComparedPart(marked=len(marked), others=others, looked=looked)
 
@@ -75,17 +79,6 @@ class TagComparison:
         """Record the tags that were seen equal; returns those that are not owed."""
         seen = [(Reference.tag(tag), found.seen) for tag, found in looked.items() if found.seen is not None]
         return self._context.held.record(seen) if seen else set()
-
-    def _different(
-        self, owed: Owed, listed: Iterable[str], known: Mapping[Reference, Seen], recorded: set[Reference]
-    ) -> list[tuple[str, Seen | None]]:
-        """The tags to mark, with what was seen of each before."""
-        different = {one: known.get(one) for one in map(Reference.tag, listed) if one not in recorded}
-        if owed.walk is not None and not owed.asked:
-            # What is owed already is tried by itself, and what is parked waits for somebody to ask.
-            for one in self._context.sync_registry.owed_among(owed.repository, different):
-                del different[one]
-        return [(one.value, seen) for one, seen in different.items()]
 
 
 def _as_announced(found: Compared | None, before: Seen) -> Compared | None:

@@ -8,7 +8,7 @@ None counts as a notification that did not come: a registry may have removed the
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 from itertools import islice
 
@@ -44,8 +44,7 @@ class UntaggedImages:
     def _compare(self, owed: Owed, digests: Sequence[str], looked_at: int) -> int:
         self._context.check()
         references = list(map(Reference.digest, digests))
-        told = self._told(owed, references)
-        wanted = [one for one in references if one not in told]
+        wanted = self._untold(owed, references)
         seen_at = self._context.clock.now_ms()
         secondary = self._context.pair.secondary
         looked = list(zip(wanted, self._pool.map(lambda one: secondary.head_manifest(one.value), wanted), strict=True))
@@ -54,12 +53,13 @@ class UntaggedImages:
         self._marker.mark_different(owed, missing, announced=False)
         return len(missing)
 
-    def _told(self, owed: Owed, references: Sequence[Reference]) -> Set[Reference]:
-        """Those of `references` that a comparison need not look at: owed, or seen here. A resync looks at all."""
+    def _untold(self, owed: Owed, references: Sequence[Reference]) -> Sequence[Reference]:
+        """Those of `references` that a comparison has to look at: not owed, nor seen here. A resync looks at all."""
         if owed.walk is None:
-            return set()
-        registry = self._context.sync_registry
-        return registry.seen(owed.repository, references).keys() | registry.owed_among(owed.repository, references)
+            return references
+        seen = self._context.sync_registry.seen(owed.repository, references)
+        unseen = {one: equal_until(owed, None) for one in references if one not in seen}
+        return list(self._marker.leave_owed(owed, unseen))
 
     def _record(self, here: Sequence[str], looked_at: int, seen_at: int) -> None:
         """Remember what is here, so that the next comparison asks nothing about it."""

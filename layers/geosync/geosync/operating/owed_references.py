@@ -30,6 +30,8 @@ class OwedReference:
     walk: int | None = None
     only_deleted: bool = False
     is_here: bool = False
+    differs_since: int | None = None
+    """As in sync_registry.items.Owed."""
     announced: bool = False
     """An event told of a push: only then its lag is known."""
 
@@ -37,6 +39,16 @@ class OwedReference:
     def is_a_push_to_come(self) -> bool:
         """True when it may be a push that is not here. A whole repository (a comparison) is no push."""
         return self.reference != "*" and not self.only_deleted and not self.is_here
+
+    @property
+    def is_a_find(self) -> bool:
+        """A comparison found it different, or may have: the item cannot be read."""
+        return self.walk is not None or self.differs_since is not None or self.owed_since is None
+
+    @property
+    def missing_from(self) -> int:
+        """The moment (ms) before which nothing of it that was pushed is missing here."""
+        return self.pushed_at if self.differs_since is None else min(self.pushed_at, self.differs_since)
 
     @property
     def is_a_look(self) -> bool:
@@ -76,6 +88,7 @@ def _readable(owed: Owed, *, is_here: bool) -> OwedReference:
         correlation_id=owed.correlation_id,
         pushed_at=owed.pushed_at,
         walk=owed.walk,
+        differs_since=owed.differs_since,
         only_deleted=owed.expects == {ABSENT} or (not owed.expects and bool(owed.if_absent)),
         is_here=is_here,
         announced=bool(owed.expects - {ABSENT}),

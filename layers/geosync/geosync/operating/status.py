@@ -145,7 +145,7 @@ class Status:
             sent_at=self.recovery.sent_at,
             proved_at=proved_at,
             is_losing=self.lost is not None,
-            pushes=(one.pushed_at for one in references if one.is_a_push_to_come),
+            pushes=(one.missing_from for one in references if one.is_a_push_to_come),
         )
 
     @property

@@ -28,9 +28,7 @@ Item: TypeAlias = Mapping[str, Any]
 """An item as the stores give it: text, int, bool, frozenset of text; numbers are never Decimal."""
 
 ROW, SITE = "row", "#site"
-OWED_PREFIX = "owed#"
-TAG_PREFIX = "tag#"
-DIFFERS_PREFIX = "differs#"
+OWED_PREFIX, TAG_PREFIX, DIFFERS_PREFIX = "owed#", "tag#", "differs#"
 
 ABSENT = "absent"
 """In `expects`: an event said that the reference was deleted."""
@@ -201,6 +199,7 @@ class Owed:
     pushed_at: int = 0
     walk: int | None = None
     unannounced: bool = False
+    differs_since: int | None = None  # a comparison found it different, owed already: what was pushed before is here
     if_absent: frozenset[str] = frozenset()
     copied: frozenset[str] = frozenset()  # digests it began to put, if nothing else tells (decisions.is_to_be_noted)
     half_copied: frozenset[str] = frozenset()  # the same under another primary: none is its own, half may be here
@@ -255,6 +254,7 @@ class Owed:
             pushed_at=read.number("pushed_at", owed_since),
             walk=read.optional_number("walk"),
             unannounced=read.flag("unannounced"),
+            differs_since=read.optional_number("differs_since"),
             if_absent=read.texts("if_absent"),
             copied=read.texts("copied"),
             half_copied=half_copied,

@@ -36,6 +36,11 @@ class Marks(TableAccess):
                 self._store.write(marks.pushed_before(owed, said.pushed_at))
         return owed
 
+    def note_different(self, owed: Owed, since: int) -> None:
+        """Note that a comparison found different what is owed already, `since` when (ms) at the earliest."""
+        with suppress(ConditionFailed):
+            self._store.write(marks.found_different(owed, since))
+
     def ask(self, repository: str, reference: Reference) -> None:
         """Make `reference` owed because somebody asked for it, unless it is owed: many who ask cause one copy."""
         now_ms = self._clock.now_ms()

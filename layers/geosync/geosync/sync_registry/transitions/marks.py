@@ -217,6 +217,16 @@ def pushed_before(owed: Owed, pushed_at: int) -> Update:
     return pushed_earlier(Key(owed.repository, owed.reference.owed_key), pushed_at)
 
 
+def found_different(owed: Owed, since: int) -> Update:
+    """Note that a comparison found different what is owed already, `since` when (ms) at the earliest: see Owed.
+
+    The condition fails where nothing is owed any more, or an earlier moment is noted.
+    """
+    key, name = Key(owed.repository, owed.reference.owed_key), "differs_since"
+    is_earlier = Attr(name).not_exists() | Attr(name).gt(since)
+    return Update(key=key, set={name: since}, when=Attr("mark").exists() & is_earlier)
+
+
 def pushed_earlier(key: Key, pushed_at: int) -> Update:
     """The same, by the key of what is owed."""
     return Update(key=key, set={"pushed_at": pushed_at}, when=Attr("pushed_at").gt(pushed_at))
