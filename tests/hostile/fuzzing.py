@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis.strategies import SearchStrategy
+from tests.support.garbage import uncollected
 
 from geosync.errors import GeosyncError
 
@@ -97,7 +98,7 @@ def attack(
     """
     found: object
     cost = _Cost()
-    with cost:
+    with uncollected(), cost:
         try:
             found = run()
         except errors as error:

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
+from tests.support.garbage import uncollected
+
 
 def steps(run: Callable[[], object]) -> int:
     """The lines that `run` executes in this thread."""
@@ -18,9 +20,10 @@ def steps(run: Callable[[], object]) -> int:
         return trace
 
     before = sys.gettrace()
-    sys.settrace(trace)
-    try:
-        run()
-    finally:
-        sys.settrace(before)
+    with uncollected():
+        sys.settrace(trace)
+        try:
+            run()
+        finally:
+            sys.settrace(before)
     return counted

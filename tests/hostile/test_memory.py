@@ -11,6 +11,7 @@ import pytest
 from tests.hostile.answers import answering, one
 from tests.hostile.large_manifests import SHAPES, filled, layers, repeating, unknown
 from tests.hostile.steps import steps
+from tests.support.garbage import uncollected
 
 from geosync.copying.graph import Graph
 from geosync.copying.parts import MAX_PARTS, CopyRun
@@ -42,14 +43,14 @@ MOST = 200 * MIB
 
 
 def taken(run: Callable[[], object]) -> int:
-    """The most bytes that `run` has in memory at one time."""
-    tracemalloc.start()
-    try:
-        result = run()
-        return tracemalloc.get_traced_memory()[1]
-    finally:
-        del result
-        tracemalloc.stop()
+    """The most bytes that `run` has in memory at one time, where nothing is collected meanwhile."""
+    with uncollected():
+        tracemalloc.start()
+        try:
+            run()
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
 
 
 @pytest.mark.parametrize("shape", SHAPES)
