@@ -23,9 +23,9 @@ def site() -> Site:
 
 @pytest.fixture(autouse=True)
 def no_thread_is_left() -> Iterator[None]:
-    before = {thread for thread in threading.enumerate() if thread.name.startswith("copy-")}
+    before = {thread for thread in threading.enumerate() if thread.name.startswith("copy-")}  # they may end meanwhile
     yield
-    assert {thread for thread in threading.enumerate() if thread.name.startswith("copy-")} == before
+    assert {thread for thread in threading.enumerate() if thread.name.startswith("copy-")} <= before
 
 
 @pytest.fixture

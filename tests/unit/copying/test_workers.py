@@ -103,5 +103,5 @@ def test_after_close_no_thread_is_alive_and_nothing_begins() -> None:
     assert began.wait(PATIENCE_S)
     workers.close()
     workers.submit(lambda: late.append("submitted after"), size=0)
-    assert _alive() == before
+    assert _alive() <= before
     assert late == []
