@@ -101,9 +101,9 @@ def lines(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Logger, io.StringIO
     logger = observability.logger()
     handler = logger.registered_handler
     assert hasattr(handler, "setStream")
-    handler.setStream(stream)
+    before = handler.setStream(stream)
     yield logger, stream
-    logger.handlers.clear()
+    handler.setStream(before)  # the logger of that name is the process's, and gets its handler but once
 
 
 def test_message_keys_exception_and_stack_are_all_redacted(
