@@ -22,9 +22,9 @@ TOKEN = "stub-token"
 class Behaviour:
     """Seconds before each answer, and what goes wrong.
 
-    An operation named in `failing` answers 500 each time, one in `hanging` never. That many `unprocessed` batch writes
-    leave their last item, that many `refused` batch publishes refuse one message. The first `together` requests are
-    answered only once all of them are there.
+    An operation named in `failing` answers 500 each time, one in `hanging` not before the next behaviour. That many
+    `unprocessed` batch writes leave their last item, that many `refused` batch publishes refuse one message. The first
+    `together` requests are answered only once all of them are there.
     """
 
     seconds: float = 0.0
@@ -41,6 +41,7 @@ class Stub:
         self.counts: Counter[str] = Counter()
         self.connections = 0
         self.there = asyncio.Event()
+        self.replaced = asyncio.Event()
         self.open = 0
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -60,7 +61,9 @@ class Stub:
 
     async def answer(self, path: str, headers: dict[str, str], body: bytes) -> tuple[int, bytes]:
         if path == "/_behaviour":
-            self.behaviour, self.counts, self.there = Behaviour(**json.loads(body)), Counter(), asyncio.Event()
+            self.replaced.set()  # what hangs would be open in the tests that follow
+            self.behaviour, self.counts = Behaviour(**json.loads(body)), Counter()
+            self.there, self.replaced = asyncio.Event(), asyncio.Event()
             return 200, b""
         if path == "/_counts":
             return 200, json.dumps(self.counts | {"connections": self.connections}).encode()
@@ -80,7 +83,8 @@ class Stub:
             self.there.set()
         await self.there.wait()
         if operation in self.behaviour.hanging:
-            await asyncio.sleep(3600)
+            await self.replaced.wait()
+            return 500, b"{}"
         await asyncio.sleep(self.behaviour.seconds)
         if operation in self.behaviour.failing:
             return 500, b"{}"
