@@ -8,8 +8,10 @@ import pytest
 from functions.pull import app
 from local.registries import BasicAuth, RegistrySpec, RunningRegistry, start
 from moto import mock_aws
-from tests.functional.pull.parts import ENVIRONMENT, PASSWORD, USERNAME, Site
+from tests.functional.pull.parts import ENVIRONMENT, PASSWORD, USERNAME, Site, WaitedClock
 from tests.support.logs import log_of
+
+from geosync.oci.deadline import Deadline
 
 log = log_of(app.logger)
 
@@ -28,6 +30,7 @@ def site(monkeypatch: pytest.MonkeyPatch, registry: RunningRegistry) -> Iterator
     for name, value in ENVIRONMENT.items():
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    monkeypatch.setattr(app, "Deadline", lambda: Deadline(WaitedClock()))
     app.site.cache_clear()
     with mock_aws():
         one = Site(registry)

@@ -12,6 +12,7 @@ from typing import Any
 import boto3
 from functions.pull import app
 from local.registries import RunningRegistry
+from tests.support.ahead_clock import AheadClock
 from tests.support.images import ImageMaker, Made
 
 from geosync.messages.work import WorkMessage
@@ -59,6 +60,18 @@ def pull(repository: str, reference: str, authorization: str | None = BASIC, **m
     seconds = more.pop("seconds", 29.0)
     path = f"/v2/{repository}/manifests/{reference}"
     return invoke(sample("pull-manifest.json", authorization, path=path, **more), seconds=seconds)
+
+
+class WaitedClock(AheadClock):
+    """The time of day of this machine, and what was waited: a deadline passes by waits alone, which take no time."""
+
+    __slots__ = ()
+
+    def monotonic_s(self) -> float:
+        return self.ahead / 1000
+
+    def sleep(self, seconds: float) -> None:
+        self.ahead += max(round(seconds * 1000), 1)
 
 
 class Site:
