@@ -15,7 +15,7 @@ from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.table.memory import MemoryStore
 from geosync.sync_registry.timing import Timing
 
-TIMING = Timing(renewal_s=0.05, settle_s=1.0, suspect_s=1.0)  # a lease of 60 s, renewed every 0.05 s
+TIMING = Timing(renewal_s=0.05, suspect_s=3600.0)  # a lease of 60 s, renewed every 0.05 s; a suspicion outlasts a test
 REPOSITORY = "group/app"
 
 
