@@ -33,7 +33,7 @@ MAX_REFERRED = 10_000
 """Manifests and blobs that one manifest may refer to. A copy of more is refused (copying/parts.py)."""
 SIZE_UNKNOWN = -1
 _REMEMBERED_BYTES = 8 * 1024
-"""The blobs of a manifest that is as small as this are remembered, since a copy asks for them six times: 96 at most."""
+"""The blobs of a manifest that is as small as this are remembered, as a copy asks for them three times: 96 at most."""
 _REMEMBERED = 32
 """Manifests: two for each reference that is worked on. They take less than 2 MiB."""
 _MAX_SIZE = 2**63 - 1
