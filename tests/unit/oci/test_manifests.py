@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 from tests.support.schema1 import sign_schema1
 
 from geosync.errors import ContentError, DigestMismatch, MalformedManifest, TooLarge
-from geosync.oci import manifests, media_types
-from geosync.oci.documents import Document
+from geosync.oci import media_types
 from geosync.oci.manifests import MAX_MANIFEST_BYTES, SIZE_UNKNOWN, Manifest, digest_of
 
 
@@ -261,24 +260,3 @@ def test_the_accept_header_names_every_manifest_and_schema_1_last() -> None:
     named = media_types.ACCEPT.split(", ")
     assert set(named) == media_types.MANIFESTS
     assert set(named[-2:]) == media_types.SCHEMA1
-
-
-@pytest.mark.parametrize(("padding", "times"), [(0, 1), (8 * 1024, 9)], ids=["small", "large"])
-def test_the_blobs_of_a_small_manifest_are_remembered(
-    padding: int, times: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Nine looks at them cost one reading."""
-    read: list[int] = []
-
-    class Counted(Document):
-        def __init__(self, content: bytes, names: Any) -> None:
-            read.append(len(content))
-            super().__init__(content, names)
-
-    manifests._remembered_blobs.cache_clear()
-    monkeypatch.setattr(manifests, "Document", Counted)
-    image = manifest({"config": CONFIG, "layers": [descriptor("remembered")], "x": "x" * padding})
-    for _ in range(3):
-        assert len(image.all_blobs) == len(image.blobs) == 2
-        assert image.blobs_at_urls == ()
-    assert len(read) == times

@@ -5,7 +5,7 @@ written again by us: its bytes and its media type travel unchanged. What an inde
 cache: the descriptor's media type says where to look first, and `copying/kinds.py` what it is.
 
 A manifest is kept as its bytes, and what it refers to is read from them each time that it is asked for: descriptors
-take several times the memory of the bytes. Of the last few small ones the blobs are remembered.
+take several times the memory of the bytes.
 """
 
 from __future__ import annotations
@@ -32,10 +32,6 @@ MAX_MANIFEST_BYTES = 4 * 1024 * 1024
 MAX_REFERRED = 10_000
 """Manifests and blobs that one manifest may refer to. A copy of more is refused (copying/parts.py)."""
 SIZE_UNKNOWN = -1
-_REMEMBERED_BYTES = 8 * 1024
-"""The blobs of a manifest that is as small as this are remembered, as a copy asks for them three times: 96 at most."""
-_REMEMBERED = 32
-"""Manifests: two for each reference that is worked on. They take less than 2 MiB."""
 _MAX_SIZE = 2**63 - 1
 _LONGEST_MEDIA_TYPE = 255  # RFC 6838, section 4.2: 127 on either side of the slash
 
@@ -100,7 +96,7 @@ class Descriptor:
 class Manifest:
     """The exact bytes of a manifest or an index, with its media type and digest.
 
-    Every property that needs the content reads the bytes, and raises MalformedManifest.
+    Every property that needs the content reads the bytes anew, and raises MalformedManifest.
     """
 
     media_type: str
@@ -180,7 +176,9 @@ class Manifest:
     @property
     def all_blobs(self) -> tuple[Descriptor, ...]:
         """Both, in order: a digest that is there with `urls` and without comes twice."""
-        return (_remembered_blobs if len(self.content) <= _REMEMBERED_BYTES else _blobs_of)(self)
+        return _unique(
+            self.digest, (one for one in self._referred() if not (self.is_index and one.is_manifest)), apart=True
+        )
 
     @property
     def subject(self) -> Descriptor | None:
@@ -221,14 +219,6 @@ class Manifest:
                 config = Descriptor.parse(document.object("config", _DESCRIPTOR))
             yield config
             yield from _descriptors(document, "layers")
-
-
-def _blobs_of(manifest: Manifest) -> tuple[Descriptor, ...]:
-    found = manifest._referred()
-    return _unique(manifest.digest, (one for one in found if not (manifest.is_index and one.is_manifest)), apart=True)
-
-
-_remembered_blobs = lru_cache(maxsize=_REMEMBERED)(_blobs_of)
 
 
 def digest_of(content: bytes, media_type: str, algorithm: str = "sha256") -> str:
