@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pytest
@@ -134,12 +135,18 @@ def test_the_cost_of_a_part_is_told_of_who_still_wants_it(two: Two) -> None:
     assert two.greedy.manifests_put == 0
 
 
+def needed(graph: Graph, part: Part, manifests: Sequence[Descriptor], blobs: Sequence[Descriptor]) -> list[Part]:
+    fresh = graph.need(part, manifests, blobs)
+    assert fresh is not None
+    return fresh
+
+
 def test_a_part_that_turns_into_one_on_its_way_is_charged_once() -> None:
     graph, run, other = Graph(), CopyRun(threading.Event()), CopyRun(threading.Event())
     first, second = graph.root(run, manifest(11), "v1"), graph.root(other, manifest(12), "v2")
     assert first is not None
     assert second is not None
-    (blob,) = graph.need(first, (), named(1)) or ()
+    (blob,) = needed(graph, first, (), named(1))
     graph.need(second, named(1), ())
     assert graph.turn(blob) is None
     assert (run.parts, other.parts) == (1, 1)
@@ -152,11 +159,11 @@ def test_a_part_that_may_not_turn_leaves_all_as_deep_as_it_was(monkeypatch: pyte
     first, second = graph.root(run, manifest(11), "v1"), graph.root(other, manifest(12), "v2")
     assert first is not None
     assert second is not None
-    (one,) = graph.need(first, named(1), ()) or ()
-    (two,) = graph.need(one, named(2), ()) or ()
-    (three,) = graph.need(second, named(3), ()) or ()
-    (four,) = graph.need(three, named(4), ()) or ()
-    (blob,) = graph.need(four, (), named(1)) or ()
+    (one,) = needed(graph, first, named(1), ())
+    (two,) = needed(graph, one, named(2), ())
+    (three,) = needed(graph, second, named(3), ())
+    (four,) = needed(graph, three, named(4), ())
+    (blob,) = needed(graph, four, (), named(1))
     with pytest.raises(MalformedManifest, match="nested deeper"):
         graph.turn(blob)
     assert (one.depth, two.depth) == (1, 2)

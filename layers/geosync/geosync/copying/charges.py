@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 
-from geosync.copying.parts import MAX_DEPTH, MAX_EDGES, MAX_MANIFEST_BYTES, MAX_PARTS, CopyRun, Key, Part
+from geosync.copying.parts import MAX_DEPTH, MAX_EDGES, MAX_MANIFEST_BYTES, MAX_PARTS, CopyRun, Key, Part, in_order
 from geosync.errors import ContentError, MalformedManifest, TooLarge
 
 
@@ -49,7 +49,7 @@ def charge_bytes(part: Part, size: int) -> dict[CopyRun, ContentError]:
     """Charge who wants `part` for the bytes of its manifest; returns those who have too many now."""
     part.manifest_bytes = size
     over: dict[CopyRun, ContentError] = {}
-    for run in part.runs:
+    for run in in_order(part.runs):
         run.manifest_bytes += size
         if run.manifest_bytes > MAX_MANIFEST_BYTES:
             text = f"{part.digest}: more than {MAX_MANIFEST_BYTES} bytes of manifests under one reference"
@@ -67,7 +67,7 @@ def over(part: Part, wanted: Collection[Key], shared: Mapping[Key, Part]) -> dic
     """Return those who may not have all that `part` wants beside what they have; `shared` are parts in flight."""
     in_flight = [below for key in wanted if (below := shared.get(key)) is not None]
     found: dict[CopyRun, ContentError] = {}
-    for run in part.runs:
+    for run in in_order(part.runs):
         if run.parts + len(wanted) - sum(run in below.runs for below in in_flight) > MAX_PARTS:
             found[run] = _too_many(part)
         elif run.edges + len(wanted) > MAX_EDGES:

@@ -17,7 +17,7 @@ import threading
 from collections.abc import Collection, Iterable, Mapping
 
 from geosync.copying import charges
-from geosync.copying.parts import CopyRun, Key, Part, end_run, looks_below
+from geosync.copying.parts import CopyRun, Key, Part, end_run, in_order, looks_below
 from geosync.errors import ContentError, MalformedManifest
 from geosync.oci.manifests import Descriptor, Manifest
 from geosync.oci.memory import KEPT_BYTES, Room
@@ -31,7 +31,7 @@ class Graph:
         self._kept = kept or Room(KEPT_BYTES)
         self._lock = threading.Lock()
         self._shared: dict[Key, Part] = {}
-        self._live: set[Part] = set()
+        self._live: dict[Part, None] = {}
         self._done: set[Key] = set()
         self._whole: set[Key] = set()
         """Those of the done that were brought, or looked below; the others were only found there."""
@@ -186,7 +186,7 @@ class Graph:
             other.needed_by += part.needed_by
             charges.give_back(part)
             charges.join(other, part.runs)
-            self._live.discard(part)
+            self._live.pop(part, None)
             return None
 
     def fail(self, part: Part, error: BaseException) -> None:
@@ -255,7 +255,7 @@ class Graph:
         return below
 
     def _add(self, part: Part) -> None:
-        self._live.add(part)
+        self._live[part] = None
         if part.tag is None:
             self._shared[part.key] = part
 
@@ -265,13 +265,13 @@ class Graph:
         if part.kept:
             self._kept.give_back(part.kept)
             part.kept = 0
-        self._live.discard(part)
+        self._live.pop(part, None)
         if self._shared.get(part.key) is part:
             del self._shared[part.key]
 
     def _fail(self, runs: Collection[CopyRun], error: BaseException) -> None:
         """End `runs`, which is whole: a part's runs are those of everything above it."""
-        for run in runs:
+        for run in in_order(runs):
             end_run(run, error)
         goes_on = False
         for part in list(self._live):
@@ -287,4 +287,4 @@ class Graph:
 
 def _payer(part: Part) -> CopyRun:
     """The run that is told what `part` cost: its owner while that wants it, else one that does."""
-    return part.owner if part.owner in part.runs else next(iter(part.runs), part.owner)
+    return part.owner if part.owner in part.runs else next(iter(in_order(part.runs)), part.owner)

@@ -5,8 +5,11 @@ Nothing here is locked: all of it belongs to the graph.
 
 from __future__ import annotations
 
+import itertools
 import threading
+from collections.abc import Collection
 from dataclasses import dataclass, field
+from operator import attrgetter
 
 from geosync.oci.manifests import MAX_REFERRED, Descriptor, Manifest
 
@@ -16,6 +19,8 @@ MAX_EDGES = 10 * MAX_PARTS
 """Parts that manifests below one reference wait for, each as often as one names it: an edge takes 17 bytes."""
 MAX_MANIFEST_BYTES = 64 * 1024 * 1024
 """Manifests below one reference, in all. What is in memory at one time has another bound (oci/memory.py)."""
+
+_numbers = itertools.count()
 
 Key = tuple[str, bool]
 """A digest, and whether it is wanted as a manifest (the same bytes may be wanted as a blob elsewhere)."""
@@ -30,6 +35,8 @@ class CopyRun:
 
     ended: threading.Event
     looks_below: bool = False
+    number: int = field(default_factory=_numbers.__next__, init=False)
+    """Those that came later have higher ones: sets of them are gone through in this order, the same in each replay."""
     error: BaseException | None = None
     parts: int = 0
     """Parts below it, of its own and of others (charges.py)."""
@@ -128,3 +135,8 @@ def end_run(run: CopyRun, error: BaseException | None) -> None:
     """End `run`, with `error` if there is one."""
     run.error = error
     run.ended.set()
+
+
+def in_order(runs: Collection[CopyRun]) -> list[CopyRun]:
+    """Return `runs` in the order in which they came."""
+    return sorted(runs, key=attrgetter("number"))
