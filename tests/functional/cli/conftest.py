@@ -82,7 +82,7 @@ class Site:
         )
 
     def audit(self) -> list[dict[str, Any]]:
-        """The audit log, oldest first."""
+        """The audit log, oldest first; entries of the same moment in any order."""
         items = boto3.client("dynamodb", region_name=REGION).scan(TableName=self.outputs["EventsTable"])["Items"]
         plain: list[dict[str, Any]] = [
             {name: next(iter(value.values())) for name, value in item.items()} for item in items

@@ -10,7 +10,7 @@ from typing import Any
 import boto3
 import pytest
 from botocore.exceptions import ClientError
-from tests.functional.cli.conftest import REGION, Site
+from tests.functional.cli.conftest import REGION, PlayedClock, Site
 from tests.functional.cli.stacks import OTHER, CloudFormation, cloudformation, follow, refused
 from tests.functional.cli.test_commands import PARKED, dead_letter
 from tests.functional.cli.test_wrong_site import PRIMARY, WITHOUT_A_SITE, commands
@@ -155,11 +155,14 @@ def test_expecting_a_site_and_no_more_is_written_down_without_its_key(primary: S
     assert "0" * 64 not in json.dumps(primary.audit())
 
 
-def test_a_promotion_is_written_down_at_the_site(secondary: Site, cloudformation: CloudFormation) -> None:
+def test_a_promotion_is_written_down_at_the_site(
+    secondary: Site, cloudformation: CloudFormation, clock: PlayedClock
+) -> None:
     secondary.sync_registry.mark("group/app", Reference.tag("v2"))
     cloudformation.error = refused("not authorized")
     assert secondary.run("promote", "--yes").exit_code == 2
     cloudformation.error = None
+    clock.ahead_s += 1
     assert secondary.run("promote", "--yes").exit_code == 1  # with a loss
     assert secondary.run("promote", "--yes").exit_code == 1  # shows it again, and does nothing
     found = [(one["action"], one["outcome"]) for one in secondary.audit()]

@@ -7,7 +7,7 @@ import re
 
 import pytest
 from click.testing import CliRunner
-from tests.functional.cli.conftest import REGION, Site
+from tests.functional.cli.conftest import REGION, PlayedClock, Site
 
 from geosync.cli.main import main
 from geosync.operating.admin_tokens import token_key
@@ -51,8 +51,9 @@ def test_a_name_is_given_once(secondary: Site) -> None:
     assert secondary.sync_registry.admin_access.find("ana") == before
 
 
-def test_a_token_is_revoked_once(secondary: Site) -> None:
+def test_a_token_is_revoked_once(secondary: Site, clock: PlayedClock) -> None:
     secondary.run("token", "create", "ana")
+    clock.ahead_s += 1
     assert secondary.run("token", "revoke", "ana").exit_code == 0
     assert secondary.sync_registry.admin_access.find("ana") is None
     missing = secondary.run("token", "revoke", "ana")
