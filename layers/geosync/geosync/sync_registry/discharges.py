@@ -67,17 +67,11 @@ def _transact(
     for _ in range(len(part) + ATTEMPTS):
         if not part:
             return part
-        changes = build(part)
-        try:
-            store.transact(changes)
-        except TransactionFailed as refused:
-            if 0 in refused.failed:
-                raise _lost(lease) from None
-            _make_ways(store, changes, refused, after=2 * len(part))
-            out = {(position - 1) // 2 for position in refused.failed}
-            part = [entry for position, entry in enumerate(part) if position not in out]
-        else:
+        refused = _try(store, lease, build(part), own=2 * len(part))
+        if refused is None:
             return part
+        out = {(position - 1) // 2 for position in refused.failed}
+        part = [entry for position, entry in enumerate(part) if position not in out]
     raise _contended(lease)
 
 
@@ -85,19 +79,24 @@ def _write_under(store: Store, lease: Lease, left: Sequence[Change]) -> None:
     """Write, under the lease, what is left owed; raises LeaseLost and Contended."""
     changes = [Check(key=Key(lease.repository, ROW), when=is_mine(lease)), *left]
     for _ in range(ATTEMPTS):
-        try:
-            store.transact(changes)
-        except TransactionFailed as refused:
-            if 0 in refused.failed:
-                raise _lost(lease) from None
-            _make_ways(store, changes, refused, after=0)
-        else:
+        if _try(store, lease, changes, own=0) is None:
             return
     raise _contended(lease)
 
 
-def _lost(lease: Lease) -> LeaseLost:
-    return LeaseLost(f"{lease.repository}: another holder has the repository")
+def _try(store: Store, lease: Lease, changes: Sequence[Change], *, own: int) -> TransactionFailed | None:
+    """Carry out `changes`, the lease's check first; None: it is done.
+
+    What marks of the changes after the next `own` met is written first, for another try. Raises LeaseLost.
+    """
+    try:
+        store.transact(changes)
+    except TransactionFailed as refused:
+        if 0 in refused.failed:
+            raise LeaseLost(f"{lease.repository}: another holder has the repository") from None
+        _make_ways(store, changes, refused, after=own)
+        return refused
+    return None
 
 
 def _contended(lease: Lease) -> Contended:
