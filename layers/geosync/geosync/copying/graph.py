@@ -14,7 +14,8 @@ but only for those who check digests). What an image costs here grows with its e
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 
 from geosync.copying import charges
 from geosync.copying.parts import CopyRun, Key, Part, end_run, in_order, looks_below
@@ -174,7 +175,8 @@ class Graph:
             other_key = (part.digest, not part.is_manifest)
             other = self._shared.get(other_key)
             if other is not None:
-                self._place(other, below=frozenset(part.needed_by))
+                with self._keeping_depths():
+                    charges.deepen([other], below=frozenset(part.needed_by))
             if self._shared.get(part.key) is part:
                 del self._shared[part.key]
             part.key = other_key
@@ -223,19 +225,18 @@ class Graph:
         while True:
             shared = [below for key in wanted if (below := self._shared.get(key)) is not None]
             try:
-                charges.place(part, wanted, shared)
-            except MalformedManifest as error:
-                charges.settle_depths(self._live)
-                if not isinstance(error, charges.TooDeep):
-                    raise
+                with self._keeping_depths():
+                    charges.place(part, wanted, shared)
+            except charges.TooDeep as error:
                 self._end_those_over(part, dict.fromkeys(charges.deepest(part), error))
             else:
                 return
 
-    def _place(self, part: Part, *, below: Collection[Part]) -> None:
-        """Have `part` be below others. Raises as `charges.deepen`; then all is as deep as it was."""
+    @contextmanager
+    def _keeping_depths(self) -> Iterator[None]:
+        """Have all be as deep as it was, where parts may not be put deeper."""
         try:
-            charges.deepen([part], below=below)
+            yield
         except MalformedManifest:
             charges.settle_depths(self._live)
             raise
