@@ -199,7 +199,7 @@ class Owed:
     pushed_at: int = 0
     walk: int | None = None
     unannounced: bool = False
-    differs_since: int | None = None  # a comparison found it different, owed already: what was pushed before is here
+    differs_since: int | None = None  # since when it may be different, says a comparison that met it owed already
     if_absent: frozenset[str] = frozenset()
     copied: frozenset[str] = frozenset()  # digests it began to put, if nothing else tells (decisions.is_to_be_noted)
     half_copied: frozenset[str] = frozenset()  # the same under another primary: none is its own, half may be here

@@ -135,10 +135,8 @@ class CatalogueItem:
     def follow(self, primary: str, *, may_forget: Callable[[], bool] = lambda: True) -> bool:
         """Note which primary the site follows (any text that changes with it). True: another one than before.
 
-        Nothing is noted while it is another one, and what is known of the former must not be forgotten yet.
-
         Then nothing is compared yet: the next walk begins at the beginning. What was proved and accounted under the
-        former primary is forgotten.
+        former primary is forgotten. Where it may not be yet, nothing is noted.
         """
         item = self._store.get(KEY) or {}
         former = item.get("following")
