@@ -10,6 +10,9 @@ import random
 from typing import Any
 
 import pytest
+from tests.support.numbers import RunNumber
+
+_order = RunNumber("order")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -18,20 +21,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Choose the order once: the workers of a parallel run have it of who started them."""
-    given = getattr(config, "workerinput", {}).get("order", config.option.order)
-    config.option.order = random.SystemRandom().randrange(10_000) if given is None else given
+    _order.choose(config)
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
-    node.workerinput["order"] = node.config.option.order
+    _order.tell(node)
 
 
 def pytest_report_header(config: pytest.Config) -> str:
-    return f"order: --order {config.option.order}"
+    return f"order: --order {_order.of(config)}"
 
 
 @pytest.hookimpl(tryfirst=True)  # tests that share a large fixture come together again afterwards
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    random.Random(config.option.order).shuffle(items)  # noqa: S311 - the same order for the same number
+    random.Random(_order.of(config)).shuffle(items)  # noqa: S311 - the same order for the same number

@@ -26,7 +26,9 @@ from itertools import count
 from typing import Any
 
 import pytest
+from tests.support.numbers import RunNumber
 
+_run_number = RunNumber("timing")
 _SWITCHES_S = (1e-6, 5e-5, 5e-3, 0.2)
 _CHANCES = (0.0, 0.02, 0.1, 0.4)
 _LONGEST_S = (0.001, 0.005, 0.02)
@@ -165,18 +167,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Choose the number once: the workers of a parallel run have it of who started them."""
-    given = getattr(config, "workerinput", {}).get("timing", config.option.timing)
-    config.option.timing = random.SystemRandom().randrange(10_000) if given is None else given
+    _run_number.choose(config)
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
-    node.workerinput["timing"] = node.config.option.timing
+    _run_number.tell(node)
 
 
 def pytest_report_header(config: pytest.Config) -> str:
-    return f"timing: --timing {config.option.timing} --again {config.option.again}"
+    return f"timing: --timing {_run_number.of(config)} --again {config.option.again}"
 
 
 @pytest.hookimpl(tryfirst=True)  # `shuffled` mixes them afterwards where it is loaded as well
@@ -198,7 +198,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     global _now  # noqa: PLW0603 - the methods above are everybody's
     time_of_test = next(_times.setdefault(item.nodeid, count()))
     interval_s, threshold, undisturbed = sys.getswitchinterval(), gc.get_threshold(), _now
-    timing = _Timing(f"{item.config.option.timing} {item.nodeid} {time_of_test}")
+    timing = _Timing(f"{_run_number.of(item.config)} {item.nodeid} {time_of_test}")
     sys.setswitchinterval(timing.switch_s)
     gc.set_threshold(timing.collected_every, *threshold[1:])
     _now = timing
