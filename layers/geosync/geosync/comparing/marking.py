@@ -46,10 +46,11 @@ class Marker:
         self._for_each(mark, references)
 
     def leave_owed(self, owed: Owed, different: Mapping[Reference, int | None]) -> dict[Reference, int | None]:
-        """Leave out of `different` what is owed already; each comes with the moment until which it was equal, as above.
+        """Return `different` without what is owed already, and note that this comparison found that different, too.
 
-        That is tried by itself, and what is parked waits for somebody to ask. It is a find of this comparison as well,
-        which proves nothing until it is settled: an earlier push than the one that made it owed may be missing here.
+        Each reference comes with the last moment (ms) at which it was known to be equal, as above. What is owed already
+        is tried by itself, and what is parked waits for somebody to ask. The comparison proves nothing before that is
+        settled: an earlier push than the one that made it owed may be missing here.
         """
         already = self._sync_registry.owed_named((owed.repository, one) for one in different)
         finds = [one for one in already.values() if one is not None]
@@ -117,15 +118,16 @@ def mark_of(walk: Walk) -> Mark:
 
 
 def _is_news(owed: Owed, since: int) -> bool:
-    """No comparison has found `owed` different that said so much already."""
+    """Tell whether `since` (ms) is earlier than the moment that a comparison noted of `owed`, if any did."""
     known = owed.pushed_at if owed.walk is not None else owed.differs_since
     return known is None or since < known
 
 
 def _differs_since(owed: Owed, equal: int | None, subscription: Subscription | None) -> int:
-    """The earliest moment (ms) since which `owed` may be different that was `equal` until then.
+    """Return the earliest moment (ms) since which `owed` may be different.
 
-    Of what was announced, and delivered without a gap since then, its events tell that.
+    `equal` is the last moment at which it was known to be equal. Where events came without a gap since then, the push
+    that they told of is the one that made it different.
     """
     is_told = bool(owed.expects - {ABSENT}) and subscription is not None and subscription.joins(equal or 0)
     return owed.pushed_at if is_told else min(equal or 0, owed.pushed_at)

@@ -42,7 +42,7 @@ class OwedReference:
 
     @property
     def is_a_find(self) -> bool:
-        """A comparison found it different, or may have: the item cannot be read."""
+        """True when a comparison found it different. An item that cannot be read may be such a find."""
         return self.walk is not None or self.differs_since is not None or self.owed_since is None
 
     @property
