@@ -122,7 +122,7 @@ SEEDS ?= 200
 simulate: setup
 	@$(PYTHON_BIN)/python -m tests.simulation $(if $(SEED),--seed $(SEED),--seeds $(SEEDS)) \
 		$(if $(FROM),--from $(FROM)) $(if $(JOBS),--jobs $(JOBS)) $(if $(BREAK),--break $(BREAK)) \
-		$(if $(SHRINK),--shrink)
+		$(if $(EVERY),--judge-every $(EVERY)) $(if $(SHRINK),--shrink)
 
 ## simulate-arrivals: kill whoever copies, tells or sweeps 10,000 times (CRASHES=), and see that no arrival stays untold
 .PHONY: simulate-arrivals

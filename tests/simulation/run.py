@@ -42,6 +42,8 @@ class Focus:
     often: tuple[str, ...] = ()
     without: tuple[str, ...] = ()
     """Deeds that do not happen."""
+    judged_steps: int = 20
+    """Each site's words are judged after one step in so many; they are after each deed and minute anyway."""
 
     def deeds(self) -> list[tuple[float, Deed]]:
         """The deeds with their weights."""
@@ -67,7 +69,7 @@ def run(seed: int, *, keep_story: bool = False, focus: Focus = EVERYTHING) -> Ou
 
     began = time.process_time()
     world = World(seed, rules_of(seed), note=note)
-    story = Story(world, focus.deeds())
+    story = Story(world, focus.deeds(), judged_steps=focus.judged_steps)
     violation = None
     try:
         world.run(lambda: tell(story, focus.minutes))
@@ -94,6 +96,7 @@ def tell(story: Story, minutes: float | None) -> None:
     """The story of every seed: some minutes with faults, then rest."""
     scheduler = story.world.scheduler
     story.world.on_minute, story.world.on_measure = story.judge_site, story.judge_metric
+    scheduler.on_step = story.judge_step
     story.go(drawn_minutes(story.world.seed) if minutes is None else minutes)
     story.end_faults()
     until_s = scheduler.now_s + REST_S

@@ -63,6 +63,8 @@ class Scheduler:
         self.steps = 0
         self.failure: BaseException | None = None
         """The first error that ends the world: `run` raises it."""
+        self.on_step: Callable[[], None] = _nothing
+        """Told where a task waits, before the next one goes on; it takes no step itself."""
         self.held: list[str] = []
         """The real locks that are held now, each as the module that made it. Who holds one must not wait."""
         self._most_steps = most_steps
@@ -196,6 +198,7 @@ class Scheduler:
     def _switch(self, task: Task) -> None:
         if self.held:
             self.fail(Stuck(f"{task.name} waits and holds a lock of {', '.join(self.held)}"))
+        self.on_step()
         following = self._next()
         if following is not task:
             self._give_baton(following)
@@ -249,6 +252,10 @@ class _Worker:
             del run
             scheduler._finish(task, self)
             del scheduler, task
+
+
+def _nothing() -> None:
+    """Do nothing."""
 
 
 _KEPT: list[_Worker] = []

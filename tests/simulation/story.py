@@ -43,8 +43,15 @@ class Story:
     shared: list[bytes] = field(default_factory=list)
     backups: dict[str, Backup] = field(default_factory=dict)
     """Of each site's registry, the last."""
+    judged_steps: int = 20
+    """The words of a site are judged after one step in so many, by lot."""
+    lots: Random = field(init=False)
+    """Decides after which steps: apart from what happens, which stays the same."""
     true: dict[str, tuple[object, ...]] = field(default_factory=dict)
     """What each site's words were compared with when they were true last, in few numbers."""
+
+    def __post_init__(self) -> None:
+        self.lots = Random(f"judged {self.world.seed}")
 
     @property
     def repositories(self) -> tuple[str, ...]:
@@ -107,6 +114,15 @@ class Story:
         """Ask each secondary what it says, and compare it with what is so. Raises Violation."""
         for site in self.world.sites.values():
             self.judge_site(site)
+
+    def judge_step(self) -> None:
+        """Judge a site in the middle of whatever goes on, after one step in `judged_steps`."""
+        if self.world.scheduler.failure is not None or self.lots.random() * self.judged_steps >= 1:
+            return
+        try:
+            self.judge_site(self.lots.choice(list(self.world.sites.values())))
+        except Violation as error:
+            self.world.scheduler.fail(error)
 
     def judge_site(self, site: Site) -> None:
         """Ask one site that follows the primary. Raises Violation."""
