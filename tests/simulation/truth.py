@@ -56,8 +56,8 @@ def _was_let_go(site: Site, move: TagMove) -> bool:
 def missing_digests(events: Ledger, secondary: Ledger) -> list[tuple[str, str, str]]:
     """The pushed manifests that the primary still has, whose event was marked here, and that are not here.
 
-    Each with the event's id and its repository. One that was outside the selection meanwhile is not listed by a
-    registry of this kind, so no comparison brings it.
+    Each with the event's id and its repository. One that was outside the selection meanwhile, or that a backup of the
+    primary brought back, is not listed by a registry of this kind, so no comparison brings it.
     """
     primary, here = events.site.server.storage, secondary.site.server.storage
     if here.lost_at_s or here.has_dropped_untagged:
@@ -69,6 +69,8 @@ def missing_digests(events: Ledger, secondary: Ledger) -> list[tuple[str, str, s
             continue
         repository, digest = taken.event["target"]["repository"], taken.event["target"]["digest"]
         if secondary.site.selections.entered_s(repository, taken.event["target"].get("tag")) > taken.at_s:
+            continue
+        if primary.came_back_s.get((repository, digest), -1.0) >= taken.at_s:
             continue
         if primary.is_complete(repository, digest) and not here.is_complete(repository, digest):
             found.append((identifier, repository, digest))

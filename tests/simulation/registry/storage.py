@@ -68,6 +68,8 @@ class Storage:
         self.on_move: list[Callable[[TagMove], None]] = []
         self.lost_at_s: list[float] = []
         """When content went away by other than a request: a restore, an empty disk."""
+        self.came_back_s: dict[tuple[str, str], float] = {}
+        """When a backup brought a manifest back, by repository and digest: nobody pushed it."""
         self.changes = 0
         """Grows with each change of what is here."""
         self.has_dropped_untagged = False
@@ -167,7 +169,9 @@ class Storage:
         """Go back to a backup."""
         self.changes += 1
         before = {(name, tag): digest for name, tag, digest in self.all_tags()}
+        was_complete = set(self.all_complete())
         self.blobs, self.repositories = dict(backup[0]), copy.deepcopy(backup[1])
+        self.came_back_s |= dict.fromkeys(set(self.all_complete()) - was_complete, self.now_s())
         after = {(name, tag): digest for name, tag, digest in self.all_tags()}
         self.lost_at_s.append(self.now_s())
         for name, tag in dict.fromkeys([*before, *after]):
@@ -179,6 +183,11 @@ class Storage:
         for name, repository in self.repositories.items():
             for tag, digest in repository.tags.items():
                 yield name, tag, digest
+
+    def all_complete(self) -> Iterator[tuple[str, str]]:
+        """Every complete manifest: repository, digest."""
+        for name, repository in self.repositories.items():
+            yield from ((name, digest) for digest in repository.manifests if self.is_complete(name, digest))
 
     def _moved(self, move: TagMove) -> None:
         self.changes += 1
