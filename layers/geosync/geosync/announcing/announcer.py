@@ -1,7 +1,7 @@
 """Tells what arrived and what failed: EventBridge's default bus, and the site's topic for mail, chat and webhooks.
 
-An event is forgotten once both have taken it, and not before: whoever dies in between leaves it to the minute, which
-tells it again. So an event may come twice, with the same `id`.
+An event is deleted only after both have taken it. If a worker dies in between, functions/reconcile announces it again
+within a minute. So an event may come twice, with the same `id`.
 """
 
 from __future__ import annotations
@@ -31,21 +31,22 @@ if TYPE_CHECKING:
 BATCH = 10
 """Events in one request, the most that EventBridge and SNS take."""
 TRIES = 2
-"""Of one event in a row: what EventBridge or SNS did not take of a batch is sent once more."""
+"""Attempts at a batch: what EventBridge or SNS did not take is sent once more."""
 GATHERED_S = 1.0
-"""A holder waits so long for ten events, so that a backfill does not make a request for each."""
+"""Longest wait of a holder for ten events, so that a backfill does not send a request for each."""
 LEFT_ALONE_S = 30.0
-"""After a failure a holder leaves its events to the minute for so long: a copy does not wait for a bus."""
+"""Time after a failure for which a holder leaves its events to functions/reconcile: a copy does not wait for a bus."""
 OLD_MS = 15_000
-"""Whoever wrote an event tells it before it is so old, or is dead, or could not."""
+"""Age from which functions/reconcile announces an event: its writer has vanished or has failed to."""
 LONGEST_S = 15.0
-"""After that time a minute begins to tell no further batch: what is left is told by the next one."""
+"""Time after which a run of functions/reconcile begins no further batch: the next run announces the rest."""
 
 
 class Listeners:
     """EventBridge's default bus, and the site's topic. For one thread.
 
-    `client` makes the client of an AWS service. It takes a tenth of a second, and many wakes tell of nothing.
+    `client` makes the client of an AWS service. It is made at first use: that takes a tenth of a second, and many wakes
+    announce nothing.
     """
 
     def __init__(self, client: Callable[[str], Any], *, topic_arn: str, site: str) -> None:
@@ -123,7 +124,7 @@ class Listeners:
 
 
 class Announcer:
-    """Tells what is in the outbox. For one thread."""
+    """Announces what is in the outbox. For one thread."""
 
     def __init__(
         self, outbox: Outbox, listeners: Listeners, *, logger: Logger, metrics: Metrics, clock: Clock = SYSTEM_CLOCK
@@ -136,16 +137,16 @@ class Announcer:
         self._silent_until_s = 0.0
 
     def due_in_s(self) -> float | None:
-        """The seconds until fresh events are to be told; None: there is none, or they are left to the minute."""
+        """The seconds until fresh events are due; None: there is none, or functions/reconcile announces them."""
         since_s = self._outbox.fresh_for_s()
         if since_s is None or self._clock.monotonic_s() < self._silent_until_s:
             return None
         return 0.0 if self._outbox.fresh() >= BATCH else max(GATHERED_S - since_s, 0.0)
 
     def tell_fresh(self, *, all_of_them: bool = False) -> None:
-        """Tell what this execution environment wrote, once it is due, or all of it. What fails is left to the minute.
+        """Announce what this execution environment wrote, once it is due, or all of it.
 
-        Raises nothing: an event that is not told harms no copy.
+        Events that fail are left to functions/reconcile. Raises nothing: an event that is late harms no copy.
         """
         due_s = self.due_in_s()
         if due_s is None or (due_s > 0 and not all_of_them):
@@ -160,7 +161,7 @@ class Announcer:
             self._silent_until_s = self._clock.monotonic_s() + LEFT_ALONE_S
 
     def tell_left_over(self) -> int:
-        """Tell what nobody told, the oldest first, for some LONGEST_S; returns how many.
+        """Announce events that their writers left, oldest first, for some LONGEST_S; returns how many.
 
         Raises what bus, topic and table raise.
         """

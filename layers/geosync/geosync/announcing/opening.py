@@ -23,7 +23,7 @@ def open_announcer(
     logger: Logger,
     metrics: Metrics,
 ) -> Announcer | None:
-    """Make what tells of a site's arrivals; None where nobody listens. `client` as in Listeners."""
+    """Make the announcer of a site; None without a topic. `client` as in Listeners."""
     if topic_arn is None:
         return None
     listeners = Listeners(client, topic_arn=topic_arn, site=site)

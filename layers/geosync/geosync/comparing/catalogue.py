@@ -22,9 +22,8 @@ from geosync.threads import SYSTEM_THREADS, Threads
 MARKERS = 8
 """Marks written side by side."""
 STALLED_AFTER_MS = 10 * 60_000
-"""Time without anything done for a walk after which the next one does not wait for it.
-
-What the walk still owes has failed then, or waits for a registry.
+"""Time without progress of a walk after which the next one does not wait for it: what it still owes has failed, or
+waits for a registry.
 """
 ABANDONED_AFTER_MS = 15 * 60_000
 """Time without a page done after which a walk is taken up again: the length of an invocation."""
@@ -33,9 +32,8 @@ ABANDONED_AFTER_MS = 15 * 60_000
 def is_due(walk: Walk | None, *, now_ms: int, every_s: float) -> bool:
     """True when a walk should begin or go on: the first, an abandoned one, and one every so often (0: never again).
 
-    While the work that the last one made moves, no other begins: where a comparison takes longer than `every_s`, they
-    follow one another. Nor does one begin, or go on, before the pause is over that the API asked for that lists the
-    catalogue.
+    None begins while the work of the last one makes progress: if a comparison takes longer than `every_s`, they follow
+    one another. None begins or goes on while the API that lists the catalogue has asked for a pause.
     """
     if walk is None:
         return True

@@ -2,8 +2,8 @@
 
 A comparison may overtake the events of the deletions that it finds. So the doubt waits until everything that was sent
 before it is marked: until the events queue is seen empty, a minute later or more, as an SQS queue's counts are right
-only then. Meanwhile nothing is removed by comparison. Then it is counted anew: what an event announced is owed because
-of that, or gone.
+only then. Meanwhile comparisons remove nothing. Then the missing tags are counted again: those that an event announced
+are owed by now, or gone.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def decide(sync_registry: SyncRegistry, events_waiting: Callable[[], int], *, cl
 def _missing(sync_registry: SyncRegistry, repository: str, *, accepted_at: int) -> tuple[int, int]:
     """The tags of a repository that are missing and were neither announced nor accepted; and all known ones inside.
 
-    A comparison counts in the same way: what left the selection is no part of what the missing ones are a share of.
+    A comparison counts in the same way: tags that left the selection do not count towards the total.
     """
     missing = of = 0
     after = ""

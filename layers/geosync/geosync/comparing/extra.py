@@ -1,4 +1,4 @@
-"""Extra tags: at the secondary, not at the primary, and never put there by Geosync. They are told, and stay."""
+"""Extra tags: at the secondary, not at the primary, and never put there by Geosync. They are reported, and stay."""
 
 from __future__ import annotations
 

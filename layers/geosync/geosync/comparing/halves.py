@@ -1,7 +1,7 @@
 """Half copies that left the selection (sync_registry/half_copies.py) and are in it again: each becomes owed.
 
 A comparison cannot see them: the secondary may show the very digest that the primary has. They are marked by digest, so
-that whoever works them off looks below, whatever their tags are by now.
+that their holder checks all of their parts, whatever their tags point at now.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ PAGE = 100
 
 
 def mark_halves(context: ComparisonContext, marker: Marker, owed: Owed) -> int:
-    """Mark those of a repository that are selected, and keep them in mind no more; returns how many were marked."""
+    """Mark the half copies of a repository that are selected again, and delete their records; returns how many."""
     halves, marked, after = context.sync_registry.half_copies, 0, ""
     while page := halves.of(owed.repository, limit=PAGE, after=after):
         context.check()

@@ -1,4 +1,4 @@
-"""The tags of a repository that were seen equal once: which the primary did not list now, which are outside."""
+"""The known tags of a repository (seen equal once): no longer listed by the primary, or outside the selection."""
 
 from __future__ import annotations
 

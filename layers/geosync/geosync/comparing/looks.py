@@ -1,11 +1,11 @@
 """Looks at tags on both sides: one request for a tag as a rule.
 
-A listing with digests spares the look at its side. Where neither side lists digests, the look at the primary is the
-one. A tag that is there what it was when it was seen equal, and whose name the secondary lists, is here still, as far
-as the record goes. The record is trusted for a month, and only where rolling verification looks at each tag sooner. It
-is not trusted where a late write may have landed since, and not for what an operator asks. Of each part of a listing
-the tag that was seen last is looked at here: a registry that was restored from a backup lost what came last. If that
-one is not as recorded, none of that part and of the later ones is taken to be.
+A registry that lists tags with their digests needs no look on its side. If neither registry does, the one look is at
+the primary: a tag that still has the digest with which it was seen equal, and that the secondary still lists, counts as
+unchanged at the secondary. That record is trusted for a month, and only if rolling verification looks at each tag
+sooner. It is not trusted if a late write may have landed since, or if an operator asked. In each part of a listing the
+tag that was seen last is looked at here, because a registry that was restored from a backup has lost its latest writes.
+If that tag is not as recorded, the records of that part and of all later parts are not trusted.
 """
 
 from __future__ import annotations
@@ -81,11 +81,11 @@ class TagLooks:
         return [(seen.seen_at, one.value, seen.digest) for one, seen in known.items() if self._is_trusted(one, seen)]
 
     def on_record(self, owed: Owed, known: Mapping[Reference, Seen]) -> frozenset[str]:
-        """The tags among `known` that are taken to be here as they were seen, after a look at the one seen last.
+        """The tags among `known` that count as unchanged here, after a look at the one seen last.
 
-        No tag at all where one of them is not listed here any more: so looks a registry that came back from an older
-        backup, and what was seen last may have been written since. Nor where an operator asked, for one repository or
-        for all: the one seen last may be in the backup as it is now, as it moved back since.
+        None of them if one is no longer listed here: the registry may have been restored from an older backup, and the
+        tag seen last may have been written after that. None either if an operator asked, for one repository or for all:
+        the tag seen last may have moved back to what the backup has.
         """
         named = self._trusted(known)
         if owed.walk is None or owed.asked or not named:
@@ -110,8 +110,8 @@ class TagLooks:
     def look(self, tag: str, digest: str | None, before: Seen, asked_at: int, *, on_record: bool) -> Compared | None:
         """Look at a tag, by the listings where they can tell; `seen` only if that shows and proves that it is equal.
 
-        `digest` is the primary's as its listing said that was begun at `asked_at` (ms), None where it did not. None:
-        the primary no longer has the tag.
+        `digest` is the primary's digest by its listing, which was begun at `asked_at` (ms); None if the listing has
+        none. Returns None if the primary no longer has the tag.
         """
         if before.looked_at >= asked_at:
             digest = None  # it was looked at there since

@@ -23,12 +23,12 @@ from geosync.sync_registry.items import ABSENT, KEEP, MISSING, Owed, Reference, 
 from geosync.sync_registry.site.breaker import Breaker
 
 LOOKED_AT_ONCE = 500
-"""Missing tags that are looked at before it is written down that they are."""
+"""Missing tags that are looked at between two writes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Removals:
-    """May comparisons remove tags? Not while the breaker is on.
+    """Tells whether comparisons may remove tags: not while the breaker is on.
 
     `allowed`: those that are missing at the primary (False: the policy Deletes=keep). `outside`: those that left the
     selection (True: the policy OutsideSelection=remove).

@@ -19,7 +19,7 @@ from geosync.sync_registry.site.breaker import State
 from geosync.sync_registry.timing import ms
 
 NOTED_AT_ONCE = 500
-"""Tags that are counted before it is written down that they are outside."""
+"""Tags outside the selection that are counted between two writes."""
 PAGE = 500
 """Owed references read at a time."""
 
@@ -74,7 +74,7 @@ class OutsideTags:
             self._context.held.record(noted)
 
     def mark_parked(self, owed: Owed) -> None:
-        """Mark what is parked in a repository outside: it is not tried for its own sake, and would be owed for ever."""
+        """Mark parked references of a repository outside: they would never be tried, and be owed for ever."""
         after = ""
         while page := self._context.sync_registry.owed(owed.repository, limit=PAGE, after=after):
             self._marker.mark(owed, [one.reference for one in page if one.parked])

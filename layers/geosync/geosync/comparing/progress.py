@@ -14,7 +14,7 @@ LATELY_MS = 10 * 60_000
 MEASURED_MS = 60_000
 """The shortest time from which a pace is made."""
 WORTH_AN_ESTIMATE = 10
-"""One of so many must be done before the time left is estimated."""
+"""The time left is estimated once one tenth is done."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +65,7 @@ class Progress:
 
     @property
     def seconds_left(self) -> float | None:
-        """The time left at the pace of the last minutes, which is not that of the whole: it waits, and it speeds up.
+        """The time left at the pace of the last minutes: a backfill pauses and speeds up, so its mean pace misleads.
 
         None while that cannot be said: not all is listed, nothing was seen for a minute, or less than a tenth is done.
         """

@@ -2,12 +2,11 @@
 
 Nothing is copied here. Each page of the primary's tags is compared with what the secondary has (tags.py). What was
 never seen equal, or is not equal now, becomes an owed reference, which the holder works off like any other: tried,
-failed and counted one by one. So does what refers to an image and has no tag (missing_referrers.py), and first of all
-what was left half when it left the selection (halves.py). The cursor moves behind each part of a page, so that the next
+failed and counted one by one. So do referrers without a tag (missing_referrers.py) and, before all else, copies that
+were half done when they left the selection (halves.py). The cursor moves behind each part of a page, so that the next
 invocation goes on where this one stopped. Then come images without a tag, where the primary's registry lists them
 (untagged.py), the tags that the primary no longer has (missing.py), those that left the selection (outside.py), and
-those that Geosync never put here (extra.py). Of a repository that is outside the selection altogether, the primary is
-asked nothing.
+those that Geosync never put here (extra.py). The primary is not asked about a repository outside the selection.
 """
 
 from __future__ import annotations

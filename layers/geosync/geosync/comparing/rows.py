@@ -1,4 +1,4 @@
-"""The rows that a walk through the primary's catalogue did not come by: gone from the primary, or from the selection.
+"""The rows of repositories that the primary's catalogue did not list, or that left the selection.
 
 After the catalogue the walk goes through the site's own list of rows, page by page behind a cursor:
 
@@ -104,8 +104,8 @@ class Rows:
     def forget(self, repository: str) -> bool:
         """Delete everything that the sync registry has of a repository; False: not now, the next walk tries again.
 
-        Not now: somebody holds it, or a write to its secondary may still land. Nor is anything done where nothing is
-        known of it. Raises OutOfTime; then nobody holds it either.
+        Not now: somebody holds it, or a write to its secondary may still land. Nothing is done either if nothing is
+        recorded of it. Raises OutOfTime; the lease is released then.
         """
         self._check()
         try:

@@ -1,1 +1,1 @@
-"""Events become marks, and wakes for whoever is to work on them. It knows no registry and no secret."""
+"""Events become marks, and wakes for functions/sync. This folder knows no registry and no secret."""

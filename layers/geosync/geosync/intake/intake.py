@@ -1,8 +1,8 @@
-"""Takes a batch of messages of the events queue in: what they speak of is marked, and its repositories are knocked at.
+"""The intake of a batch of the events queue: marks what its messages name, and knocks at their repositories.
 
-Once what it speaks of is marked, a message is done: from then on the sync registry decides when it is tried. So nothing
-that happens after the mark sends a message back to its queue, and one message never decides about another one: what
-cannot be read is in the DLQ with its reason, what DynamoDB or SQS did not take comes again by itself.
+A message is done once the reference that it names is marked: from then on the sync registry decides when the reference
+is tried. So no failure after the mark sends a message back to its queue. No message affects another: one that cannot be
+read goes to the DLQ with its reason, and one that DynamoDB or SQS did not take comes again alone.
 
 A batch costs one read for all of it (and one each half minute for the selection), then a write to mark each event and
 a write to knock at each repository, a few of them side by side.
@@ -45,7 +45,7 @@ NOTED_FOR_S = 30.0
 class Taken:
     """The result of a batch: the positions of the messages that must come again, and the repositories to wake.
 
-    `speakers` are the positions of the messages that spoke of each repository that is to be woken.
+    `speakers` are the positions of the messages that named each repository to be woken.
     """
 
     again: frozenset[int] = frozenset()
@@ -55,7 +55,7 @@ class Taken:
 
 @dataclass(slots=True)
 class _Batch:
-    """A batch on its way: bodies and messages by position, and who spoke of a repository that is to be knocked at."""
+    """A batch in progress: bodies and messages by position, and which messages named each repository to knock at."""
 
     bodies: Sequence[str]
     messages: dict[int, GeoEvent | Heartbeat] = field(default_factory=dict)
@@ -93,7 +93,7 @@ class Intake:
         """Monotonic seconds."""
 
     def take(self, bodies: Sequence[str]) -> Taken:
-        """Mark what the messages speak of, and knock. Raises nothing for one message: `Taken.again` names it."""
+        """Mark what the messages name, and knock. Raises nothing for one message: `Taken.again` has its position."""
         batch = _Batch(bodies)
         self._read(batch)
         if self._context.role == "primary":
@@ -111,7 +111,7 @@ class Intake:
         return Taken(again=frozenset(batch.again), wakes=wakes, speakers=speakers)
 
     def _has_noted_selection(self, batch: _Batch) -> bool:
-        """Say by which selection events are marked, each NOTED_FOR_S. False: it could not be said, and all comes again.
+        """Record the selection by which events are marked, every NOTED_FOR_S. False: not recorded, so all comes again.
 
         A former environment may have noted its own after this one did, with a batch that it still had.
         """
@@ -148,7 +148,7 @@ class Intake:
             return None
 
     def _mark(self, batch: _Batch, glances: Glances | None, pool: Executor) -> None:
-        """Write down every message, side by side, and see to those that could not be."""
+        """Mark every message, several at a time, and handle those that failed."""
         writes: list[tuple[int, Future[tuple[str, ...]]]] = []
         for position, message in batch.messages.items():
             if isinstance(message, Heartbeat):
@@ -167,7 +167,7 @@ class Intake:
                 batch.marked.setdefault(repository, set()).add(position)
 
     def _heartbeat(self, heartbeat: Heartbeat) -> tuple[str, ...]:
-        """Keep a heartbeat of the primary's. A former one, whose topic is still subscribed, says nothing of it."""
+        """Record a heartbeat of the primary. A former primary's, whose topic is still subscribed, is ignored."""
         if self._context.primary_name not in (None, heartbeat.site):
             self._logger.info("heartbeat_of_another_site", extra={"site": heartbeat.site})
             return ()
@@ -197,7 +197,7 @@ class Intake:
         if isinstance(error, CorruptItem):
             self._refuse(batch, position, error)
             return
-        # Also a fault of ours: it costs this message, which comes again and ends in the DLQ, and none of the others.
+        # This includes our own bugs: only this message comes again and ends in the DLQ, none of the others.
         self._logger.error("event_not_marked", extra={"error": type(error).__name__, "reason": reason(error)})
         batch.again.add(position)
 
@@ -211,7 +211,7 @@ class Intake:
     def _knock(self, batch: _Batch, pool: Executor) -> list[str]:
         """Knock once at each repository, and keep the cursor; returns the repositories that nobody holds.
 
-        What fails here is no reason to see a message again: the sweep finds what is owed.
+        A failure here brings no message back: the sweep finds what is owed.
         """
         sync_registry = self._context.sync_registry
         knocks: Mapping[str, Future[bool]] = {

@@ -61,8 +61,8 @@ class Marking:
     def mark(self, event: GeoEvent, glance: Glance) -> tuple[str, ...]:
         """Mark the event's reference, unless it is outside the selection or was seen already.
 
-        What a comparison brought before its event came is marked once more: whoever discharges it measures its lag.
-        Returns the repository to knock at, if any. Raises what DynamoDB raised, and SyncRegistryError.
+        A reference that a comparison brought before its event came is marked again, so that its discharge measures the
+        lag. Returns the repository to knock at, if any. Raises what DynamoDB raised, and SyncRegistryError.
         """
         reference = reference_of(event)
         if self._is_outside(event, event.repository, reference):
@@ -132,9 +132,9 @@ class Marking:
 
 
 def _may_announce(event: GeoEvent, seen: Seen | None) -> bool:
-    """Tell whether the event may be that of a push that a comparison brought before it came.
+    """Tell whether a comparison may have brought this event's push before the event came.
 
-    One of another push leaves that to its own event. A push that names no digest may be that one.
+    An event with another digest is not that push's own. An event without a digest may be.
     """
     if seen is None or not seen.unannounced or event.event_name == "deleted" or event.pushed_at > seen.looked_at:
         return False

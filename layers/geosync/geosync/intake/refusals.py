@@ -37,7 +37,7 @@ class Refusals:
         self._metrics = metrics
 
     def refuse(self, body: str, error: GeosyncError) -> None:
-        """Put a message into the DLQ with the reason. A secondary notes it first: the recovery point has to know.
+        """Put a message into the DLQ with the reason. A secondary records it first: the recovery point depends on it.
 
         Raises what DynamoDB and SQS raise: then the message must come again.
         """

@@ -23,7 +23,7 @@ class IntakeSettings(SelectionSettings):
 
     @property
     def registry_names(self) -> tuple[str, ...]:
-        """The names (host:port) that the holds of the site's registries go by. Neither of them is asked anything."""
+        """The names (host:port) under which the site's registries are held. No request goes to them."""
         return registry_names(self.local_registry_url, self.primary_registry_url)
 
     @property

@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 
 INDEX = "recent"
 AUDIT = "audit#"
-"""Before the hour of what an operator did: the same index, other partitions."""
+"""Prefix of an hour of the audit log: the same index, other partitions."""
 AUDIT_ID = "audit#"
-"""Before the id of what an operator did. No event's id has a `#` (notifications/judge.py), so none overwrites one."""
+"""Prefix of the id of an audit entry. No event's id has a `#` (notifications/judge.py), so none overwrites one."""
 HOURS = 48
 """Hours that a page, or the look for the newest event, goes back through, a query each."""
 HOUR_MS = 3_600_000
@@ -130,9 +130,9 @@ class Before:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filter:
-    """Which entries: those that name this container repository, and those of this event; "": any.
+    """A filter: entries that name this container repository and have this event name; "": any.
 
-    And those that came since a moment (ms), for whoever reads on; nothing older is read then.
+    `since_ms`: only entries received since then, for a reader that follows; nothing older is read.
     """
 
     repository: str = ""
@@ -148,7 +148,7 @@ class Filter:
         """Have DynamoDB answer only these entries; it still reads, and counts, the others."""
         conditions = []
         if self.repository:
-            # By name, or as an event claimed it that could not be used, or as it was called before a rename.
+            # By its name, by the name that an unusable event claimed, or by its name before a rename.
             places = ("#repository", "#claims.#repository", "renamed_from")
             conditions.append(f"({' OR '.join(f'{place} = :repository' for place in places)})")
             query["ExpressionAttributeNames"] |= {"#repository": "repository", "#claims": "claims"}
@@ -289,7 +289,7 @@ def _answer(answer: Mapping[str, Any], shard: int) -> _Answer:
 def _merged(answers: Sequence[_Answer]) -> _Answer:
     """The entries of all shards in one order.
 
-    Beyond the first end of an answer one of the shards is not known: what the others have there comes later.
+    They end where the first shard's answer ends: what other shards have beyond that comes with a later page.
     """
     end = min((one.last for one in answers if one.last is not None), key=lambda one: one.rank, default=None)
     entries = [entry for one in answers for entry in one.entries if end is None or _place(entry).rank <= end.rank]

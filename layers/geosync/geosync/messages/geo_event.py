@@ -2,8 +2,8 @@
 
 One JSON object per message, on SNS and (raw delivery) on SQS. `version` names the contract, `kind` the message: absent
 for a geo event, `heartbeat` for a heartbeat. A reader that does not know one of them sends the message to the DLQ with
-the reason, never away. An event is a hint: the reader looks at the primary and never copies what the event says, so no
-host, URL or credential is ever part of it.
+the reason and never drops it. An event is a hint: the reader looks at the primary and never copies what the event says,
+so no host, URL or credential is ever part of it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from geosync.oci.words import shown
 
 VERSION = "1"
 RENAME_VERSION = "2"
-"""Of the event of a rename. A site that does not know it keeps the message in its DLQ until it is upgraded."""
+"""Version of a rename's event. A site that does not know it keeps the message in its DLQ until it is upgraded."""
 HEARTBEAT = "heartbeat"
 # Of every text without a grammar of its own. With the grammars of names the largest message stays under 4 KiB, so ten
 # of them (one SNS batch) are far from the 256 KiB that AWS allows.
@@ -63,7 +63,7 @@ class GeoEvent:
 
     @property
     def pushed_at(self) -> int:
-        """The earliest moment that anybody names for it (ms): by the registry's clock, or this site's on arrival."""
+        """The earlier of its two times (ms): by the registry's clock, and by this site's on arrival."""
         try:
             occurred = datetime.fromisoformat(self.occurred_at or "")
         except ValueError:

@@ -1,4 +1,4 @@
-"""Message groups: what the fair queues share their consumers between.
+"""Message groups, between which the fair queues share their consumers.
 
 A standard queue that carries a `MessageGroupId` delivers the messages of a quiet group before those of a busy one. The
 group of a repository is its namespace, so that a namespace in which thousands of tags are pushed delays itself only. A
@@ -11,7 +11,7 @@ import hashlib
 import json
 
 SITE_GROUP = "site"
-"""Of messages that speak of no repository."""
+"""The group of messages that concern no repository."""
 _HEX_DIGITS = 16
 
 
@@ -25,7 +25,7 @@ def message_group(repository: str) -> str:
 
     A hash, as AWS allows 128 characters and some punctuation only.
     """
-    name = namespace(repository).encode("utf-8", "replace")  # a message that is no good may hold half a surrogate
+    name = namespace(repository).encode("utf-8", "replace")  # an invalid message may hold half a surrogate
     return hashlib.sha256(name).hexdigest()[:_HEX_DIGITS]
 
 

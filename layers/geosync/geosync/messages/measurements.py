@@ -1,6 +1,6 @@
-"""Measurements of a worker, on their way to the minute that writes it down (minute/history.py).
+"""Measurements of a worker, sent to functions/reconcile, which records them (minute/history.py).
 
-A worker writes nothing of it into the table: there are up to a thousand of them, and the history has two writes a
+A worker does not write them into the table: there are up to a thousand workers, and the history takes two writes a
 minute. A message is sent once a repository is let go.
 """
 

@@ -30,7 +30,7 @@ KIND = "work"
 CATALOGUE_KIND = "catalogue"
 VERIFY_KIND = "verify"
 KINDS = frozenset({KIND, CATALOGUE_KIND, VERIFY_KIND})
-"""Of the messages of the live queue and the work queue; those of the events queue have none of them."""
+"""The kinds of messages of the live queue and the work queue. Those of the events queue have other kinds, or none."""
 Reason = Literal["event", "sweep", "resync", "replay"]
 Scope = Literal["all", "failed"]
 MOST_BLOBS = 200

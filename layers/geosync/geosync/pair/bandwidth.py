@@ -1,10 +1,9 @@
 """The bytes per second that the workers of a site take from the primary's registry in all (`MaxBandwidth`).
 
-Each worker paces itself. It begins with the share that it has when all workers are at work, which needs no word of the
-others. Once it has moved bytes for some seconds it is counted, some seconds later by all of them, and from then on its
-share is that of those that are counted. While it waits for the next bytes, it is at work, however long. So the sum is
-over the bandwidth only for as long as others do not know yet that somebody came, and then by the newcomers' small
-shares.
+Each worker paces itself. It begins with the share that it would have if all workers were at work, so it need not know
+of the others. Once it has moved bytes for some seconds it is counted, a few seconds later by all workers, and the
+counted ones share the bandwidth. A worker that waits for bytes still counts. So the sum exceeds the bandwidth only
+until the others have counted a newcomer, and only by the newcomers' small shares.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ PERIOD_S = 5.0
 LASTING_S = 3 * PERIOD_S
 """Seconds after which a worker that moves nothing counts no more."""
 SLICE_S = 1.0
-"""Seconds that bytes are waited for before the worker looks again: with a small share a block takes too long."""
+"""Longest wait for bytes (s) before the worker looks again: with a small share a block takes too long."""
 
 
 class Bandwidth:
@@ -90,7 +89,7 @@ class Bandwidth:
         self._look_s = now_s + PERIOD_S
 
     def _look(self) -> None:
-        """Count, and be counted; what the others cannot know yet is not taken."""
+        """Count the workers and be counted; a share that the others do not know of yet is not used."""
         sharing = None
         with suppress(BotoCoreError, ClientError, SyncRegistryError):
             sharing = self._shares.join(self._token, lasting_s=LASTING_S)

@@ -63,7 +63,7 @@ def probe(repository: Repository) -> Capabilities:
     in a way that says nothing about the question (no permission, registry down): then there is nothing to store.
 
     The index's child has a platform that nobody builds for. Distribution 3 can be told to check some platforms only:
-    then it takes this index, which is to say that it does not check every child.
+    then it takes this index, and so does not check every child.
     """
     repository.put_small_blob(EMPTY_DIGEST, EMPTY)
     mounts = repository.begin_upload(mount=EMPTY_DIGEST, mount_from=repository.name) is None

@@ -1,9 +1,9 @@
-"""Over how many connections a large layer is read from one registry, on its way to another: one, unless several pay.
+"""The number of connections over which a large layer is read: one, unless several are faster.
 
-One connection is measured while it is read. Several are tried where it is slower than the way out, and where all layers
-that are read side by side do not take what the network carries. They paid if all those layers together went faster.
-What was found holds for some layers, and is then looked at anew. A registry that gave a wrong range is read over one
-connection for as long as this process lives.
+One connection is measured while it reads. Several are tried if it is slower than the upload, and if all layers that are
+read side by side leave some of the network unused. They are faster if all those layers together are. A finding holds
+for some layers, and is then measured again. A registry that gave a wrong range is read over one connection for as long
+as this process lives.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ MIB = 1024 * 1024
 MOST = 4
 """Connections for one layer."""
 FAST = 64 * MIB
-"""Bytes per second of all layers from which no connection joins: about as much as one function's network carries."""
+"""Bytes per second of all layers from which no connection is added: about what one function's network carries."""
 SLOWER = 2.0
-"""The way out has to wait for a connection so many times as long as that waits for it."""
+"""Several are tried if the upload waits for the connection so many times as long as the connection waits for it."""
 GAIN = 1.2
-"""Several connections paid if the layers went so many times as fast with them."""
+"""Several connections are kept if the layers are so many times as fast with them."""
 LAYERS = 16
-"""Layers for which it holds what was found."""
+"""Layers for which a finding holds."""
 
 
 class Connections:
@@ -29,7 +29,7 @@ class Connections:
 
     def __init__(self, most: int = MOST) -> None:
         self.most = most
-        """Connections for one layer where several pay."""
+        """Connections for one layer where several are faster."""
         self._before, self._layers_before = 0.0, 1
         """The bytes per second of all layers before any connection joined, and how many layers these were."""
         self._lock = threading.Lock()
@@ -47,7 +47,7 @@ class Connections:
         return self._refusal is not None
 
     def begin(self) -> bool:
-        """Count a layer that begins; True: with several connections at once, as they paid lately."""
+        """Count a layer that begins; True: use several connections at once, as they were faster lately."""
         self._layers_left -= 1
         if self._layers_left < 0:
             self._pay = None
@@ -133,11 +133,11 @@ class Connections:
         self._doubted.discard(digest)
 
     def give_up(self) -> None:
-        """Leave it at one for a while: a connection failed beside others."""
+        """Use one connection for a while: one failed beside others."""
         self._pay, self._layers_left = False, LAYERS
 
     def refuse(self, reason: str) -> None:
-        """Leave it at one for good: one connection brought a layer of which the registry's ranges were wrong."""
+        """Use one connection for good: it brought a layer of which the registry's ranges were wrong."""
         self._refusal = self._refusal or reason
 
     def news(self) -> str | None:

@@ -54,7 +54,7 @@ class TagRemover:
         self._deletes_tags = False
 
     def _remove_by_digest(self, repository: Repository, tag: str, before_tag_write: Callable[[], None]) -> None:
-        """Point the tag at its marker and delete that, again from the beginning when the registry stumbled over itself.
+        """Point the tag at its marker and delete that; begin again if the registry met its own concurrent write.
 
         Distribution 2.8 writes links in place. A DELETE that reads one just then is answered with 500 when the manifest
         is gone and its tag is not: the tag is listed for ever, and nobody can pull it. Likewise 400 for a PUT.

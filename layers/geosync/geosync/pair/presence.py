@@ -1,10 +1,10 @@
-"""The presence of what a registry's plain answer does not tell: a repository, and a digest's manifest.
+"""Checks of what a registry's plain answer does not show: is there such a repository, is the digest a manifest.
 
 Distribution 3 on S3 answers for a repository that it does not know with an empty list of tags. One that it knows and
 that has no tags looks the same; the catalogue lists only that one.
 
-Distribution announces the deletion of a blob as that of a manifest: a repository, a digest and nothing else. It looks
-for manifests among the layers, too, and answers 500 to whoever asks for a layer as one.
+Distribution announces the deletion of a blob as that of a manifest: a repository, a digest and nothing else. It also
+looks for manifests among the layers, and answers 500 if a layer is asked for as a manifest.
 """
 
 from __future__ import annotations

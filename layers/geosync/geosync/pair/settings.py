@@ -63,7 +63,7 @@ class SyncSettings(SelectionSettings):
     sync_table: str
     dlq_url: str
     measurements_queue_url: str | None = None
-    """The queue that takes what is measured to the minute; none: nothing is measured."""
+    """The queue of measurements for functions/reconcile; None: nothing is measured."""
     local_registry_url: str
     local_registry_secret_arn: str | None = None
     local_registry_vendor: str = AUTO
@@ -98,7 +98,7 @@ class SyncSettings(SelectionSettings):
     verification_requests: int = 20_000
     verification_sample_bytes: int = 1024**3
     arrivals_topic_arn: str | None = None
-    """The topic that what arrives and fails is published to; None: nobody listens."""
+    """The topic of arrivals and failures; None: they are not announced."""
 
     @property
     def timing(self) -> Timing:
@@ -121,7 +121,7 @@ class SyncSettings(SelectionSettings):
 
     @property
     def limits(self) -> Limits:
-        """From when on deletes by comparison are suspended."""
+        """The bounds beyond which deletes by comparison are suspended."""
         return Limits(share=self.breaker_share / 100, tags=self.breaker_tags, window_s=self.breaker_seconds)
 
     @property

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
 REREAD_AFTER_S = 300.0
-"""Seconds for which a secret is used without a look if it was changed, or after a look that failed."""
+"""Seconds for which a secret is used before it is looked at again, also after a look that failed."""
 
 
 class _Secret(NamedTuple):

@@ -60,8 +60,8 @@ class Backlog:
     def _next_ones(self, *, is_any_in_flight: bool) -> Sequence[Owed]:
         """Those that can be next.
 
-        The whole repository waits for all others to end: its own time says nothing while there are any. So does what
-        counts a death wait for what is in flight.
+        The whole repository (`*`) waits until all others have ended, whatever its own time. A reference over which a
+        holder vanished waits for what is in flight.
         """
         others = [owed for owed in self._waiting if owed.reference.kind != "repository"]
         if is_any_in_flight:
@@ -69,10 +69,10 @@ class Backlog:
         return others or self._waiting
 
     def _due(self) -> list[Owed]:
-        """Read what is due, at most TAKE: what was never tried, then what has failed, which has a share at least.
+        """Read what is due, at most TAKE: untried references, then failed ones, for which a share is kept.
 
-        What has failed is due later than what was never tried, so that much of the former hides the latter. Then the
-        sync registry is asked again, for the latter alone.
+        Failed references are due later than untried ones, and the latest come first: many failed ones hide the untried.
+        Then the sync registry is asked again, for the untried alone.
         """
         due = self._sync_registry.due(self._repository, TAKE, ahead=LINGER_S)
         untried, failed = [one for one in due if not one.attempts], [one for one in due if one.attempts]
@@ -86,8 +86,8 @@ class Backlog:
         """The newest reference whose time has come, what never failed first; None when there is none.
 
         The whole repository comes last, when the holder is `idle` and nothing else waits: it marks its tags anew. A
-        reference over which a holder vanished is taken when the holder is idle: should it vanish too, nothing else is
-        to blame.
+        reference over which a holder vanished is taken when the holder is idle: if that one vanishes too, nothing else
+        is to blame.
         """
         for position, owed in enumerate(self._waiting):
             if owed.reference.kind == "repository" and not (idle and len(self._waiting) == 1):

@@ -39,15 +39,15 @@ class Invocation:
     s3: S3Copier | None = None
     """Has S3 copy layers, where the site was told both buckets."""
     bandwidth: Bandwidth | None = None
-    """The bytes per second that may go; None: as many as do."""
+    """The bound on bytes per second; None: no bound."""
     work_queue: Queue | None = None
-    """Where a holder asks for help; None: nowhere."""
+    """The queue by which a holder asks for help; None: it asks nobody."""
     shared_copy_bytes: int = 0
-    """Missing bytes of one image from which on it asks for help; 0: never."""
+    """A holder asks for help if so many bytes of one image are missing; 0: never."""
     announcer: Announcer | None = None
-    """Tells what arrives and fails; None: nobody listens."""
+    """Announces arrivals and failures; None: they are not announced."""
     window: BackfillWindow = ANY_TIME
-    """When what only a comparison found may be copied."""
+    """The window in which references that only a comparison found may be copied."""
     clock: Clock = SYSTEM_CLOCK
     threads: Threads = SYSTEM_THREADS
 
@@ -74,5 +74,5 @@ class HolderContext:
         self.pause(0)
 
     def check_selection(self) -> None:
-        """Raise OutOfTime where the invocation may have a former selection: nothing is outside by that."""
+        """Raise OutOfTime if this invocation may have a former selection: that cannot tell what is outside now."""
         self.sync_registry.subscription.check_selection(self.selection.fingerprint)

@@ -1,4 +1,4 @@
-"""The end of a holder: the reason for it, and the word to its threads that it has come."""
+"""The end of a holder: its reason, and the signal for its threads."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Halt:
         self.end(Ending.OUT_OF_TIME)
 
     def stop_attempts(self) -> None:
-        """End what attempts wait for."""
+        """Wake the attempts that wait."""
         self._stopped.set()
 
     def pause(self, seconds: float) -> None:

@@ -168,7 +168,7 @@ class Holder:
         assert queue is not None  # noqa: S101 - else nobody is given this method
         try:
             queue.send_all(WorkMessage(repository=self._repository, reason="sweep", help=one) for one in helps)
-        except NotSent as error:  # of one batch some were taken, as a rule: whoever comes shares the copy
+        except NotSent as error:  # as a rule some messages of the batch were taken: those helpers share the copy
             reporter.report_no_help(self._repository, str(error))
             return True
         except (BotoCoreError, ClientError) as error:
@@ -185,7 +185,7 @@ class Holder:
         return self._invocation.registries.at_secondary(former)
 
     def _attempt(self, route: Route) -> Attempt:
-        """Make what tries an owed reference of any kind, in any thread."""
+        """Make the function that tries an owed reference of any kind; any thread may call it."""
         invocation = self._invocation
         context = HolderContext(
             pair=route.pair,
@@ -230,7 +230,7 @@ class Holder:
     # ------------------------------------------------------------------------------------------------ the main thread
 
     def _end_unbegun(self, error: GeosyncError) -> None:
-        """Settle what was found here; whoever lets the repository go leaves no word of who vanished before."""
+        """Settle the deaths that were found here first: releasing the repository deletes the record of them."""
         try:
             self._settler.settle_deaths(self._held)
             self._settler.settle_unbegun(self._held, error)
@@ -243,11 +243,11 @@ class Holder:
         while self._halt.ending is None:
             deadline.check()
             self._announce()
-            lease = self._held.lease  # before the backlog asks what is due: `finish` is only good for this revision
+            lease = self._held.lease  # before the backlog asks what is due: `finish` holds only for this revision
             later_s = self._backlog.refill(self._in_flight)
             self._begin_what_fits(pool, attempt)
             if self._in_flight:
-                # With every slot busy, only an end makes room: that something is due is no reason to turn.
+                # While every slot is busy, only the end of an attempt makes room: becoming due is no reason to wake up.
                 self._wait(None if self._is_full() else later_s)
                 self._collect()
             elif later_s is not None:
@@ -281,14 +281,14 @@ class Holder:
         return self._held.lease.deaths > 0 or any(owed.deaths for owed, _ in self._in_flight.values())
 
     def _wait(self, seconds: float | None) -> None:
-        """Wait for an end, an arrival or a stop, at most `seconds`, and no longer than what is to be told may wait."""
+        """Wait for an end, an arrival or a stop, at most `seconds`, and no longer than announcements may wait."""
         announcer = self._invocation.announcer
         bounds = (seconds, announcer.due_in_s() if announcer is not None else None)
         self._wake.wait(min((bound for bound in bounds if bound is not None), default=None))
         self._wake.clear()  # before what has ended is collected: an end in between sets it again
 
     def _announce(self, *, all_of_it: bool = False) -> None:
-        """Tell whoever listens what arrived and what failed, once it is due."""
+        """Announce what arrived and what failed, once it is due."""
         if self._invocation.announcer is not None:
             self._invocation.announcer.tell_fresh(all_of_them=all_of_it)
 
@@ -301,7 +301,7 @@ class Holder:
         self._held.work_on(self._named(), at_once=False)
 
     def _named(self, *more: Reference) -> frozenset[str]:
-        """The keys of what is in flight, and of `more`: what is to blame should this holder vanish."""
+        """The keys of what is in flight, and of `more`: the references to blame if this holder vanishes."""
         return frozenset(reference.seen_key for reference in (*self._in_flight, *more))
 
     def _drain(self) -> None:

@@ -31,7 +31,7 @@ class Nowhere:
             self._all_absent = attempt.result().absent and self._all_absent is not False
 
     def drop(self, lease: Lease) -> bool:
-        """Let the repository go without a row if there is nothing of it anywhere. False: it is held still.
+        """Release the repository and delete its row if neither registry has anything of it. False: it is still held.
 
         `lease` must be from before the call of `due` that found nothing. Raises what DynamoDB raises, and OutOfTime.
         """
@@ -44,9 +44,9 @@ class Nowhere:
 
 
 def _knows(repository: Repository) -> bool:
-    """Ask a registry for the first page of tags; one that does not say that there is no such repository knows it.
+    """Ask a registry for the first page of tags; it knows the repository unless it says that there is none.
 
-    Of one that lists none, its catalogue tells.
+    If it lists no tags, its catalogue decides.
     """
     try:
         return bool(next(repository.tags(), [])) or is_listed(repository)

@@ -148,7 +148,7 @@ class ReferenceSync:
         )
 
     def _discharge(self, attempt: Attempt, seen: Seen | None) -> Outcome:
-        """Bring and mark what follows from what was proved, then pay."""
+        """Bring and mark what follows from the proof, then discharge."""
         owed = attempt.owed
         if attempt.outside:
             return self._leave(attempt, seen)
@@ -176,17 +176,18 @@ class ReferenceSync:
         return replace(seen, size_bytes=self._copier.sizes.of(seen.digest, attempt.manifest))
 
     def _may_have_referrers(self, owed: Owed) -> bool:
-        """Tell whether its referrers may be missing, and nobody else asks for them.
+        """Tell whether its referrers may be missing, and nothing else asks for them.
 
-        Who pushes a referrer announces it, but a comparison does not rely on that. It asks about every tag but those
-        that it marks itself, whatever event comes then. About what it marks by digest it has asked.
+        A push of a referrer is announced, but a comparison does not rely on that: it asks for the referrers of every
+        tag except those that it marks itself, even if an event for such a tag comes later. For the digests that it
+        marks it has asked already.
         """
         if owed.walk is not None:
             return owed.reference.kind == "tag"
         return not owed.expects
 
     def _may_come_with_another(self, owed: Owed) -> bool:
-        """The copy of something above it tells all that a look would, unless it may have been deleted since."""
+        """The copy of its parent shows all that a look would, unless it may have been deleted since."""
         return owed.reference.kind == "digest" and not owed.distrust and ABSENT not in owed.expects
 
     def _is_suspended(self, owed: Owed) -> bool:
@@ -204,7 +205,7 @@ class ReferenceSync:
         return tag is None or not self._context.selection.has_tag(owed.repository, tag)
 
     def _leave(self, attempt: Attempt, seen: Seen | None) -> Outcome:
-        """Pay a reference that is outside the selection; `seen` None: it is forgotten, but for what is half here."""
+        """Discharge a reference outside the selection; `seen` None: it is forgotten, except for a half copy."""
         discharged = self._held.discharge(attempt.owed, seen, half=half_copies.stays_half(attempt.owed))
         return Outcome(
             discharged=discharged, marked_again=not discharged, outside=True, removed=discharged and attempt.writes > 0
@@ -252,7 +253,7 @@ class ReferenceSync:
         return is_untouched and owed.reference.kind == "tag" and attempt.primary.digest is not None
 
     def _check_archive(self, repository: Repository, attempt: Attempt) -> None:
-        """Raise Archived if what was answered with 404 is only not served."""
+        """Raise Archived if the registry answered 404 because the image is archived."""
         if repository.is_archived(attempt.reference):
             raise Archived(str(repository), attempt.reference)
 
@@ -278,7 +279,7 @@ class ReferenceSync:
             raise
 
     def _may_be_half_copied(self, attempt: Attempt) -> bool:
-        """Tell whether the secondary may show the digest for an attempt that broke off before all of it was there."""
+        """Tell whether the secondary may have the digest from an attempt that broke off before all of it was there."""
         digest = attempt.primary.digest
         return digest is not None and not attempt.is_looked_below and decisions.may_be_half_copied(attempt.owed, digest)
 
@@ -305,7 +306,7 @@ class ReferenceSync:
             attempt.note_write()
 
     def _copy(self, attempt: Attempt, manifest: Manifest, *, is_there: bool) -> bool:
-        """Copy the manifest with all below it; False if a part is gone and the reference is another one meanwhile."""
+        """Copy the manifest with all below it; False if a part is gone because the reference changed meanwhile."""
         tag = attempt.reference if attempt.owed.reference.kind == "tag" else None
         try:
             if attempt.owed.distrust:
@@ -322,7 +323,7 @@ class ReferenceSync:
             self._note_broken_off(attempt, manifest.digest)
             raise
         except NotFound:
-            # A part that is gone: with all of it, or for another image, if the reference was deleted or moved since.
+            # A part is gone. Was the whole reference deleted, or moved to another image, since it was read?
             self._look_at_primary(attempt, whole=True)
             if attempt.primary.digest == manifest.digest:
                 raise
@@ -348,7 +349,7 @@ class ReferenceSync:
         attempt.note_write()
 
     def _bring_referrers(self, attempt: Attempt) -> None:
-        """Copy what refers to the reference: it comes with it, and nobody announced it as far as is known."""
+        """Copy the referrers of the reference with it: as far as is known, no event announced them."""
         attempt.manifest = attempt.manifest or self._primary.get_manifest(attempt.digest)
         if attempt.manifest is not None:
             self._copier.copy_referrers(attempt.manifest)

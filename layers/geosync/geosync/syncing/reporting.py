@@ -1,4 +1,4 @@
-"""The word to the operator: a log line and metrics for each attempt, and the DLQ for what is parked."""
+"""Reports to the operator: a log line and metrics for each attempt, and the DLQ for parked references."""
 
 from __future__ import annotations
 
@@ -129,11 +129,11 @@ class Reporter:
         self._logger.info("help_asked", extra={**keys, "helpers": len(helps)})
 
     def report_no_help(self, repository: str, reason: str) -> None:
-        """Report that nobody, or not everybody, could be asked for help: who is not there costs a wait at most."""
+        """Report that not all helpers could be asked: a helper that does not come costs a wait at most."""
         self._logger.warning("help_not_asked", extra={"repository": repository, "reason": reason})
 
     def report_over(self, repository: str) -> None:
-        """Report that the copy is over that a helper was asked to help with."""
+        """Report that the copy for which help was asked is over."""
         self._logger.info("help_not_wanted", extra={"repository": repository})
 
     def report_helped(self, repository: str, helped: Helped) -> None:
@@ -180,7 +180,7 @@ class Reporter:
     def park(self, owed: Owed, reason: str) -> None:
         """Put a message into the DLQ that marks the reference anew when it is sent to the work queue.
 
-        It says for which mark it stands: once the reference is marked again it is not needed (minute/letters.py).
+        It names the mark that it belongs to: once the reference is marked again, it is not needed (minute/letters.py).
         """
         message = WorkMessage(repository=owed.repository, reason="replay", references=(owed.reference,))
         Queue(self._sqs, self._dlq_url).send_body(

@@ -1,4 +1,4 @@
-"""The settling of ended attempts: each is written down, and each error is laid to a reference, a registry or the table.
+"""The settling of ended attempts: each is written down, its error attributed to a reference, a registry or the table.
 
 ```
 outcome                             reported; marked again meanwhile: due again
@@ -98,7 +98,7 @@ class Settler:
         if not held.lease.working_on:
             return
         left = self._sync_registry.left_behind(held.lease)
-        # With nothing left the names are removed all the same: else a later mark would be blamed for the next death.
+        # The names are removed even if nothing is left: otherwise a later mark would be blamed for the next death.
         error = HolderVanished(VANISHED)
         parked = {owed.reference for owed in left if is_last_death(owed, self._sync_registry.timing)}
         for owed in left:
@@ -118,10 +118,10 @@ class Settler:
             self._fail_all(held, error)
 
     def _stop(self, owed: Owed, error: Exception) -> None:
-        """Stop the holder for an error that is no reference's. What AWS throttled is said of one reference.
+        """Stop the holder for an error that concerns no single reference.
 
-        Each such write waits at the table that is throttled, and the lease is to be released before the time is over:
-        else the next holder counts a death.
+        If AWS throttles, only one reference records it. Each such write waits for the throttled table, and the lease
+        must be released in time: otherwise the next holder counts a death.
         """
         if isinstance(error, LeaseLost):
             self._halt.end(Ending.LOST)
@@ -144,7 +144,7 @@ class Settler:
             self._settle_failed(owed, error)
 
     def _settle_failed(self, owed: Owed, error: Exception) -> None:
-        """Count the attempt. What no later one changes is parked, in the DLQ first: nothing is parked unsaid."""
+        """Count the attempt. If no later one can succeed, put a message into the DLQ, and then park the reference."""
         text = str(error) if isinstance(error, GeosyncError) else f"internal error: {type(error).__name__}"
         timing, doubted = self._sync_registry.timing, isinstance(error, ContentError | ArrivedWrong)
         parked = is_last_doubt(owed, timing) if doubted else _is_final(error)
@@ -180,7 +180,7 @@ class Settler:
         return False
 
     def _hold(self, error: RegistryUnavailable | Unauthorized) -> Hold:
-        """Leave the registry alone for a while, and stop."""
+        """Put the registry on hold, and stop."""
         name = error.registry
         if isinstance(error, Unauthorized):
             hold = self._sync_registry.hold(name, reason=str(error), credentials=self._registries.credentials(name))
@@ -203,7 +203,7 @@ class Settler:
 
 
 def _is_final(error: Exception) -> bool:
-    """Tell an error that no later attempt changes, which a registry's own refusal is, and no word of what is before it.
+    """Tell whether no later attempt changes the error: a registry's own refusal, not that of a proxy before it.
 
     Bytes that the destination keeps wrong are final at once: a verification had read them wrong before.
     """

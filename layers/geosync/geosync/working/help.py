@@ -48,7 +48,7 @@ class HelpWork:
                 helper = Helper(
                     self._route(registries, repository), asked, is_wanted=lambda: self._is_wanted(repository, asked)
                 )
-            except GeosyncError as error:  # the holder meets it, too, and writes it down
+            except GeosyncError as error:  # the holder meets this error too, and records it
                 place.logger.info("help_not_given", extra={"repository": repository, "reason": str(error)})
                 return
             try:

@@ -1,4 +1,4 @@
-"""May work begin? Not while the site is paused, a registry is on hold, or a setting or a secret is wrong."""
+"""Decides whether work may begin: not during a pause or a hold, nor while a setting or a secret is wrong."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Readiness:
         return self._place.sync_registry.is_paused() or bool(self._place.sync_registry.holds())
 
     def _changed(self, refused: Sequence[Hold]) -> frozenset[str]:
-        """The registries of holds whose credentials are not those that were refused any more."""
+        """The registries on hold whose credentials have changed since they were refused."""
         self._place.registries.reread()
         registries = self.registries()
         if registries is None:

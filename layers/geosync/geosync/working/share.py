@@ -1,8 +1,7 @@
-"""The share of a site's slots that one namespace may have: who pushes many slow images delays their own only.
+"""The share of a site's slots that one namespace may have: its slow images delay only that namespace.
 
-A slot is an invocation of functions/sync. A namespace that has its share gets no other: what is owed in it stays due,
-and whoever the sweep wakes once a slot is given back takes it. The slot of an invocation that vanished ends by itself,
-within a lease.
+A slot is an invocation of functions/sync. A namespace that has its share gets no more: what is owed in it stays due
+until a slot is free and the sweep wakes a worker. The slot of an invocation that vanished expires within a lease.
 """
 
 from __future__ import annotations
@@ -34,11 +33,11 @@ class NamespaceShare:
         self._full: set[str] = set()
 
     def begin(self) -> None:
-        """Ask anew about namespaces that had their share."""
+        """Forget which namespaces had their share."""
         self._full.clear()
 
     def is_full(self, repository: str) -> bool:
-        """True if the repository's namespace had its share since `begin`."""
+        """True if the repository's namespace was seen to have its share since `begin`."""
         return namespace(repository) in self._full
 
     @contextmanager
@@ -62,7 +61,7 @@ class NamespaceShare:
         finally:
             over.set()
             keeper.join()
-            with suppress(BotoCoreError, ClientError):  # then its time ends it
+            with suppress(BotoCoreError, ClientError):  # then it expires
                 self._place.sync_registry.give_slot_back(slot)
 
     @property

@@ -12,7 +12,7 @@ from geosync.working.readiness import Readiness
 from geosync.working.workplace import Workplace
 
 SLOTLESS_MS = 5 * 60_000
-"""Milliseconds for which a repository waits whose namespace has its share: most invocations end sooner."""
+"""Milliseconds for which a repository waits if its namespace has its share: most invocations end sooner."""
 
 
 class VerificationWork:
@@ -26,8 +26,8 @@ class VerificationWork:
     def make_due(self, message: VerifyMessage, *, sent_at_ms: int | None = None) -> None:
         """Make the rows of the message's scope due that were not verified since it was sent.
 
-        `sent_at_ms` is by SQS's clock. It goes before the message's own moment, which is by the clock of whoever asked:
-        rows were verified by AWS's. Raises what DynamoDB raises: the message comes again, with the same moment.
+        `sent_at_ms` is by SQS's clock. It takes precedence over the message's own time, which is by the asker's clock:
+        rows have times of AWS's clock. Raises what DynamoDB raises: the message comes again, with the same moment.
         """
         place, asked_at = self._place, message.asked_at if sent_at_ms is None else sent_at_ms
         if message.scope is not None and asked_at is not None:

@@ -1,9 +1,9 @@
 """The work of one message of the live queue or the work queue.
 
-A wake names a repository: whoever gets its lease works off what is due there. A worker that the work queue woke then
-goes on by itself with what is due next, as long as its invocation has time: so retries and backfill are bounded by how
-many workers there are, and not by how many wakes a minute sends. One that the live queue woke ends with its repository,
-so that its slot is free for the next push.
+A wake names a repository: the worker that gets its lease works off what is due there. A worker that the work queue woke
+then goes on by itself with what is due next, as long as its invocation has time: so retries and backfill are bounded by
+how many workers there are, and not by how many wakes a minute sends. One that the live queue woke ends with its
+repository, so that its slot is free for the next push.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ does not end is begun anew, or goes in chunks, in the next."""
 CANDIDATES = 100
 """Repositories that a worker reads at a time, and among which it picks: more than workers end at once, so few meet."""
 CANDIDATES_KEPT_S = 5.0
-"""Seconds for which a worker goes by what it read: two dozen queries would be the most of a small repository."""
+"""Seconds for which a worker uses the candidates that it read: two dozen queries are most of a small repository."""
 
 
 class Worker:
@@ -61,10 +61,10 @@ class Worker:
         self._comparison = ComparisonWork(place, self._readiness, self._removals)
         self._verification = VerificationWork(place, self._readiness, options.verification)
         self._was_asked_for_help = False
-        """This invocation came of a message of functions/sync itself, so it asks nobody for help in its turn.
+        """This invocation was caused by a message of functions/sync itself, so it asks nobody for help.
 
-        Lambda counts how often a function comes of its own messages. It takes a chain of sixteen for a loop, stops it
-        and puts the message into the DLQ.
+        Lambda counts how often a function is invoked by its own messages. It takes a chain of sixteen for a loop, stops
+        it and puts the message into the DLQ.
         """
 
     def receive(self, body: str, *, sent_at_ms: int | None = None) -> bool:
@@ -93,10 +93,10 @@ class Worker:
         self._after_the_mark(self._work_off_others)
 
     def _take_in(self, body: str) -> None:
-        """A message of the events queue: while a stack is updated, its former event source still hands some over."""
+        """Take in a message of the events queue: during an update of the stack, the former event source sends some."""
         taken = self._intake.take([body])
         if taken.again:
-            raise NotMarked("the table or the DLQ did not take what the message speaks of")
+            raise NotMarked("the message was neither marked nor put into the DLQ")
         for repository in taken.wakes:
             self._after_the_mark(partial(self._look_and_wake, repository))
 
@@ -126,7 +126,8 @@ class Worker:
     def _verify(self, repository: str, *, asked: bool) -> None:
         """Verify a repository. One whose turn it is waits while its namespace has its share; one `asked` for does not.
 
-        Nothing else says that somebody asked, and with rolling verification off nothing would choose it again.
+        Only this message says that somebody asked: with rolling verification off, nothing would choose the repository
+        again.
         """
         with self._share.slot(repository) as has_slot:
             if has_slot or asked:
@@ -151,7 +152,8 @@ class Worker:
     def _is_outside(self, repository: str, reference: Reference) -> bool:
         """True when this site does not replicate the reference; the log says so.
 
-        While the settings cannot be read nothing is outside: it is marked, and the holder looks again.
+        While the settings cannot be read, nothing counts as outside: the reference is marked, and the holder looks
+        again.
         """
         registries = self._readiness.registries()
         if registries is None or registries.selection.has(repository, reference):
@@ -189,7 +191,7 @@ class Worker:
                 self._hold(lease, glance)
 
     def _hold(self, lease: Lease, glance: Glance) -> Ending:
-        """Work off the repository; a registry that answers again is forgiven its holds."""
+        """Work off the repository; if it ends well, clear the holds of its registries."""
         place = self._place
         bandwidth = place.bandwidth if self._share.pool == "work" else None
         invocation = Invocation(
@@ -220,7 +222,7 @@ class Worker:
     # ------------------------------------------------------------------------------------------------- what is next
 
     def _work_off_others(self) -> None:
-        """Take one after another of what is due, each repository once, without namespaces that have their share.
+        """Work off one due repository after another, each once, except in namespaces that have their share.
 
         The index that names a repository follows its table: it may still name what has just been worked off.
         """
@@ -253,12 +255,12 @@ class Worker:
             with self._share.slot(repository) as has_slot:
                 lease = self._place.sync_registry.acquire(repository, believed=glance.row) if has_slot else None
                 return lease is None or self._hold(lease, glance) in (Ending.FINISHED, Ending.LOST)
-        except CorruptItem as error:  # a wake of the sweep puts it into the DLQ: once a minute, not once a worker
+        except CorruptItem as error:  # the sweep's wake puts it into the DLQ, once a minute instead of once per worker
             self._place.logger.error("repository_unreadable", extra={"reason": str(error)})
             return True
 
     def _after_the_mark(self, work: Callable[[], object]) -> None:
-        """Do what is no reason to see the message again: what is owed is written down, and the sweep finds it."""
+        """Do work whose failure brings no message back: what is owed is written down, and the sweep finds it."""
         try:
             work()
         except (BotoCoreError, ClientError, SyncRegistryError) as error:

@@ -61,11 +61,11 @@ class Workplace:
     clock: Clock = SYSTEM_CLOCK
     threads: Threads = SYSTEM_THREADS
     bandwidth: Bandwidth | None = None
-    """The bytes per second of the work queue's invocations; None: as many as go."""
+    """The bound on bytes per second of the work queue's invocations; None: no bound."""
     work_queue: Queue | None = None
-    """Where a holder asks for help; None: nowhere."""
+    """The queue by which a holder asks for help; None: it asks nobody."""
     announcer: Announcer | None = None
-    """Tells what arrives and fails; None: nobody listens."""
+    """Announces arrivals and failures; None: they are not announced."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,10 +88,10 @@ class WorkOptions:
     """The bounds and the manner of a site's work.
 
     `removals`: whether tags are removed that the primary no longer has. `removes_outside`: whether tags are removed
-    that left the selection. `parallelism`: references of one repository that are worked on at a
-    time. `verification`: what it may cost. `slots`: what one namespace may have of the site's invocations. `window`:
-    when what only a comparison found may be copied. `shared_copy_bytes`: missing bytes of one image from which on its
-    holder asks for help; 0: never.
+    that left the selection. `parallelism`: references of one repository that are worked on at a time. `verification`:
+    what it may cost. `slots`: what one namespace may have of the site's invocations. `window`: when references that
+    only a comparison found may be copied. `shared_copy_bytes`: a holder asks for help if so many bytes of one image are
+    missing; 0: never.
     """
 
     removals: bool = True
