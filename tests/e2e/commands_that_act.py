@@ -91,7 +91,7 @@ def extras_dismiss(run: Run) -> None:
     findings, name = run.geosync.deployed(run.site).sync_registry.findings, run.made.repository
     with undone(lambda: findings.undismiss(name)):
         said = run("extras", "dismiss", name, "--reason", "known to us")
-        assert f"What was found in {name} is listed no more" in " ".join(said.split())
+        assert f"What was found in {name} is hidden until" in " ".join(said.split())
         found = findings.get(name)
         assert found is not None
         assert found.dismissed is not None

@@ -137,7 +137,7 @@ def _dismisses(site: Site, dashboard: Dashboard, layouts: Layouts) -> None:
     layouts.compare(dashboard, "findings")
     dashboard.press("Dismiss what was found in group/app-00")
     dashboard.find("dialog input").send_keys(HOSTILE + Keys.ENTER)
-    dashboard.shows("is listed no more", "but for what was dismissed")
+    dashboard.shows("is hidden until", "but for what was dismissed")
     _select(dashboard, "dismissed", "Dismissed")
     dashboard.shows("Dismissed by act session", HOSTILE)
     assert dashboard.all("main img") == []

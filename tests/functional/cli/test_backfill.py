@@ -94,7 +94,7 @@ def test_start_begins_the_next_one_now_and_leaves_one_that_goes_on(secondary: Si
     complete(secondary)
     catalogue_item.CatalogueItem(store(secondary)).ask()
     answer = secondary.run("backfill")
-    assert (answer.exit_code, "another comparison is asked for" in answer.output) == (1, True)
+    assert (answer.exit_code, "another comparison was requested" in answer.output) == (1, True)
 
 
 # ── as it goes on ──
@@ -265,7 +265,7 @@ def test_a_window_that_is_closed_is_said_with_when_it_opens(
     assert found["window_opens_at_ms"] == begins.replace(second=0, microsecond=0).timestamp() * 1000
     store(secondary).write(Update(key=catalogue_item.KEY, set={"asked_for": True}))
     shown = secondary.run("backfill", "--no-follow").output
-    assert "another comparison is asked for and begins within a minute" in shown
+    assert "another comparison was requested and begins within a minute" in shown
     assert "its window" not in shown
 
 

@@ -267,7 +267,7 @@ def test_what_somebody_else_has_in_hand_is_not_said_to_be_gone(secondary: Site) 
     for command in (["dlq", "list"], ["dlq", "replay", "--all"]):
         answer = secondary.run(*command)
         assert answer.exit_code == 1
-        assert "1 message in somebody's hands at this moment: seen again within 120 s" in answer.output
+        assert "1 message in use by another command right now: seen again within 120 s" in answer.output
 
 
 def test_poison_that_comes_back_at_once_is_replayed_once(secondary: Site) -> None:

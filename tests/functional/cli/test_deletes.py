@@ -123,7 +123,7 @@ def test_what_was_found_is_dismissed_with_a_reason_and_listed_again(secondary: S
     note(store, Finding(repository="group/app", found_at=1, missing=1, missing_names=("v1",)))
 
     dismissed = secondary.run(*dismiss).output
-    assert "is listed no more" in dismissed
+    assert "is hidden until" in dismissed
     assert "1 missing (v1)." in dismissed
     found = secondary.sync_registry.findings.get("group/app")
     assert found is not None

@@ -254,7 +254,7 @@ def test_a_resync_of_all_that_failed_marks_it_anew_and_waits_for_it(secondary: S
 def test_a_resync_of_everything_asks_for_a_comparison_and_waits_for_it(secondary: Site, clock: PlayedClock) -> None:
     secondary.well()
     asked = secondary.run("resync", "--all", "--wait", "--timeout", "4s")
-    assert (asked.exit_code, "another comparison is asked for" in asked.stdout) == (1, True)
+    assert (asked.exit_code, "another comparison was requested" in asked.stdout) == (1, True)
     assert len(secondary.bodies("WorkQueueUrl")) == 1
 
     def compared() -> None:

@@ -28,7 +28,7 @@ def pause(choose: Callable[[], Chosen], *, reason: str, output: Format) -> None:
 
 
 @click.command()
-@click.option("--abandoned", metavar="ID", help="End the pause of a promote or follow too that runs nowhere any more.")
+@click.option("--abandoned", metavar="ID", help="Also end the pause of a promote or follow that no longer runs.")
 @output_option
 @click.pass_obj
 def resume(choose: Callable[[], Chosen], *, abandoned: str | None, output: Format) -> None:

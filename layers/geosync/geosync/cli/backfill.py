@@ -118,7 +118,7 @@ def backfill(ctx: click.Context, *, follow: bool | None, output: Format) -> None
     """
     if ctx.invoked_subcommand is not None:
         if output != "table" or follow is not None:
-            raise click.UsageError(f"-o and --follow are of geosync backfill without {ctx.invoked_subcommand}")
+            raise click.UsageError(f"-o and --follow belong to geosync backfill without {ctx.invoked_subcommand}")
         return
     site = ctx.obj().site()
     site.must_be_secondary("backfill")
@@ -278,7 +278,7 @@ def _parts(found: BackfillState) -> list[Part]:
 def _not_begun(found: BackfillState) -> Iterator[str]:
     is_asked = found.walk is not None and found.walk.asked
     if found.asked_for:
-        yield "another comparison is asked for and begins within a minute"
+        yield "another comparison was requested and begins within a minute"
     elif found.opens_in_ms and not found.complete and not is_asked:
         yield f"its window (BackfillWindow) is closed until {moment(found.at + found.opens_in_ms)}"
 

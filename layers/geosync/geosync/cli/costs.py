@@ -21,7 +21,7 @@ MONTH_MS = DAYS * DAY_MS
 LOCAL, GLOBAL = "LocalSecondaryIndexes", "GlobalSecondaryIndexes"
 
 
-@click.command(short_help="Reckon what a month of the site costs at AWS.")
+@click.command(short_help="Estimate what a month of the site costs at AWS.")
 @click.option(
     "--tags",
     type=click.IntRange(min=0),
@@ -32,7 +32,7 @@ LOCAL, GLOBAL = "LocalSecondaryIndexes", "GlobalSecondaryIndexes"
 @output_option
 @click.pass_obj
 def costs(choose: Callable[[], Chosen], *, tags: int, output: Format) -> None:
-    """Reckon what a month of the site costs at AWS.
+    """Estimate what a month of the site costs at AWS.
 
     A secondary's pushes and bytes are those that its history has of the last 30 days, and its repositories those of
     now. A primary's pushes are those of 30 days at the pace of the events in its log. How many there are, and how

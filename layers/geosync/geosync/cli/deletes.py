@@ -56,13 +56,13 @@ def deletes_status(choose: Callable[[], Chosen], *, output: Format) -> None:
     raise SystemExit(SOMETHING_WRONG if found.breaker.suspended else NOTHING_OWED)
 
 
-@deletes.command(name="resume", short_help="Say that what was found missing or outside is to go.")
+@deletes.command(name="resume", short_help="Allow comparisons to remove what they found.")
 @output_option
 @click.pass_obj
 def deletes_resume(choose: Callable[[], Chosen], *, output: Format) -> None:
-    """Accept that what is missing at the primary, or outside the selection, is to go: the next comparison removes it.
+    """Let the next comparison remove what is missing at the primary or outside the selection.
 
-    What is found later is counted anew.
+    What later comparisons find is counted from zero.
     """
     site = choose().site()
     site.must_be_secondary("deletes")

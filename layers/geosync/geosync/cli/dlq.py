@@ -98,7 +98,7 @@ def replay(choose: Callable[[], Chosen], *, ids: tuple[str, ...], everything: bo
 
 @dlq.command(short_help="Delete messages for good, with a reason.")
 @click.argument("ids", nargs=-1, required=True, metavar="ID…")
-@click.option("--reason", required=True, metavar="TEXT", help="Why it is not to be done; kept in the audit log.")
+@click.option("--reason", required=True, metavar="TEXT", help="Why it is not needed; kept in the audit log.")
 @output_option
 @click.pass_obj
 def discard(choose: Callable[[], Chosen], *, ids: tuple[str, ...], reason: str, output: Format) -> None:
@@ -151,8 +151,8 @@ def _tell(handled: Iterator[Handled], ids: set[str], how: str, output: Format) -
 
 
 def _say_in_hand(messages: int) -> None:
-    """Print that there are messages that nobody sees: another look has them, or a replay that was killed."""
-    text = f"{count(messages, False, 'message')} in somebody's hands at this moment"
+    """Print how many messages are invisible: another look has them, or a replay that was killed."""
+    text = f"{count(messages, False, 'message')} in use by another command right now"
     click.echo(f"{text}: seen again within {LOOK_SECONDS} s", err=True)
 
 

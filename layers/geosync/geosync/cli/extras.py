@@ -43,7 +43,7 @@ def extras() -> None:
 
 @extras.command(name="list", short_help="Show what the latest comparisons found.")
 @click.argument("repository", required=False, shell_complete=repository_names)
-@click.option("--dismissed", is_flag=True, help="What was dismissed, missing tags too; without it none of that.")
+@click.option("--dismissed", is_flag=True, help="Show only what was dismissed, missing tags too.")
 @output_option
 @click.pass_obj
 def extras_list(choose: Callable[[], Chosen], *, repository: str | None, dismissed: bool, output: Format) -> None:
@@ -87,20 +87,19 @@ def extras_adopt(choose: Callable[[], Chosen], *, repository: str, tags: tuple[s
     tell(f"{repository} ({what}): {site.name} asks the primary and removes.", output, name=repository)
 
 
-@extras.command(name="dismiss", short_help="List what was found in a repository no more.")
+@extras.command(name="dismiss", short_help="Hide what was found in a repository.")
 @repository_argument
-@click.option("--reason", required=True, metavar="TEXT", help="Why nobody has to see to it; shown with it.")
+@click.option("--reason", required=True, metavar="TEXT", help="Why it can be ignored; shown beside it.")
 @click.option("--found-at", metavar="MOMENT", help="The found_at of the finding that you saw; no other is dismissed.")
 @output_option
 @click.pass_obj
 def extras_dismiss(
     choose: Callable[[], Chosen], *, repository: str, reason: str, found_at: str | None, output: Format
 ) -> None:
-    """List what was found in REPOSITORY no more, until a comparison finds something else, and print what it was.
+    """Hide what was found in REPOSITORY until a comparison finds something else, and print what it was.
 
-    That is all of it: extra tags, missing ones, and those outside the selection. Nothing becomes of the tags by it:
-    those that are to be removed are removed all the same. Exit code 1 if nothing was found there, or something else
-    than at --found-at.
+    This covers extra tags, missing ones, and those outside the selection. It does not change the tags: those that are
+    to be removed are still removed. Exit code 1 if nothing was found there, or something else than at --found-at.
     """
     check_repository(repository)
     if found_at is not None and not parsed_moment(found_at):
@@ -115,11 +114,11 @@ def extras_dismiss(
         seen = deletions.of(site.sync_registry, repository) or Finding(repository=repository, found_at=0)
         found = moment(parsed_moment(found_at) if found_at is not None else seen.found_at)
         _must_be_done(deletions.dismiss(site.sync_registry, repository, dismissal, found_at=found))
-    said = "is listed no more until a comparison finds something else; geosync extras undismiss lists it again"
+    said = "is hidden until a comparison finds something else; geosync extras undismiss lists it again"
     tell(f"What was found in {repository} {said}: {_told(seen)}.", output, name=repository)
 
 
-@extras.command(name="undismiss", short_help="List what was dismissed again.")
+@extras.command(name="undismiss", short_help="Show again what was dismissed.")
 @repository_argument
 @output_option
 @click.pass_obj

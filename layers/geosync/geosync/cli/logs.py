@@ -113,11 +113,17 @@ class _SeenLines:
 
 
 @click.command(short_help="Show what the site's functions log.")
-@click.option("--function", "functions", multiple=True, type=click.Choice(list(FUNCTIONS)), help="Of this one alone.")
+@click.option("--function", "functions", multiple=True, type=click.Choice(list(FUNCTIONS)), help="Only this function.")
 @click.option("--repository", metavar="NAME", shell_complete=repository_names, help="Only the lines of this one.")
 @click.option("--correlation-id", metavar="ID", help="Only the lines of this push, from its notification to the look.")
 @click.option("--since", callback=duration, default="1h", show_default=True, help="How far to go back: 90s, 10m, 2h.")
-@click.option("--limit", type=click.IntRange(1, 10_000), default=200, show_default=True, help="The newest so many.")
+@click.option(
+    "--limit",
+    type=click.IntRange(1, 10_000),
+    default=200,
+    show_default=True,
+    help="The most lines; the newest are shown.",
+)
 @click.option("--follow", is_flag=True, help="Go on with what comes, until Ctrl-C.")
 @output_option
 @click.pass_obj

@@ -41,7 +41,7 @@ _INTERNAL = frozenset(
 PAGE = 100
 
 
-@click.command(short_help="List the container repositories, and how each is.")
+@click.command(short_help="List the container repositories and their states.")
 @click.argument("prefix", default="", shell_complete=repository_names)
 @click.option("--state", type=click.Choice(STATES), help="Only those in this state.")
 @click.option("--verification-state", type=click.Choice(VERIFICATION_STATES), help="Only those in this one.")

@@ -23,7 +23,7 @@ from geosync.sync_registry.items import KEEP, Reference
 from geosync.sync_registry.transitions.marks import Mark
 
 
-@click.command(short_help="Make a repository, all, or all that failed, equal.")
+@click.command(short_help="Sync a repository, all, or all that failed, again.")
 @click.argument("repository", required=False, shell_complete=repository_names)
 @click.argument("references", nargs=-1, metavar="[TAG|DIGEST]…")
 @click.option("--all", "everything", is_flag=True, help="Everything in the primary's catalogue.")

@@ -19,12 +19,12 @@ from geosync.sync_registry.site.sites import KnownSite, SiteReport
 from geosync.tokens import read_tokens
 
 
-@click.group("sites", short_help="Which sites a primary expects, and how each is.")
+@click.group("sites", short_help="Show and change the sites that a primary expects.")
 def sites_group() -> None:
     """Tell a primary which sites to expect, and see how each is."""
 
 
-@sites_group.command("status", short_help="Show how each site is, the primary first.")
+@sites_group.command("status", short_help="Show the state of each site, the primary first.")
 @output_option
 @click.pass_obj
 def sites_status(choose: Callable[[], Chosen], *, output: Format) -> None:

@@ -39,7 +39,7 @@ MOST_AT_ONCE = 8
 """Sites that are asked side by side."""
 
 
-@click.command(short_help="Wait until an image is at a site, or at all.")
+@click.command(short_help="Wait until an image is at one site or at all sites.")
 @click.argument("image", metavar="REPOSITORY[:TAG][@DIGEST]", shell_complete=repository_names)
 @click.option(
     "--site", "name", metavar="NAME", shell_complete=site_names, help="At this site, instead of the chosen one."

@@ -156,7 +156,7 @@ class FindingRoutes:
         refusal = deletions.dismiss(site.sync_registry, name, dismissal, found_at=asked.found_at)
         if refusal is not None:
             raise HttpRefusal(409, refusal)
-        return Done(message=f"What was found in {name} is listed no more until a comparison finds something else")
+        return Done(message=f"What was found in {name} is hidden until a comparison finds something else")
 
     def undismiss(self, number: Id) -> Done:
         """List what was found in a repository again."""

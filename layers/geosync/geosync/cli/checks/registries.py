@@ -197,7 +197,7 @@ def _credentials_fix(client: Registry, parameter: str) -> str:
             )
         case Borrowed():
             return (
-                f"the account that is lent for {parameter}Url is not accepted: docs/registries.md says what "
+                f"the temporary credentials for {parameter}Url are not accepted: docs/registries.md says what "
                 f"{client.LABEL} asks for"
             )
         case _:

@@ -60,7 +60,7 @@ def use(*, name: str, output: Format) -> None:
 def remove(*, name: str, output: Format) -> None:
     """Forget the name NAME; nothing happens to the site."""
     contexts.write(contexts.read().without(name))
-    tell(f"{name} is no context any more.", output, name=name)
+    tell(f"{name} is no longer a context.", output, name=name)
 
 
 @context.command("list", short_help="List the names.")

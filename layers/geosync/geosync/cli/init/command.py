@@ -39,7 +39,7 @@ from geosync.tokens import read_tokens
 @output_option
 @click.pass_context
 def init(ctx: click.Context, *, given: Path | None, folder: Path, check: bool, output: Format) -> None:
-    """Write what deploys sites, and say what is next.
+    """Write the files that deploy sites; say what is next.
 
     The first time it asks which registries there are, where, and for the credentials. It writes samconfig.toml for
     `sam deploy --config-env SITE`, and a file for each secret, which only you can read. Each time it looks at AWS,
