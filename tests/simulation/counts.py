@@ -124,7 +124,7 @@ def _failed(run: Run) -> Bounds:
 
 
 def _synced(run: Run) -> Bounds:
-    """What is paid because it is outside the selection was not synced, nor was what a pull only had looked at."""
+    """What is discharged because it is outside the selection was not synced, nor was what a pull only had looked at."""
     low, high = run.did("discharged")
     low = max(0, low - run.did("discharged what was asked for")[1])
     return (low if len(run.site.selections.periods) == 1 else 0), high

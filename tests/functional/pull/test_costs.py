@@ -63,14 +63,14 @@ def test_to_be_let_in_makes_no_call(site: Site) -> None:
 def test_a_pull_that_waits_for_a_look_makes_the_calls_that_the_page_says(
     site: Site, repository: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With one more reading, in which it is paid: each further one is two or three reads more."""
+    """With one more reading, in which it is discharged: each further one is two or three reads more."""
     monkeypatch.setenv("MAX_STALENESS", "0")
     app.site.cache_clear()
     site.account()
     made = site.synced(repository)
     with counted() as calls:
 
-        def pay(_: Whereabouts, __: float) -> Iterator[None]:
+        def discharge(_: Whereabouts, __: float) -> Iterator[None]:
             before = calls.copy()
             lease, now_ms = site.sync_registry.acquire(repository), time.time_ns() // 1_000_000
             assert lease is not None
@@ -81,7 +81,7 @@ def test_a_pull_that_waits_for_a_look_makes_the_calls_that_the_page_says(
             calls.update(before)
             yield
 
-        monkeypatch.setattr(Whereabouts, "looks", pay)
+        monkeypatch.setattr(Whereabouts, "looks", discharge)
         assert pull(repository, "v1")["statusCode"] == 200
     assert dict(+calls) == on_the_page("pull of a manifest by tag, with `MaxStaleness=0`")
     assert site.woken() == [repository]

@@ -14,7 +14,7 @@ from geosync.sync_registry.site.counters import Counters, RowCounts
 from geosync.sync_registry.site.outbox import Outbox
 from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.table.changes import Key, Store, Update
-from geosync.sync_registry.transitions.discharge import Payment
+from geosync.sync_registry.transitions.discharge import Discharged
 from geosync.sync_registry.transitions.marks import Mark
 
 
@@ -172,14 +172,14 @@ def test_a_digest_that_two_tags_leave_owed_and_one_that_is_paid_beside_them_are_
     digest = sync_registry.mark(REPOSITORY, Reference.digest(A), Mark(expects=A, pushed_at=START + 3))
     later = sync_registry.mark(REPOSITORY, V1, Mark(expects=A, pushed_at=START + 2))
     earlier = sync_registry.mark(REPOSITORY, V2, Mark(expects=A, pushed_at=START + 1))
-    payments = [
-        Payment(later, seen(B, START), frozenset({A})),
-        Payment(earlier, seen(B, START), frozenset({A})),
-        Payment(digest, seen(A, START)),
+    discharged = [
+        Discharged(later, seen(B, START), frozenset({A})),
+        Discharged(earlier, seen(B, START), frozenset({A})),
+        Discharged(digest, seen(A, START)),
     ]
 
     discharges = Discharges(store, clock, None, names=lambda: "another mark", outbox=Outbox(store, clock, str))
-    assert discharges.pay(lease, payments) == {V1, V2}
+    assert discharges.discharge(lease, discharged) == {V1, V2}
 
     (left,) = sync_registry.due(REPOSITORY)
     assert (left.reference, left.pushed_at) == (Reference.digest(A), START + 1)
@@ -190,16 +190,16 @@ def test_many_discharges_that_leave_much_owed_take_as_many_transactions_as_they_
 ) -> None:
     lease = sync_registry.acquire(REPOSITORY)
     assert lease is not None
-    payments = []
+    discharged = []
     for number in range(14):
         owed = sync_registry.mark(REPOSITORY, Reference.tag(f"t{number:02}"), Mark(expects=A))
         left = frozenset(f"sha256:{16 * number + one:064x}" for one in range(16))
-        payments.append(Payment(owed, seen(A, START), left))
+        discharged.append(Discharged(owed, seen(A, START), left))
 
     names = iter(range(1000))
     discharges = Discharges(store, clock, None, names=lambda: f"mark {next(names)}", outbox=Outbox(store, clock, str))
 
-    assert len(discharges.pay(lease, payments)) == 14
+    assert len(discharges.discharge(lease, discharged)) == 14
     assert len(sync_registry.due(REPOSITORY, 1000)) == 14 * 16  # and a transaction takes 100
 
 
@@ -253,7 +253,7 @@ def test_many_are_discharged_at_once_but_for_those_marked_again(
         sync_registry.mark(REPOSITORY, reference, Mark(expects=B))
 
     discharges = Discharges(store, FakeClock(), None, names=lambda: "a mark", outbox=Outbox(store, FakeClock(), str))
-    done = discharges.pay(lease, [Payment(one, seen(A, START)) for one in owed])
+    done = discharges.discharge(lease, [Discharged(one, seen(A, START)) for one in owed])
 
     assert done == set(references[3:])
     assert {one.reference for one in sync_registry.due(REPOSITORY)} == set(references[:3])

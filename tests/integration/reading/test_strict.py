@@ -86,7 +86,7 @@ def test_a_look_that_was_made_before_the_pull_began_is_no_answer(
 def test_a_tag_that_was_just_looked_at_is_served_as_soon_as_it_is_here(
     primary: Place, second_registry: Place, make: ImageMaker, repository: str, *, is_announced: bool
 ) -> None:
-    """Whether it stays is not proved before the settle time is over, and nothing is paid until then."""
+    """Whether it stays is not proved before the settle time is over, and nothing is discharged until then."""
     slow = Secondary(primary, second_registry, timing=quick(settle=SETTLES_S, suspect=2.0))
     with closing(slow), Client(slow, max_staleness_ms=0) as client:
         client.account(ago_s=0)

@@ -31,15 +31,15 @@ def test_what_was_seen_before_the_pull_is_no_proof_however_new() -> None:
 
 
 def test_the_payment_of_a_mark_that_was_there_before_the_pull_is_no_proof() -> None:
-    """The look that pays it may have been made before the pull began."""
+    """The look that discharges it may have been made before the pull began."""
     known = replace(KNOWN, owed=owed("before"))
     since = SinceAsked(known)
     since.note(known)
-    paid = replace(KNOWN, seen=replace(SEEN, looked_at=NOW))
-    since.note(paid)
-    assert since.shown(paid) is None
-    since.note_marked(paid)  # so the pull marks it itself
-    assert since.shown(paid) is None
+    discharged = replace(KNOWN, seen=replace(SEEN, looked_at=NOW))
+    since.note(discharged)
+    assert since.shown(discharged) is None
+    since.note_marked(discharged)  # so the pull marks it itself
+    assert since.shown(discharged) is None
     assert since.shown(replace(KNOWN, seen=Seen(digest=B, looked_at=NOW + 5, seen_at=NOW + 5))) == B
 
 

@@ -1,9 +1,9 @@
 """The sites at which `geosync wait` waits: each over AWS, by its stack, or over its admin API, by a token alone.
 
-Over AWS the reference is marked first. A mark is paid only by a look at the primary that was made after it, and by a
-look at this site's registry that showed the same digest. Over the admin API the site itself has the primary looked at
-where only that tells more; a token that may only look will do. There the answer is good since the moment at which the
-command first asked.
+Over AWS the reference is marked first. It is discharged only after a look at the primary that was made after the mark,
+and a look at this site's registry that showed the same digest. Over the admin API the site itself has the primary
+looked at where only that tells more; a token that may only look will do. There the answer is good since the moment at
+which the command first asked.
 """
 
 from __future__ import annotations

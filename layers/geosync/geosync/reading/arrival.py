@@ -2,9 +2,9 @@
 
 Whoever asks gives the moment since when he waits, or has marked the reference himself (`since_ms` None). A reference is
 here when it was seen here, and is known to have been that at the primary since then: by a holder's look, or because
-every push until then is accounted (see freshness.py). A mark that only asks for a look does not hide that, however
-long the look waits for a worker. A mark of one's own needs no moment: it is paid by a look at the
-primary that was made after it, and by a look here that showed the same digest, whatever any clock says.
+every push until then is accounted (see freshness.py). A mark that only asks for a look does not hide that, however long
+the look waits for a worker. A mark of the asker's own needs no moment: it is discharged after a look at the primary
+made after it, and a look here that showed the same digest, whatever any clock says.
 
 For somebody who did not mark it, a digest that is asked for by name is here once it was seen here, whenever that was:
 a digest has one content. A tag that is asked for as a digest is here at once where the tag was seen as that one. That
@@ -111,7 +111,7 @@ def _is_the_primarys(seen: Seen | None) -> bool:
 
 
 def _named(image: AwaitedImage, seen: Seen | None, around: Surroundings) -> Seen | None:
-    """Find what was seen of the very digest that was asked for by name; None: nothing, or a mark is to be paid."""
+    """Find what was seen of the very digest that was asked for by name; None: nothing, or the asker's mark decides."""
     if image.since_ms is None:
         return None
     if image.reference.kind != "digest":

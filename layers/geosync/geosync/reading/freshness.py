@@ -17,8 +17,8 @@ found outside of the site's selection (`seen.outside_since`), has the moment of 
 or moved, long before, without an event that this site got.
 
 Nothing is accounted of the time in which the site did not select a tag: its events were dropped, and what was owed for
-it was paid without a look. So `accounted_ms` is not known while events are marked by another selection than the one by
-which the tag is judged, and until a comparison is complete that began after the selection changed.
+it was discharged without a look. So `accounted_ms` is not known while events are marked by another selection than the
+one by which the tag is judged, and until a comparison is complete that began after the selection changed.
 
 A digest that nobody has seen equal under this primary has no recovery point: somebody else put it here.
 """

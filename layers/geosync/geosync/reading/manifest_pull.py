@@ -133,8 +133,8 @@ class ManifestPull:
     def _is_to_be_put(self, known: Known, place: LinePlace) -> bool:
         """Tell whether to put it first in line once more.
 
-        What was paid, or put off, was looked at before this pull began. A wake that nobody took up is sent again: once,
-        and not for a name that may be none.
+        A reference that was discharged or postponed was looked at before this pull began. A wake that nobody took up is
+        sent again: once, and not for a name that may be none.
         """
         if place is LinePlace.WAKE:
             return not self._has_woken and not known.is_unheard_of

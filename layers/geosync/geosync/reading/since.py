@@ -1,8 +1,9 @@
 """Proof that a tag was the primary's at a moment after a pull began (MaxStaleness 0). No clock decides.
 
-A mark is paid only by a look at the primary that was made after it. So a pull has the tag marked, or finds a mark that
-was not there when it began: whatever a holder then sees at both registries was the primary's while the pull waited. A
-mark that was there when the pull began says nothing: the look that pays it may have been made before.
+A mark is discharged only after a look at the primary that was made after the mark. So a pull has the tag marked, or
+finds a mark that was not there when it began: whatever a holder then sees at both registries was the primary's while
+the pull waited. A mark that was there when the pull began says nothing: the look that discharges it may have been made
+before.
 
 What a holder saw and could not prove is noted with the mark that it had read (`shown_by`), while that is the mark. So
 a note that was not there when the pull began, of a mark that was not there either, tells of a look that was made since.
@@ -48,7 +49,7 @@ class SinceAsked:
         seen = known.seen
         if not self._is_marked or seen is None or not is_the_primarys(seen):
             return None
-        # A mark may have been paid without a look at the primary, where the selection changed: then what was seen is
+        # A mark may have been discharged without a look at the primary, if the selection changed: then what was seen is
         # what it was, or what the secondary alone was seen to have, which no look is noted for.
         if not seen.looked_at or seen.looked_at == self._before:
             return None

@@ -46,11 +46,11 @@ class Whereabouts:
     def of(self, repository: str, reference: Reference) -> Known:
         """Read all that is known of a reference of the primary's `repository`. Two to four requests, in this order.
 
-        What is accounted was marked before, so it is read before what is owed. A digest that was deleted is
-        paid once its tags are marked, so it is read before its tag. Where the row says that nothing is owed, no
-        holder has begun to pay it, and both are read in one request. A digest that was shown, and is not the
-        one that was seen, is known only from its tag: what is owed of it is read last. An item that cannot be
-        read counts as nothing known, by which nothing is served. Raises what DynamoDB raises.
+        What is accounted was marked before, so it is read before what is owed. A deleted digest is discharged once its
+        tags are marked, so it is read before its tag. If the row says that nothing is owed, no holder has begun to
+        discharge it, and both are read in one request. A digest that was shown, and is not the one that was seen, is
+        known only from its tag: what is owed of it is read last. An item that cannot be read counts as nothing known,
+        by which nothing is served. Raises what DynamoDB raises.
         """
         beside = self.sync_registry.overview.accounting_beside(self.primary, repository, reference)
         known = Known(accounted_ms=accounted_ms(beside.site, self.selection))

@@ -82,7 +82,7 @@ class Attempts(TableAccess):
         return self._unmarked(owed, attempts.bring_forward(owed, now_ms=self._clock.now_ms())) is not None
 
     def look_anew(self, owed: Owed) -> bool:
-        """Have the primary looked at for `owed` by a look that is made after this one. False: marked or paid meanwhile.
+        """Ask for a new look at the primary for `owed`. False: it was marked or discharged meanwhile.
 
         Also False where it is parked, or has failed.
         """
@@ -94,8 +94,8 @@ class Attempts(TableAccess):
     def note_copy(self, owed: Owed, digest: str) -> Owed:
         """Note that Geosync is about to put `digest` at the secondary; before it does.
 
-        Should the tag be deleted before the copy is proved, or its holder die, it is known whose it is, and that what
-        is below it may be missing.
+        If the tag is deleted before the copy is proved, or its holder dies, this note says that Geosync put it there,
+        and that parts of it may be missing.
         """
         with suppress(ConditionFailed):
             self._store.write(attempts.note_copy(owed, digest))

@@ -1,7 +1,7 @@
 """Discharges of many threads in few transactions.
 
 Every discharge checks the row's lease, and DynamoDB refuses one of two transactions that touch the same item at the
-same time. So whoever comes first carries out, in one transaction, what the others have queued meanwhile.
+same time. So the first thread carries out, in one transaction, what the others have queued meanwhile.
 
 A tag that is pushed again and again, without the rest that would prove one of the pushes, may leave more owed than a
 transaction takes. What does not fit is written before: a digest that is owed by itself too soon costs a look.
@@ -25,17 +25,17 @@ from geosync.sync_registry.site.outbox import Outbox, ReplicationEvent
 from geosync.sync_registry.table.attributes import texts
 from geosync.sync_registry.table.changes import Change, Check, Key, Store, TransactionFailed, Update
 from geosync.sync_registry.transitions import discharge, marks
-from geosync.sync_registry.transitions.discharge import Payment
+from geosync.sync_registry.transitions.discharge import Discharged
 from geosync.sync_registry.transitions.leases import is_mine
 from geosync.threads import SYSTEM_THREADS, Threads
 
 PER_TRANSACTION = 30
 """References in one transaction: two items each and the row's, of the 100 that DynamoDB allows."""
 MOST_CHANGES = 96
-"""Changes in one transaction beside the row's, with what payments leave owed. At most four are of a payment itself: its
-two items, the counter of the comparison that found it, and the event that tells of it where somebody listens."""
+"""Changes in one transaction beside the row's, with what the discharges leave owed. At most four are of the reference
+itself: its two items, the counter of the comparison that found it, and the event that announces it."""
 MOST_LEFT = 40
-"""Digests that a payment leaves owed, and as many of which it leaves half a copy, in its own transaction."""
+"""Digests that a discharge leaves owed, and as many that it leaves half copied, in its own transaction."""
 
 Entry = TypeVar("Entry")
 
@@ -124,27 +124,29 @@ def _make_way(store: Store, mark: Change, item: Item | None) -> None:
         store.write(change)
 
 
-def payable(payments: Sequence[tuple[Entry, Payment]], *, each: int = 3) -> Iterator[Sequence[tuple[Entry, Payment]]]:
-    """Yield `payments`, of `each` changes at most, in parts that fit into a transaction, which changes no item twice.
+def in_transactions(
+    entries: Sequence[tuple[Entry, Discharged]], *, each: int = 3
+) -> Iterator[Sequence[tuple[Entry, Discharged]]]:
+    """Yield `entries`, of `each` changes at most, in parts that fit into a transaction, which changes no item twice.
 
-    A digest that is paid and one that is left owed may be the same: they come one after the other.
+    A digest that is discharged and one that is left owed may be the same: they come one after the other.
     """
-    part: list[tuple[Entry, Payment]] = []
-    paid: set[str] = set()
+    part: list[tuple[Entry, Discharged]] = []
+    keys: set[str] = set()
     left: set[str] = set()
     half: set[str] = set()
-    for entry in payments:
-        payment = entry[1]
-        key, more = payment.owed.reference.value, payment.superseded
-        beside = len(left | more) + len(half | payment.half)
+    for entry in entries:
+        one = entry[1]
+        key, more = one.owed.reference.value, one.superseded
+        beside = len(left | more) + len(half | one.half)
         is_full = len(part) == PER_TRANSACTION or each * (len(part) + 1) + beside > MOST_CHANGES
-        if part and (is_full or key in left or not paid.isdisjoint(more)):
+        if part and (is_full or key in left or not keys.isdisjoint(more)):
             yield part
-            part, paid, left, half = [], set(), set(), set()
+            part, keys, left, half = [], set(), set(), set()
         part.append(entry)
-        paid.add(key)
+        keys.add(key)
         left |= more
-        half |= payment.half
+        half |= one.half
     if part:
         yield part
 
@@ -158,8 +160,8 @@ def _few(digests: frozenset[str]) -> tuple[frozenset[str], frozenset[str]]:
 @dataclass(slots=True, eq=False)
 class _Request:
     lease: Lease
-    payments: Sequence[Payment]
-    paid: set[Reference] = field(default_factory=set)
+    discharged: Sequence[Discharged]
+    ended: set[Reference] = field(default_factory=set)
     done: bool = False
     error: GeosyncError | None = None
 
@@ -186,9 +188,9 @@ class Discharges:
         self._queue_lock = threading.Lock()
         self._turn = threads.condition()  # held during a request to the table
 
-    def pay(self, lease: Lease, payments: Sequence[Payment]) -> set[Reference]:
-        """Discharge `payments`; returns the references that nobody had marked again. Raises LeaseLost, Contended."""
-        request = _Request(lease, payments)
+    def discharge(self, lease: Lease, discharged: Sequence[Discharged]) -> set[Reference]:
+        """Discharge `discharged`; returns the references that nobody had marked again. Raises LeaseLost, Contended."""
+        request = _Request(lease, discharged)
         with self._queue_lock:
             self._queue.append(request)
         with self._turn:
@@ -196,7 +198,7 @@ class Discharges:
                 self._serve(lease)
         if request.error is not None:
             raise request.error
-        return request.paid
+        return request.ended
 
     def _take(self, lease: Lease) -> list[_Request]:
         """Take what waits in the queue under the same lease."""
@@ -210,13 +212,13 @@ class Discharges:
         served = self._take(lease)
         error: GeosyncError | None = Contended(f"{lease.repository}: another thread's discharge broke off")
         try:
-            todo = [(request, self._leaving_few(lease, one)) for request in served for one in request.payments]
+            todo = [(request, self._leaving_few(lease, one)) for request in served for one in request.discharged]
             build = partial(self._changes, lease)
-            parts = payable(todo, each=4 if self._outbox.is_on else 3)
-            paid = transact_under(self._store, lease, parts, build)
-            for request, payment in paid:
-                request.paid.add(payment.owed.reference)
-            self._outbox.note(self._events(payment for _, payment in paid))
+            parts = in_transactions(todo, each=4 if self._outbox.is_on else 3)
+            written = transact_under(self._store, lease, parts, build)
+            for request, one in written:
+                request.ended.add(one.owed.reference)
+            self._outbox.note(self._events(one for _, one in written))
             error = None
         except (LeaseLost, Contended) as raised:
             error = raised
@@ -225,28 +227,28 @@ class Discharges:
                 request.error = error
                 request.done = True
 
-    def _leaving_few(self, lease: Lease, payment: Payment) -> Payment:
-        """Write what `payment` leaves behind and its transaction has no place for; returns it with the rest of that.
+    def _leaving_few(self, lease: Lease, one: Discharged) -> Discharged:
+        """Write what `one` leaves owed or half copied beyond its transaction's room; returns it with the rest of that.
 
         Raises LeaseLost and Contended.
         """
-        owed, now_ms, primary = payment.owed, self._clock.now_ms(), self._primary
-        superseded, more = _few(payment.superseded)
-        half, more_half = _few(payment.half)
+        owed, now_ms, primary = one.owed, self._clock.now_ms(), self._primary
+        superseded, more = _few(one.superseded)
+        half, more_half = _few(one.half)
         left: list[Change] = [
             marks.becomes_owed(owed, digest, name=self._names(), now_ms=now_ms, primary=primary) for digest in more
         ]
         left += half_copies.kept([(owed, more_half)])
         for start in range(0, len(left), MOST_CHANGES):
             _write_under(self._store, lease, left[start : start + MOST_CHANGES])
-        return payment._replace(superseded=superseded, half=half)
+        return one._replace(superseded=superseded, half=half)
 
-    def _changes(self, lease: Lease, entries: Sequence[tuple[_Request, Payment]]) -> list[Change]:
-        payments = [payment for _, payment in entries]
+    def _changes(self, lease: Lease, entries: Sequence[tuple[_Request, Discharged]]) -> list[Change]:
+        discharged = [one for _, one in entries]
         now_ms = self._clock.now_ms()
-        changes = discharge.discharge(lease, payments, now_ms=now_ms, primary=self._primary, names=self._names)
-        return [*changes, *self._outbox.puts(self._events(payments))]
+        changes = discharge.discharge(lease, discharged, now_ms=now_ms, primary=self._primary, names=self._names)
+        return [*changes, *self._outbox.puts(self._events(discharged))]
 
-    def _events(self, payments: Iterable[Payment]) -> list[ReplicationEvent | None]:
-        """The events of `payments`; none while nobody listens."""
-        return [ReplicationEvent.of_discharge(one.owed, one.seen) for one in payments] if self._outbox.is_on else []
+    def _events(self, discharged: Iterable[Discharged]) -> list[ReplicationEvent | None]:
+        """The events of `discharged`; none if `Arrivals` is off."""
+        return [ReplicationEvent.of_discharge(one.owed, one.seen) for one in discharged] if self._outbox.is_on else []

@@ -54,19 +54,18 @@ class HeldLease:
         return self._suspecting(self._lease)
 
     def check_tag_write(self) -> None:
-        """Raise LeaseLost unless a tag may be written now: the last renewal is recent enough (monotonic clock)."""
+        """Raise LeaseLost unless a tag may be written now: the last renewal must be recent (monotonic clock)."""
         if self._lost is not None:
             raise self._lost
         if not self._sync_registry.may_write_tag(self._lease):
-            raise LeaseLost("the lease was not renewed in time; no tag is written on its strength")
+            raise LeaseLost("the lease was not renewed in time: no tag may be written under it")
 
     @contextmanager
     def tag_write(self) -> Iterator[None]:
-        """Stand around what writes or removes a tag, in any thread.
+        """Guard a write or removal of a tag, in any thread. Raises LeaseLost when no tag may be written now.
 
-        Raises LeaseLost when no tag may be written now. When what is within raises OutcomeUnknown, or OutOfTime, which
-        may come in the middle of an answer, that is written into the row before it comes through; LeaseLost, or what
-        the table raises, comes in its place.
+        When what is within raises OutcomeUnknown, or OutOfTime (which may come in the middle of an answer), that is
+        written into the row before it comes through; LeaseLost, or what the table raises, comes in its place.
         """
         self.check_tag_write()
         try:
@@ -76,7 +75,7 @@ class HeldLease:
             raise
 
     def work_on(self, keys: frozenset[str], *, at_once: bool) -> None:
-        """Tell which references (`Reference.seen_key`) are worked on: should this holder vanish, they are to blame.
+        """Tell which references (`Reference.seen_key`) are worked on: if this holder vanishes, they are to blame.
 
         The next renewal writes it into the row; `at_once`: before this returns. Raises LeaseLost.
         """
@@ -110,10 +109,10 @@ class HeldLease:
         superseded: frozenset[str] = frozenset(),
         half: frozenset[str] = frozenset(),
     ) -> bool:
-        """Pay what is owed and record what was seen (None: gone). False: marked again meanwhile. Raises LeaseLost.
+        """Discharge a reference and record what was seen (None: gone). False: marked again meanwhile. Raises LeaseLost.
 
-        Digests of earlier pushes of the tag (`superseded`) become owed by themselves; those of which `half` a copy
-        stays here are kept in mind.
+        Digests of earlier pushes of the tag (`superseded`) become owed by digest; those that stay here `half` copied
+        are recorded.
         """
         return self._sync_registry.discharge(self._lease, owed, seen, superseded=superseded, half=half)
 
@@ -172,7 +171,7 @@ class HeldLease:
             return finished
 
     def drop(self, lease: Lease | None = None) -> bool:
-        """Let the repository go without a row, as there is nothing of it; False: it is held still, as it was.
+        """Release the repository and delete its row, as nothing is left of it; False: it is still held, as it was.
 
         `lease` as for `finish`.
         """
@@ -183,7 +182,7 @@ class HeldLease:
             return dropped
 
     def release(self, leaving: Sequence[KeptUpload] = ()) -> None:
-        """Let the repository go with work left in it: the sweep wakes the next. It is not renewed any more.
+        """Release the repository with work left in it: the sweep wakes the next. Its lease is no longer renewed.
 
         Raises LeaseLost.
         """

@@ -109,7 +109,7 @@ class Seen:
     selection, None while it is not. `gone_since` is when a holder first proved that the primary has no such tag, though
     the secondary's stays; None once it was seen equal again. It says nothing to comparisons, which count what they miss
     themselves. `size_bytes` is the size of the image, None where no copy read it. Stored with its digest, `sized`: who
-    sees another digest and no size leaves both. `announced_at` is the last look at this digest that paid what an
+    sees another digest and no size leaves both. `announced_at` is the last look at this digest that discharged what an
     event named, where `looked_at` was only asked for (and `asked_at`: older releases change that alone); else None.
     """
 

@@ -46,7 +46,7 @@ from geosync.sync_registry.table.changes import Change, Check, ConditionFailed, 
 from geosync.sync_registry.table.dynamodb import DynamoStore
 from geosync.sync_registry.timing import Timing
 from geosync.sync_registry.transitions import discharge, leases
-from geosync.sync_registry.transitions.discharge import Payment
+from geosync.sync_registry.transitions.discharge import Discharged
 from geosync.sync_registry.uploads import KeptUpload
 from geosync.threads import SYSTEM_THREADS, Threads
 
@@ -224,12 +224,12 @@ class SyncRegistry(ItemAccess, Readings, Switches, Marks, Attempts, Deaths):
         superseded: frozenset[str] = frozenset(),
         half: frozenset[str] = frozenset(),
     ) -> bool:
-        """Pay what is owed and record what was seen (None: gone). False: marked again meanwhile. Raises LeaseLost.
+        """Discharge a reference and record what was seen (None: gone). False: marked again meanwhile. Raises LeaseLost.
 
         Digests of earlier pushes of the tag (`superseded`) become owed by themselves in the same transaction; those of
         which `half` a copy stays here are kept in mind. Threads that discharge at the same time share a transaction.
         """
-        return bool(self._discharges.pay(lease, [Payment(owed, seen, superseded, half)]))
+        return bool(self._discharges.discharge(lease, [Discharged(owed, seen, superseded, half)]))
 
     def record(self, lease: Lease, seen: Sequence[tuple[Reference, Seen]]) -> set[Reference]:
         """Record what a comparison saw (equal, or missing) of what nobody owes; returns those recorded."""

@@ -281,10 +281,10 @@ class Library:
         self, sync_registry: SyncRegistry, _: MemoryStore, lease: tuple[Any, ...], owed: tuple[Any, ...], seen: Any
     ) -> bool | None:
         what = None if seen is None else as_seen(seen)
-        paid = as_owed(owed)
-        superseded = decisions.superseded(paid, what) if self.superseded else frozenset()
+        as_it_was = as_owed(owed)
+        superseded = decisions.superseded(as_it_was, what) if self.superseded else frozenset()
         with suppress(LeaseLost):
-            return sync_registry.discharge(_lease(lease), paid, what, superseded=superseded)
+            return sync_registry.discharge(_lease(lease), as_it_was, what, superseded=superseded)
         return None
 
     def _release(self, sync_registry: SyncRegistry, _: MemoryStore, lease: tuple[Any, ...]) -> bool:

@@ -1,4 +1,4 @@
-"""Discharge: what was owed is paid, and what was seen is recorded, under the lease."""
+"""Discharge: what was owed ends, and what was seen is recorded, under the lease."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ DIGEST_MEMORY_S = 30 * 86_400
 """Seconds for which a discharged reference by digest is remembered (TTL `expire_at`)."""
 
 
-class Payment(NamedTuple):
-    """A reference that is paid, with what was `seen` of it (None: gone).
+class Discharged(NamedTuple):
+    """A reference to discharge, with what was `seen` of it (None: gone).
 
-    `superseded` are digests of earlier pushes of a tag, which the payment leaves owed by themselves. Of those in `half`
-    half a copy stays here, which is not owed any more (half_copies.py).
+    `superseded` are digests of earlier pushes of a tag, which become owed by digest. Those in `half` stay here half
+    copied, and are no longer owed (half_copies.py).
     """
 
     owed: Owed
@@ -34,19 +34,19 @@ class Payment(NamedTuple):
 
 def discharge(
     lease: Lease,
-    references: Sequence[Payment],
+    references: Sequence[Discharged],
     *,
     now_ms: int,
     primary: str | None = None,
     names: Callable[[], str],
 ) -> list[Change]:
-    """The transaction that pays what is owed: first the lease, then for each reference its owed and its seen item.
+    """The transaction of discharges: first the lease, then for each reference its owed and its seen item.
 
     `primary` is the one under which it was seen; `names` gives a new name for each mark.
 
-    The positions matter to whoever reads a TransactionFailed: 0 is the lease, 1 + 2i the mark of reference i. After
-    them come what the references leave owed (see marks.becomes_owed), then, without a condition, what they leave half
-    here, and the counters of the comparisons that found them.
+    The positions identify the failed changes of a TransactionFailed: 0 is the lease, 1 + 2i the mark of reference i.
+    After them come what the references leave owed (see marks.becomes_owed), then, without a condition, what they leave
+    half here, and the counters of the comparisons that found them.
     """
     row = Key(lease.repository, ROW)
     if any(one.owed.reference.kind != "repository" for one in references):
@@ -63,9 +63,9 @@ def discharge(
     return changes + walks.discharged((one.owed for one in references), now_ms=now_ms)
 
 
-def _youngest_first(payment: Payment) -> int:
+def _youngest_first(one: Discharged) -> int:
     """The order in which the earliest push of a digest that several tags name counts: it overwrites the others."""
-    return -payment.owed.pushed_at
+    return -one.owed.pushed_at
 
 
 def record(
