@@ -29,7 +29,7 @@ from geosync.threads import SYSTEM_THREADS
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-MARGIN = 1.5
+MARGIN_S = 1.5
 """Seconds at the end of an invocation for the answer alone."""
 AWS_CALLS = Config(
     connect_timeout=2,
@@ -81,7 +81,7 @@ def site() -> PullSite:
 
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Answer one request of API Gateway's proxy integration, or its question whether a client may come in."""
-    site().deadline.set(context.get_remaining_time_in_millis() / 1000 - MARGIN)
+    site().deadline.set(context.get_remaining_time_in_millis() / 1000 - MARGIN_S)
     if is_admission(event):
         return verdict(event, site().registry)
     return site().puller.answer(event)

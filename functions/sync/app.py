@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-MARGIN = 15.0
+MARGIN_S = 15.0
 """Seconds at the end of an invocation for the table alone: the registries' requests have ended, what they came to is
 written down, the lease is released with the layers that are under way."""
 S3_CALLS = Config(
@@ -214,9 +214,9 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     if not event.get("Records"):
         if event.get("probe") != "s3":
             return {"batchItemFailures": []}  # a deployment that warms the function
-        site().deadline.set(context.get_remaining_time_in_millis() / 1000 - MARGIN)
+        site().deadline.set(context.get_remaining_time_in_millis() / 1000 - MARGIN_S)
         return asdict(site().probe_s3(event.get("repository")))
-    site().deadline.set(context.get_remaining_time_in_millis() / 1000 - MARGIN)
+    site().deadline.set(context.get_remaining_time_in_millis() / 1000 - MARGIN_S)
     # Powertools' Logger forwards to one of logging, without being one in its types.
     processor = BatchProcessor(EventType.SQS, raise_on_entire_batch_failure=False, logger=logger)  # type: ignore[arg-type]
     return dict(process_partial_response(event, _receive, processor, context))

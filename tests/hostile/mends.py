@@ -240,8 +240,8 @@ MENDS = (
         8,
         "send an expires_in of 400 digits",
         "oci/token_service.py",
-        "return float(min(stated, most))",
-        "return min(float(stated), most)",
+        "return float(min(stated, most_s))",
+        "return min(float(stated), most_s)",
         _ANSWERED,
     ),
     _of_the_library(

@@ -34,6 +34,13 @@ UNDER_A_LEASE = {
     *("count_deaths", "drop", "forget", "finish", "release", "uploads.take", "uploads.kept"),
 }
 """Methods of SyncRegistry that only HeldLease calls."""
+TIMES = {
+    *("after", "age", "ahead", "begun", "delay", "ends", "given", "interval", "left", "lifetime", "margin", "now"),
+    *("patience", "pause", "reserve", "until", "wait", "within"),
+}
+"""Last words of a name that say a time and not its unit."""
+NAMED_ELSEWHERE = {"retry_after", "deletion_delay"}
+"""HTTP's header, and a key of the environment: seconds."""
 MOST_PARTS = 6
 MOST_LINES = 400
 MOST_DECISIONS = 10
@@ -125,6 +132,33 @@ def test_registry_alone_is_an_oci_registry() -> None:
 
 def _is_sync_registry(node: ast.expr | None) -> bool:
     return node is not None and "SyncRegistry" in ast.unparse(node)
+
+
+def test_a_time_carries_its_unit() -> None:
+    assert [
+        f"{module}: {name}"
+        for module, tree in SOURCES.items()
+        for name in floats(tree)
+        if name.rpartition("_")[2].lower() in TIMES and "seconds" not in name and name not in NAMED_ELSEWHERE
+    ] == []
+
+
+def floats(tree: ast.Module) -> Iterator[str]:
+    """The names of a module's arguments, fields, constants and functions that are a float, or none."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.arg(arg=name, annotation=ast.expr() as kind):
+                named = (name, kind)
+            case ast.FunctionDef(name=name, returns=ast.expr() as kind):
+                named = (name, kind)
+            case ast.AnnAssign(target=target, annotation=kind):
+                named = (ast.unparse(target), kind)
+            case ast.Assign(targets=[target], value=ast.Constant(value=float())):
+                named = (ast.unparse(target), ast.Name("float"))
+            case _:
+                continue
+        if ast.unparse(named[1]) in {"float", "float | None"}:
+            yield named[0].rpartition(".")[2]
 
 
 def test_a_docstring_begins_with_a_verb_or_a_noun() -> None:

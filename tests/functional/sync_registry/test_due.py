@@ -86,7 +86,7 @@ def test_what_is_postponed_or_failed_is_not_due_and_the_row_says_why(
     assert failed is not None
 
     assert sync_registry.due(REPOSITORY) == []
-    assert V1 in {owed.reference for owed in sync_registry.due(REPOSITORY, ahead=30)}
+    assert V1 in {owed.reference for owed in sync_registry.due(REPOSITORY, ahead_s=30)}
     assert sync_registry.finish(lease)
 
     row = sync_registry.row(REPOSITORY)

@@ -202,7 +202,7 @@ def test_an_upload_waits_for_no_longer_than_the_deadline_that_is_left_at_its_end
         def read(self, size: int | None = -1, /) -> bytes:
             nonlocal reads
             reads += 1
-            deadline.set(deadline.left() - 10)  # as if it had taken so long
+            deadline.set(deadline.left_s() - 10)  # as if it had taken so long
             return super().read(size)
 
     server, _ = serve(lambda _: Reply(silent=True))

@@ -13,14 +13,14 @@ from geosync.oci.deadline import Deadline
 
 def test_without_one_there_is_always_time() -> None:
     deadline = Deadline()
-    assert math.isinf(deadline.left())
+    assert math.isinf(deadline.left_s())
     deadline.check()
 
 
 def test_it_ends_and_is_set_anew() -> None:
     deadline = Deadline(FakeClock())
     deadline.set(100)
-    assert deadline.left() == 100
+    assert deadline.left_s() == 100
     deadline.check()
     deadline.set(-1)
     with pytest.raises(OutOfTime):

@@ -37,7 +37,7 @@ def at_once() -> float:
 def one(throttle: Throttle, pause: float | None = None) -> None:
     """Send one request, answered with a 429 that wants `pause`, or well."""
     with throttle.turn(at_once, counts=True) as turn:
-        turn.pause = pause
+        turn.pause_s = pause
 
 
 def fits(throttle: Throttle, number: int) -> bool:
@@ -55,7 +55,7 @@ def refuse(throttle: Throttle, clock: StillClock, *, in_flight: int, pause: floa
     """Have all of so many requests refused at once."""
     with ExitStack() as stack:
         for turn in [stack.enter_context(throttle.turn(at_once, counts=True)) for _ in range(in_flight)]:
-            turn.pause = pause
+            turn.pause_s = pause
     clock.now += pause
 
 

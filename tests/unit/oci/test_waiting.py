@@ -97,12 +97,12 @@ def test_a_pause_passes_in_simulated_time() -> None:
     deadline = Deadline(clock)
     deadline.set(60)
     throttle = Throttle(clock, WaitingThreads(clock))
-    with throttle.turn(deadline.left, counts=True) as turn:
-        turn.pause = 4.0
-    with throttle.turn(deadline.left, counts=True):
+    with throttle.turn(deadline.left_s, counts=True) as turn:
+        turn.pause_s = 4.0
+    with throttle.turn(deadline.left_s, counts=True):
         pass
     assert clock.now == 104.0
-    assert deadline.left() == 56.0
+    assert deadline.left_s() == 56.0
 
 
 def test_the_wait_for_the_first_answer_is_within_the_bound_of_a_tag_write() -> None:

@@ -19,7 +19,7 @@ def deadline(seconds: float) -> Deadline:
 
 
 def test_nothing_is_in_chunks_without_an_end() -> None:
-    assert Pace().fits(1024 * GIB, Deadline().left())
+    assert Pace().fits(1024 * GIB, Deadline().left_s())
 
 
 def test_20_gib_do_not_fit_into_an_invocation_and_4_do() -> None:
@@ -84,9 +84,9 @@ class Clock(Deadline):
 
     def __init__(self, given: float) -> None:
         super().__init__()
-        self._given = self.remaining = given
+        self._given_s = self.remaining = given
 
-    def left(self) -> float:
+    def left_s(self) -> float:
         return self.remaining
 
 

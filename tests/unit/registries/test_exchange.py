@@ -10,7 +10,7 @@ from tests.support.vendors.tokens import jwt_of
 
 from geosync.errors import ConfigurationError
 from geosync.oci.signing import expires_at
-from geosync.registries.exchange import lifetime, renewal, secure
+from geosync.registries.exchange import lifetime_s, renewal_s, secure
 from geosync.registries.secrets import RegistrySecret
 from geosync.registries.vendors import find
 
@@ -107,7 +107,7 @@ def test_a_token_that_cannot_be_read_ends_nobody_knows_when(token: str) -> None:
 
 
 def test_what_is_lent_is_renewed_five_minutes_before_it_ends_or_at_its_half() -> None:
-    assert renewal(1000.0, 4600.0) == 4300.0
-    assert renewal(1000.0, 1060.0) == 1030.0
-    assert lifetime({"expires_in": 3599}, 60.0) == 3599.0
-    assert [lifetime({"expires_in": odd}, 60.0) for odd in (None, True, 0, -1, "3599")] == [60.0] * 5
+    assert renewal_s(1000.0, 4600.0) == 4300.0
+    assert renewal_s(1000.0, 1060.0) == 1030.0
+    assert lifetime_s({"expires_in": 3599}, 60.0) == 3599.0
+    assert [lifetime_s({"expires_in": odd}, 60.0) for odd in (None, True, 0, -1, "3599")] == [60.0] * 5

@@ -284,7 +284,7 @@ class BlobMover:
         if not limits.chunked or self._refuses_chunks:
             return False
         has_to = kept is not None or (limits.max_body is not None and blob.size > limits.max_body)
-        return has_to or (blob.size >= LARGE and not self._pace.fits(blob.size, self._deadline.left()))
+        return has_to or (blob.size >= LARGE and not self._pace.fits(blob.size, self._deadline.left_s()))
 
     def _in_chunks(self, blob: Descriptor, kept: KeptUpload | None, stopped: Callable[[], bool]) -> int | None:
         def close(blob: Descriptor, upload: Upload) -> None:
@@ -368,7 +368,7 @@ class BlobMover:
     def _cut_off(self, blob: Descriptor, moved: int, seconds: float, error: OutOfTime | Stopped) -> NoReturn:
         """Note how far a layer came that ended too soon; raise LayerUnfinished if it had most of the invocation."""
         self._pace.note(moved, seconds)
-        if seconds < self._deadline.given * ENOUGH or blob.size < LARGE:
+        if seconds < self._deadline.given_s * ENOUGH or blob.size < LARGE:
             raise error
         self._uploads.keep(KeptUpload(digest=blob.digest, size=blob.size, registry=self._registry.name))
         if isinstance(error, Stopped):

@@ -118,7 +118,7 @@ class ChunkedMover:
     def _judge(self, error: BaseException, left: KeptUpload, kept: KeptUpload | None, seconds: float) -> None:
         """Raise LayerUnfinished for a layer that had most of the invocation and is no further than it ever was."""
         further = left.furthest > (kept.furthest if kept is not None else 0)
-        if isinstance(error, OutOfTime) and not further and seconds >= self._deadline.given * ENOUGH:
+        if isinstance(error, OutOfTime) and not further and seconds >= self._deadline.given_s * ENOUGH:
             what = "no chunk of it was taken" if left.furthest < left.size else "the registry did not store it"
             far = f"{left.furthest} of {left.size} bytes"
             raise LayerUnfinished(f"layer {left.digest} is no further than {far}: {what} in {seconds:.0f} s") from error
@@ -156,7 +156,7 @@ class ChunkedMover:
                 if broken > MAX_BROKEN:
                     raise error
         check()
-        if self._deadline.left() < min(blob.size / COMMIT_BYTES_PER_SECOND, self._deadline.given * ENOUGH):
+        if self._deadline.left_s() < min(blob.size / COMMIT_BYTES_PER_SECOND, self._deadline.given_s * ENOUGH):
             raise OutOfTime("the registry may need longer to store the layer; it is closed in the next invocation")
         self._close(blob, course.upload)
 

@@ -33,7 +33,7 @@ class Hands:
         self._mover = mover
         self._sharing = route.sharing
         self._helpers = route.helpers if route.s3 is None else None
-        self._given_s = route.deadline.given
+        self._given_s = route.deadline.given_s
 
     def look_for(self, missing: Iterable[Descriptor], *, may_be_there: bool) -> None:
         """Read who at the site has blobs of an image, and ask for help with those that nobody has, if they are many.

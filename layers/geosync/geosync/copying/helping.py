@@ -67,7 +67,7 @@ class Helper:
                     self._waiting.clear()
                     return None
                 blob = self._waiting.popleft()
-                if self._mover.fits(blob, self._route.deadline.left()) and self._route.sharing.is_left(blob):
+                if self._mover.fits(blob, self._route.deadline.left_s()) and self._route.sharing.is_left(blob):
                     return blob
             return None
 

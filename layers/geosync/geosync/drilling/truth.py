@@ -170,7 +170,7 @@ class Truth:
     def _settle(self, different: list[Difference], settle_s: float) -> list[_Look]:
         """Look again until nothing is left that differs and is not owed, or the time is over; returns what is left."""
         deadline = self._registries.primary.deadline
-        end_s = deadline.clock.monotonic_s() + min(settle_s, deadline.left())
+        end_s = deadline.clock.monotonic_s() + min(settle_s, deadline.left_s())
         while True:
             owed = self._owed(different)
             again = self._pool.map(self._again, (one for one in different if (one.repository, one.tag) not in owed))

@@ -18,32 +18,32 @@ class Deadline:
     All clients of a process share it, so it carries the `clock` that they read.
     """
 
-    __slots__ = ("_at", "_given", "clock")
+    __slots__ = ("_at_s", "_given_s", "clock")
 
     def __init__(self, clock: Clock = SYSTEM_CLOCK) -> None:
         self.clock = clock
-        self._at = math.inf
-        self._given = math.inf
+        self._at_s = math.inf
+        self._given_s = math.inf
 
     def set(self, left_s: float) -> None:
         """Put the deadline `left_s` seconds ahead (the caller has taken its margin off already)."""
-        self._at = self.clock.monotonic_s() + left_s
-        self._given = left_s
+        self._at_s = self.clock.monotonic_s() + left_s
+        self._given_s = left_s
 
     def clear(self) -> None:
         """Have no deadline, as outside of an invocation."""
-        self._at = self._given = math.inf
+        self._at_s = self._given_s = math.inf
 
     @property
-    def given(self) -> float:
+    def given_s(self) -> float:
         """The seconds that this invocation was given in all, infinite when there is no deadline."""
-        return self._given
+        return self._given_s
 
-    def left(self) -> float:
+    def left_s(self) -> float:
         """Return the seconds left, negative when it has passed, infinite when there is no deadline."""
-        return self._at - self.clock.monotonic_s()
+        return self._at_s - self.clock.monotonic_s()
 
     def check(self) -> None:
         """Raise OutOfTime when nothing is left."""
-        if self.left() <= 0:
+        if self.left_s() <= 0:
             raise OutOfTime("the time of this invocation is over; the next one goes on")

@@ -122,10 +122,12 @@ class Requester:
 
     def _connect(self, url: str) -> None:
         end_s = self._clock.monotonic_s() + AHEAD_S
+
+        def left_s() -> float:
+            return min(self.deadline.left_s(), end_s - self._clock.monotonic_s())
+
         with suppress(Broken):
-            self._transport.connect(
-                url, timeouts=self._timeouts, left=lambda: min(self.deadline.left(), end_s - self._clock.monotonic_s())
-            )
+            self._transport.connect(url, timeouts=self._timeouts, left=left_s)
 
     def close(self) -> None:
         """Close the idle connections."""
@@ -182,7 +184,7 @@ class Requester:
                 return self._send(call, budget)
             finally:
                 self._first_answered.set()
-        self._first_answered.wait(min(self.deadline.left(), budget.left(), _FIRST_S))
+        self._first_answered.wait(min(self.deadline.left_s(), budget.left_s(), _FIRST_S))
         return self._send(call, budget)
 
     def _send(self, call: Call, budget: Deadline) -> HttpAnswer:
@@ -196,7 +198,7 @@ class Requester:
             answer = self._follow(call, url, authorization, budget)
             if answer.status == 429 and call.replayable:
                 throttled += 1
-                if not self._can_wait(self._pause(answer, throttled), budget):
+                if not self._can_wait(self._pause_s(answer, throttled), budget):
                     return answer
             elif answer.status in (401, 403):
                 refused += 1
@@ -206,9 +208,9 @@ class Requester:
                 return answer
             answer.close()
 
-    def _can_wait(self, pause: float | None, budget: Deadline) -> bool:
+    def _can_wait(self, pause_s: float | None, budget: Deadline) -> bool:
         """Tell whether a pause is ours to wait for, and ends before the time does."""
-        return pause is not None and pause < min(self.deadline.left(), budget.left())
+        return pause_s is not None and pause_s < min(self.deadline.left_s(), budget.left_s())
 
     def _lets_in(self, call: Call, answer: HttpAnswer, used: str | None) -> bool:
         """Take in a 401 or a 403; True where the call can be sent again, with another Authorization than `used`."""
@@ -309,20 +311,19 @@ class Requester:
         headers = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity", **call.headers}
         if authorization is not None:
             headers["Authorization"] = authorization
-        if budget.left() <= 0:
-            raise broken(
-                self.name, self.label(call), Broken("no time was left to send it", sent=False), write=call.write
-            )
+        if budget.left_s() <= 0:
+            late = Broken("no time was left to send it", sent=False)
+            raise broken(self.name, self.label(call), late, write=call.write)
 
-        def left() -> float:
-            return min(self.deadline.left(), budget.left())
+        def left_s() -> float:
+            return min(self.deadline.left_s(), budget.left_s())
 
         request = HttpRequest(method=call.method, url=url, headers=headers, body=call.body, repeatable=call.repeatable)
         try:
-            with self._throttle.turn(left, counts=self.is_own(url) and not call.is_long) as turn:
-                answer = self._transport.send(request, timeouts=call.timeouts or self._timeouts, left=left)
+            with self._throttle.turn(left_s, counts=self.is_own(url) and not call.is_long) as turn:
+                answer = self._transport.send(request, timeouts=call.timeouts or self._timeouts, left=left_s)
                 if answer.status == 429:
-                    turn.pause = self._pause(answer, 1) or 0.0
+                    turn.pause_s = self._pause_s(answer, 1) or 0.0
                 return answer
         except NoTurn:
             self.deadline.check()
@@ -334,7 +335,7 @@ class Requester:
                 self.deadline.check()
             raise found from error
 
-    def _pause(self, answer: HttpAnswer, times: int) -> float | None:
+    def _pause_s(self, answer: HttpAnswer, times: int) -> float | None:
         """Return the seconds to wait after a call's `times`-th 429; None where that is not ours to wait for."""
         if times > len(PAUSES_S):
             return None

@@ -37,12 +37,12 @@ class NoTurn(Exception):
 
 
 class Turn:
-    """One request's turn. Whoever has it sets `pause` (seconds) where the answer was a 429."""
+    """One request's turn. Whoever has it sets `pause_s` where the answer was a 429."""
 
-    __slots__ = ("pause",)
+    __slots__ = ("pause_s",)
 
     def __init__(self) -> None:
-        self.pause: float | None = None
+        self.pause_s: float | None = None
 
 
 class Throttle:
@@ -77,10 +77,10 @@ class Throttle:
         finally:
             with self._changed:
                 self._in_flight -= counts
-                if turn.pause is None:
+                if turn.pause_s is None:
                     self._answered_well()
                 else:
-                    self._throttled(turn.pause)
+                    self._throttled(turn.pause_s)
                 self._changed.notify_all()
 
     def _begin(self, left: Callable[[], float], *, counts: bool) -> None:
@@ -106,10 +106,10 @@ class Throttle:
         if self._most >= self._peak:
             self._most = None
 
-    def _throttled(self, pause: float) -> None:
+    def _throttled(self, pause_s: float) -> None:
         """Begin a pause. Requests that were in flight together and are all refused count as one."""
         now = self._clock.monotonic_s()
         if now >= self._resume_at:
             self._most = max((self._in_flight + 1) // 2, 1)
-        self._resume_at = max(self._resume_at, now + pause)
+        self._resume_at = max(self._resume_at, now + pause_s)
         self._grew_at = self._resume_at

@@ -51,10 +51,10 @@ class TokenService:
         account = self._account.current()
         asked = _request(challenge, access, account)
         label = f"{asked.method} token from {urlsplit(challenge.parameters['realm']).hostname}"
-        begun = self._deadline.clock.now_ms() / 1000
+        begun_s = self._deadline.clock.now_ms() / 1000
         answer = self._send(asked, label)
         if answer.status == 200:
-            return self._token(self._read(answer, label), begun)
+            return self._token(self._read(answer, label), begun_s)
         errors = read_errors(answer, self._deadline)
         if answer.status in (400, 401) and isinstance(account, Loan):
             self._account.give_back(basic_header(account))
@@ -64,7 +64,7 @@ class TokenService:
 
     def _send(self, asked: HttpRequest, label: str) -> HttpAnswer:
         try:
-            return self._transport.send(asked, timeouts=_TIMEOUTS, left=self._deadline.left)
+            return self._transport.send(asked, timeouts=_TIMEOUTS, left=self._deadline.left_s)
         except Broken as error:
             self._deadline.check()
             raise broken(self._registry, label, error, write=False) from error
@@ -94,7 +94,7 @@ class TokenService:
         detail = "; ".join(one for one in (errors.detail, self._check) if one)
         return kind(self._registry, label, status=status, codes=errors.codes, detail=detail)
 
-    def _token(self, body: bytes, begun: float) -> Token:
+    def _token(self, body: bytes, begun_s: float) -> Token:
         try:
             document = json.loads(body)
         except (ValueError, RecursionError):
@@ -102,7 +102,7 @@ class TokenService:
         text = (document.get("token") or document.get("access_token")) if isinstance(document, dict) else None
         if not isinstance(text, str) or not text.isascii() or not text.isprintable():
             raise self._unusable("the token service's answer has no token")
-        return Token.issued(text, begun, _lifetime(document.get("expires_in"), text, begun))
+        return Token.issued(text, begun_s, _lifetime_s(document.get("expires_in"), text, begun_s))
 
     def _unusable(self, detail: str) -> Unauthorized:
         return Unauthorized(self._registry, "authentication", status=401, detail=detail)
@@ -141,19 +141,19 @@ def _refresh_form(loan: Loan, service: str | None, access: Scopes) -> bytes:
     return urlencode(pairs + _asked_for(service, access)).encode()
 
 
-def seconds_of(stated: object, most: float) -> float | None:
-    """Return a number of seconds that an answer states, `most` at the most; None where it states none above 0.
+def seconds_of(stated: object, most_s: float) -> float | None:
+    """Return a number of seconds that an answer states, `most_s` at the most; None where it states none above 0.
 
     JSON bounds no number: one of 400 digits fits into no float.
     """
     if not isinstance(stated, int | float) or isinstance(stated, bool) or not stated > 0:
         return None
-    return float(min(stated, most))
+    return float(min(stated, most_s))
 
 
-def _lifetime(stated: object, token: str, begun: float) -> float:
+def _lifetime_s(stated: object, token: str, begun_s: float) -> float:
     """Return a token's life in seconds, as the answer states it or, where it does not (Azure), the token itself."""
     if (seconds := seconds_of(stated, MAX_LIFETIME_S)) is not None:
         return seconds
-    ends = expires_at(token)
-    return min(ends - begun, MAX_LIFETIME_S) if ends is not None and ends > begun else DEFAULT_LIFETIME_S
+    ends_s = expires_at(token)
+    return min(ends_s - begun_s, MAX_LIFETIME_S) if ends_s is not None and ends_s > begun_s else DEFAULT_LIFETIME_S

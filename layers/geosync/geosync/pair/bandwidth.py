@@ -81,7 +81,7 @@ class Bandwidth:
             self._seen_s = max(self._seen_s, begins_s)
         while (wait_s := begins_s - self._clock.monotonic_s()) > 0:
             self._deadline.check()
-            self._clock.sleep(min(wait_s, 1.0, max(self._deadline.left(), 0)))
+            self._clock.sleep(min(wait_s, 1.0, max(self._deadline.left_s(), 0)))
         return size
 
     def _begin(self, now_s: float) -> None:

@@ -22,7 +22,7 @@ CHUNK_SECONDS = 5.0
 MIN_CHUNK = 8 * MIB
 """More than the 5 MiB that S3 asks of a part, on which most registries keep their blobs."""
 MAX_CHUNK = 512 * MIB
-RESERVE = 2.0
+RESERVE_S = 2.0
 """Seconds kept free at the end, for the last chunk's answer; at most a twentieth of what the invocation was given."""
 ENOUGH = 0.5
 """The share of an invocation after which a layer that got no further has failed."""
@@ -49,7 +49,7 @@ class Pace:
 
     def fits(self, size: int, left_s: float) -> bool:
         """True if `size` bytes go through in `left_s` seconds, with slack."""
-        return size / self._expected * SLACK <= left_s
+        return size / self._expected_rate * SLACK <= left_s
 
     def chunk(self, rest: int, deadline: Deadline, limits: UploadLimits, upload: Upload) -> int | None:
         """Return the size of the next chunk of `rest` bytes, None when the time left is too short for one.
@@ -58,9 +58,9 @@ class Pace:
         """
         most = min(limits.max_chunk or MAX_CHUNK, limits.max_body or MAX_CHUNK, rest)
         least = min(max(limits.min_chunk, upload.min_chunk, MIN_CHUNK), most)
-        left_s, rate = deadline.left(), self._expected
+        left_s, rate = deadline.left_s(), self._expected_rate
         if not math.isinf(left_s):
-            most = min(most, int(rate * (left_s - min(RESERVE, deadline.given / 20)) / SLACK))
+            most = min(most, int(rate * (left_s - min(RESERVE_S, deadline.given_s / 20)) / SLACK))
             if most < least:
                 return None
         size = min(max(int(rate * CHUNK_SECONDS), least), most)
@@ -69,5 +69,5 @@ class Pace:
         return size
 
     @property
-    def _expected(self) -> float:
+    def _expected_rate(self) -> float:
         return min(self.rate, self._bound())

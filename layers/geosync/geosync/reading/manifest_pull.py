@@ -54,7 +54,7 @@ class ManifestPull:
         self._asked = asked
         self._repository = repository
         self._reference = Reference.tag(asked.reference) if asked.is_tag else Reference.digest(asked.reference)
-        left_s = site.whereabouts.deadline.left() - LAST_S
+        left_s = site.whereabouts.deadline.left_s() - LAST_S
         self._until_s = site.whereabouts.clock.monotonic_s() + min(LONGEST_S, left_s)
         self._since: SinceAsked | None = None
         """Of a tag, where only a look at the primary that is made from now on will do."""

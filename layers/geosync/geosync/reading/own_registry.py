@@ -71,7 +71,7 @@ class OwnRegistry:
         request = HttpRequest(method=method, url=self.base + target, headers=headers, repeatable=True)
         try:
             self._deadline.check()
-            answer = self._transport.send(request, timeouts=TIMEOUTS, left=self._deadline.left)
+            answer = self._transport.send(request, timeouts=TIMEOUTS, left=self._deadline.left_s)
             return self._read(answer, target, reads=method != "HEAD" and (reads or answer.status >= 400))
         except TooLarge:
             raise ReadRefusal(502, "UNAVAILABLE", "the registry's answer is larger than can be passed on") from None

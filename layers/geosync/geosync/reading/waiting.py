@@ -126,8 +126,8 @@ class Whereabouts:
     def looks(self, until_s: float) -> Iterator[None]:
         """Pause before each look, until `until_s` (monotonic seconds)."""
         pauses = iter(PAUSES_S)
-        pause = 0.0
-        while (left := until_s - self.clock.monotonic_s()) > 0:
-            pause = next(pauses, pause)
-            self.clock.sleep(min(pause, left))
+        pause_s = 0.0
+        while (left_s := until_s - self.clock.monotonic_s()) > 0:
+            pause_s = next(pauses, pause_s)
+            self.clock.sleep(min(pause_s, left_s))
             yield

@@ -34,7 +34,7 @@ class Exchange:
         self._deadline = deadline
         self._transport = Transport(ca_bundle=ca_bundle, connections=1, clock=deadline.clock)
 
-    def now(self) -> float:
+    def now_s(self) -> float:
         """Return the seconds since the epoch."""
         return self._deadline.clock.now_ms() / 1000
 
@@ -63,7 +63,7 @@ class Exchange:
         sent = {"Accept": "application/json", "Accept-Encoding": "identity", "Content-Type": media_type, **headers}
         request = HttpRequest(method="POST", url=url, headers=sent, body=body, repeatable=True)
         try:
-            answer = self._transport.send(request, timeouts=_TIMEOUTS, left=self._deadline.left)
+            answer = self._transport.send(request, timeouts=_TIMEOUTS, left=self._deadline.left_s)
             content = read_bounded(answer, MAX_ANSWER_BYTES, self._deadline, "a token service's answer")
         except Broken as error:
             self._deadline.check()
@@ -98,15 +98,15 @@ def secure(url: str, key: str, registry_url: str) -> str:
     return url
 
 
-def renewal(begun: float, ends: float) -> float:
-    """Return the moment to ask for the next (seconds since the epoch) if this one was asked for at `begun`."""
-    return max(ends - EARLY_S, begun + (ends - begun) / 2)
+def renewal_s(begun_s: float, ends_s: float) -> float:
+    """Return the moment to ask for the next (seconds since the epoch) if this one was asked for at `begun_s`."""
+    return max(ends_s - EARLY_S, begun_s + (ends_s - begun_s) / 2)
 
 
-def lifetime(document: Mapping[str, Any], default: float) -> float:
-    """Return the seconds of an answer's `expires_in`, `default` where it has none that is usable."""
+def lifetime_s(document: Mapping[str, Any], default_s: float) -> float:
+    """Return the seconds of an answer's `expires_in`, `default_s` where it has none that is usable."""
     seconds = seconds_of(document.get("expires_in"), MAX_LIFETIME_S)
-    return seconds if seconds is not None else default
+    return seconds if seconds is not None else default_s
 
 
 def _label(url: str) -> str:

@@ -23,13 +23,13 @@ from geosync.sync_registry.transitions import attempts
 class Attempts(TableAccess):
     """Hands out what is due in a repository, and notes how attempts at it went."""
 
-    def due(self, repository: str, limit: int = 100, *, ahead: float = 0, untried: bool = False) -> list[Owed]:
+    def due(self, repository: str, limit: int = 100, *, ahead_s: float = 0, untried: bool = False) -> list[Owed]:
         """Read what is due in the repository, newest first, with what was `seen` of each. Stays true for a holder only.
 
-        `ahead` (seconds) takes in what will be due by then, `untried` leaves out what has failed. An owed item that
+        `ahead_s` takes in what will be due by then, `untried` leaves out what has failed. An owed item that
         cannot be read is parked with the reason, and left out.
         """
-        until = self._clock.now_ms() + ms(ahead)
+        until = self._clock.now_ms() + ms(ahead_s)
         # One more: a leased row may be due as well.
         items = self._store.due(repository, until, limit + 1, untried=untried)
         owed = []

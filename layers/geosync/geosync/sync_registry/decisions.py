@@ -43,7 +43,7 @@ class Remove:
 class LookAgain:
     """Ask the primary again after so many seconds, within this invocation, then `next_step` with one poll more."""
 
-    after: float
+    after_s: float
 
 
 @dataclass(frozen=True, slots=True)

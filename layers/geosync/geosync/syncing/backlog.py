@@ -55,7 +55,7 @@ class Backlog:
             self._stale = False
             self._waiting = [owed for owed in self._due() if owed.reference not in in_flight]
         next_ones = self._next_ones(is_any_in_flight=bool(in_flight))
-        return min((self._wait(owed) for owed in next_ones), default=None)
+        return min((self._wait_s(owed) for owed in next_ones), default=None)
 
     def _next_ones(self, *, is_any_in_flight: bool) -> Sequence[Owed]:
         """Those that can be next.
@@ -74,11 +74,11 @@ class Backlog:
         Failed references are due later than untried ones, and the latest come first: many failed ones hide the untried.
         Then the sync registry is asked again, for the untried alone.
         """
-        due = self._sync_registry.due(self._repository, TAKE, ahead=LINGER_S)
+        due = self._sync_registry.due(self._repository, TAKE, ahead_s=LINGER_S)
         untried, failed = [one for one in due if not one.attempts], [one for one in due if one.attempts]
         share = TAKE // FAILED_SHARE
         if len(due) == TAKE and len(failed) > share:
-            untried = self._sync_registry.due(self._repository, TAKE, ahead=LINGER_S, untried=True)
+            untried = self._sync_registry.due(self._repository, TAKE, ahead_s=LINGER_S, untried=True)
             failed = failed[: max(TAKE - len(untried), share)]
         return untried + failed
 
@@ -94,7 +94,7 @@ class Backlog:
                 continue
             if owed.deaths and not idle:
                 continue
-            if self._wait(owed) <= 0:
+            if self._wait_s(owed) <= 0:
                 return self._waiting.pop(position)
         return None
 
@@ -110,7 +110,7 @@ class Backlog:
         )
         self._stale = True
 
-    def _wait(self, owed: Owed) -> float:
+    def _wait_s(self, owed: Owed) -> float:
         """Seconds until `owed` can be taken."""
         due_at_ms = owed.due or 0
         if owed.reference.kind == "digest" and not owed.worked_on:

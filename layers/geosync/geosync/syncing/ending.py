@@ -50,7 +50,7 @@ class Halt:
 
     def pause(self, seconds: float) -> None:
         """Wait inside an attempt; raises OutOfTime when the holder stops or the invocation ends meanwhile."""
-        if self._stopped.wait(min(seconds, max(self._deadline.left(), 0))):
+        if self._stopped.wait(min(seconds, max(self._deadline.left_s(), 0))):
             raise OutOfTime("the holder stopped")
         self._deadline.check()
 

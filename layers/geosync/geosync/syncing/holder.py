@@ -251,7 +251,7 @@ class Holder:
                 self._wait(None if self._is_full() else later_s)
                 self._collect()
             elif later_s is not None:
-                self._wait(min(later_s, max(deadline.left(), 0)))
+                self._wait(min(later_s, max(deadline.left_s(), 0)))
             elif self._nowhere.drop(lease) or self._held.finish(lease, self._uploads.left()):
                 self._halt.end(Ending.FINISHED)
             else:

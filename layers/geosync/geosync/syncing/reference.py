@@ -85,8 +85,8 @@ class ReferenceSync:
                     self._write(attempt)
                 case decisions.Remove():
                     self._remove(attempt)
-                case decisions.LookAgain(after):
-                    self._context.pause(after)
+                case decisions.LookAgain(after_s):
+                    self._context.pause(after_s)
                     attempt.polls += 1
                     self._look_at_primary(attempt, whole=True)
                 case decisions.Postpone(due):

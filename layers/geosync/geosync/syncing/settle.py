@@ -130,7 +130,7 @@ class Settler:
         else:
             self._halt.fail(error)
             text = reason(error)
-            if tells_of_throttling(text) and not self._has_told_of_throttling and self._deadline.left() > 0:
+            if tells_of_throttling(text) and not self._has_told_of_throttling and self._deadline.left_s() > 0:
                 self._has_told_of_throttling = True
                 later_ms = self._clock.now_ms() + THROTTLED_MS
                 with suppress(*TABLE_ERRORS):  # most likely it is the same table

@@ -239,7 +239,7 @@ class Worker:
                 tried.add(repository)
                 if self._share.is_full(repository):
                     continue
-                if self._place.deadline.left() < ENOUGH_S or not self._work_off(repository):
+                if self._place.deadline.left_s() < ENOUGH_S or not self._work_off(repository):
                     return
                 if self._place.clock.monotonic_s() - read_at > CANDIDATES_KEPT_S:
                     break

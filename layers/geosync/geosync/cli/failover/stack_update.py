@@ -89,7 +89,7 @@ def update(site: StackSite, changes: Mapping[str, str], *, token: str) -> None:
 def wait(site: StackSite) -> str:
     """Wait until no update of the site's stack is under way, and return its state then. Raises UpdateUnderWay."""
     end = site.clock.monotonic_s() + UPDATE_SECONDS
-    while (state := _state(site, until=end)).endswith(UNDER_WAY):
+    while (state := _state(site, until_s=end)).endswith(UNDER_WAY):
         if site.clock.monotonic_s() > end:
             raise UpdateUnderWay(f"{site.stack} is {state} for {UPDATE_SECONDS / 60:.0f} minutes")
         site.clock.sleep(POLL_SECONDS)
@@ -101,8 +101,8 @@ def find_again(site: StackSite) -> StackSite:
     return StackSite.find(site.access, StackName(name=site.stack, region=site.region))
 
 
-def _state(site: StackSite, *, until: float = 0.0) -> str:
-    """The stack's state now; a passing failure is tried again `until` then (monotonic seconds).
+def _state(site: StackSite, *, until_s: float = 0.0) -> str:
+    """The stack's state now; a passing failure is tried again until `until_s` (monotonic).
 
     Raises UpdateUnderWay when it cannot be read: an update may have been begun.
     """
@@ -110,7 +110,7 @@ def _state(site: StackSite, *, until: float = 0.0) -> str:
         try:
             return find_again(site).state
         except (BotoCoreError, ClientError, GeosyncError) as error:
-            if not passes(error) or site.clock.monotonic_s() > until:
+            if not passes(error) or site.clock.monotonic_s() > until_s:
                 raise UpdateUnderWay(f"{site.stack}: its state cannot be read: {error}") from error
         site.clock.sleep(POLL_SECONDS)
 

@@ -130,7 +130,7 @@ class S3Copier:
             raise AnotherWay from error
         except OutOfTime as error:
             took_s = self._clock.monotonic_s() - started_s
-            if took_s >= self._deadline.given * ENOUGH:
+            if took_s >= self._deadline.given_s * ENOUGH:
                 why = f"S3 did not copy it in {took_s:.0f} s; it is streamed from now on"
                 raise LayerUnfinished(f"layer {blob.digest} of {blob.size} bytes: {why}") from error
             raise
@@ -169,7 +169,7 @@ class S3Copier:
         """Tell whether S3 copies `blob`; raises OutOfTime when it is better begun in the next invocation."""
         if blob.size < self._least_bytes or not has_place(blob.digest) or self._is_resting():
             return False
-        left_s, given_s = self._deadline.left(), self._deadline.given
+        left_s, given_s = self._deadline.left_s(), self._deadline.given_s
         if self._pace.fits(blob.size, left_s):
             return True
         if left_s < given_s * ENOUGH and self._pace.fits(blob.size, given_s):

@@ -30,7 +30,7 @@ from geosync.oci.options import DEFAULT_OPTIONS, ClientOptions
 from geosync.oci.references import check_repository, is_digest, is_tag
 from geosync.oci.signing import expires_at
 from geosync.oci.uploads import UploadLimits
-from geosync.registries.exchange import Exchange, renewal, secure
+from geosync.registries.exchange import Exchange, renewal_s, secure
 from geosync.registries.registry import Registry
 from geosync.registries.secrets import SecretReader, SecretType, VendorAccess
 
@@ -111,7 +111,7 @@ class Acr(Registry):
         """Exchange the principal's secret for a token of Entra ID, and that for a refresh token of the registry."""
         authority = principal.authority.rstrip("/")
         token_url = f"{authority}/{quote(principal.tenant, safe='')}/oauth2/v2.0/token"
-        begun = self._exchange.now()
+        begun_s = self._exchange.now_s()
         entra = self._exchange.form(
             token_url,
             {
@@ -137,8 +137,8 @@ class Acr(Registry):
         ).get("refresh_token")
         if not isinstance(refresh, str):
             raise self._exchange.missing(exchange_url, "refresh_token")
-        ends = expires_at(refresh) or begun + REFRESH_TOKEN_S
-        return Loan(username=NULL_USER, password=refresh, renew_at_s=renewal(begun, ends), is_refresh_token=True)
+        ends = expires_at(refresh) or begun_s + REFRESH_TOKEN_S
+        return Loan(username=NULL_USER, password=refresh, renew_at_s=renewal_s(begun_s, ends), is_refresh_token=True)
 
     def close(self) -> None:
         """Close the idle connections."""

@@ -80,7 +80,7 @@ class EcrAccount:
         # A condition, not a bare lock: it is held while a role is assumed.
         self._lock = threads.condition()
         self._client: ECRClient | None = None
-        self._client_until = 0.0
+        self._client_until_s = 0.0
 
     def borrow(self) -> Loan:
         """A user and a password for the registry (GetAuthorizationToken)."""
@@ -96,8 +96,8 @@ class EcrAccount:
     def ecr(self) -> ECRClient:
         """The client, made anew when a role's session is about to end. Use it within `asking`."""
         with self._lock:
-            if self._client is None or self._clock.now_ms() / 1000 >= self._client_until:
-                self._client, self._client_until = self._make()
+            if self._client is None or self._clock.now_ms() / 1000 >= self._client_until_s:
+                self._client, self._client_until_s = self._make()
             return self._client
 
     def knows_image_status(self) -> bool:

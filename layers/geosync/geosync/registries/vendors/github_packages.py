@@ -139,7 +139,7 @@ class GitHubPackages:
                 answer = self._transport.send(
                     HttpRequest(method="GET", url=url, headers=headers, repeatable=True),
                     timeouts=_TIMEOUTS,
-                    left=self._deadline.left,
+                    left=self._deadline.left_s,
                 )
             except Broken as error:
                 self._deadline.check()
@@ -169,16 +169,16 @@ class GitHubPackages:
 
     def _fail(self, answer: HttpAnswer, request: str) -> NoReturn:
         """Raise the error for an answer ("Exceeding the rate limit": a 403 may be one, too)."""
-        pause = retry_after(answer.header("Retry-After"), self._deadline.clock)
-        if pause is None and answer.header("X-RateLimit-Remaining") == "0":
-            pause = _until(answer.header("X-RateLimit-Reset"), self._deadline.clock)
+        pause_s = retry_after(answer.header("Retry-After"), self._deadline.clock)
+        if pause_s is None and answer.header("X-RateLimit-Remaining") == "0":
+            pause_s = _seconds_until(answer.header("X-RateLimit-Reset"), self._deadline.clock)
         said = self._said(answer, request)
-        if answer.status == 429 or (answer.status == 403 and pause is not None):
-            wanted = UNSAID_PAUSE_S if pause is None else pause
+        if answer.status == 429 or (answer.status == 403 and pause_s is not None):
+            wanted = UNSAID_PAUSE_S if pause_s is None else pause_s
             raise RegistryUnavailable(self.name, request, status=answer.status, detail=said, retry_after=wanted)
         check = _CHECK if answer.status in (401, 403, 404) else ""
         detail = ": ".join(one for one in (said, check) if one)
-        raise classify(self.name, request, answer.status, Errors(detail=detail), pause)
+        raise classify(self.name, request, answer.status, Errors(detail=detail), pause_s)
 
     def _said(self, answer: HttpAnswer, request: str) -> str:
         try:
@@ -199,7 +199,7 @@ def _untagged(versions: list[dict[str, Any]]) -> Iterator[str]:
             yield digest
 
 
-def _until(reset: str | None, clock: Clock) -> float | None:
+def _seconds_until(reset: str | None, clock: Clock) -> float | None:
     """Return the seconds until a moment in seconds since the epoch; None for nonsense."""
     if reset is None or not (reset.isascii() and reset.isdigit()):
         return None

@@ -14,7 +14,7 @@ from typing import ClassVar
 from urllib.parse import quote
 
 from geosync.errors import ConfigurationError
-from geosync.registries.exchange import Exchange, lifetime, renewal, secure
+from geosync.registries.exchange import Exchange, lifetime_s, renewal_s, secure
 from geosync.registries.secrets import SecretReader, VendorAccess
 
 SCOPE = "https://www.googleapis.com/auth/cloud-platform"
@@ -60,8 +60,8 @@ class ServiceAccount(VendorAccess):
         # 50 ms to import, and only this account needs it.
         import jwt  # noqa: PLC0415
 
-        begun = int(exchange.now())
-        claims = {"iss": self.email, "scope": SCOPE, "aud": self.token_uri, "iat": begun, "exp": begun + 3600}
+        begun_s = int(exchange.now_s())
+        claims = {"iss": self.email, "scope": SCOPE, "aud": self.token_uri, "iat": begun_s, "exp": begun_s + 3600}
         try:
             assertion = jwt.encode(claims, self.private_key, algorithm="RS256", headers={"kid": self.key_id})
         except (ValueError, TypeError, jwt.PyJWTError) as error:
@@ -74,7 +74,7 @@ class ServiceAccount(VendorAccess):
             {"grant_type": JWT_BEARER, "assertion": assertion},
             check="check that the service account is enabled, and that its key is not deleted",
         )
-        return _token(exchange, self.token_uri, answer.get("access_token"), begun, lifetime(answer, TOKEN_S))
+        return _token(exchange, self.token_uri, answer.get("access_token"), begun_s, lifetime_s(answer, TOKEN_S))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +113,7 @@ class ExternalAccount(VendorAccess):
 
     def token(self, exchange: Exchange) -> tuple[str, float]:
         """Return an access token, and the moment to ask for the next (seconds since the epoch)."""
-        begun = exchange.now()
+        begun_s = exchange.now_s()
         answer = exchange.form(
             self.token_url,
             {
@@ -126,17 +126,17 @@ class ExternalAccount(VendorAccess):
             },
             check="check the workload identity pool's provider (audience) and that it takes this AWS account and role",
         )
-        federated, seconds = answer.get("access_token"), lifetime(answer, TOKEN_S)
+        federated, seconds = answer.get("access_token"), lifetime_s(answer, TOKEN_S)
         if self.impersonation_url is None or not isinstance(federated, str):
-            return _token(exchange, self.token_url, federated, begun, seconds)
+            return _token(exchange, self.token_url, federated, begun_s, seconds)
         answer = exchange.document(
             self.impersonation_url,
             {"scope": [SCOPE], "lifetime": f"{TOKEN_S:.0f}s"},
             bearer=federated,
             check="check that the pool's identity has roles/iam.workloadIdentityUser on the service account",
         )
-        seconds = _until(answer.get("expireTime"), begun)
-        return _token(exchange, self.impersonation_url, answer.get("accessToken"), begun, seconds)
+        seconds = _seconds_until(answer.get("expireTime"), begun_s)
+        return _token(exchange, self.impersonation_url, answer.get("accessToken"), begun_s, seconds)
 
     def _subject_token(self) -> str:
         """Return the signed request as Google's Security Token Service takes it: JSON, percent-encoded."""
@@ -159,16 +159,16 @@ class ExternalAccount(VendorAccess):
         return quote(json.dumps({"url": url, "method": "POST", "headers": headers}, sort_keys=True))
 
 
-def _token(exchange: Exchange, url: str, token: object, begun: float, seconds: float) -> tuple[str, float]:
+def _token(exchange: Exchange, url: str, token: object, begun_s: float, seconds: float) -> tuple[str, float]:
     if not isinstance(token, str) or not token.isascii() or not token.isprintable():
         raise exchange.missing(url, "access token")
-    return token, renewal(begun, begun + seconds)
+    return token, renewal_s(begun_s, begun_s + seconds)
 
 
-def _until(text: object, begun: float) -> float:
-    """Return the seconds from `begun` to an RFC 3339 time, an hour where it is none or past."""
+def _seconds_until(text: object, begun_s: float) -> float:
+    """Return the seconds from `begun_s` to an RFC 3339 time, an hour where it is none or past."""
     try:
-        seconds = datetime.fromisoformat(str(text)).timestamp() - begun
+        seconds = datetime.fromisoformat(str(text)).timestamp() - begun_s
     except ValueError:
         return TOKEN_S
     return seconds if seconds > 0 else TOKEN_S
