@@ -8,12 +8,17 @@ from types import FrameType
 from typing import Any
 
 from tests.unit.syncing.test_holder import REPOSITORY, Site
+from tests.unit.test_layers import LAYERS
 
 from geosync.sync_registry.items import Reference
 from geosync.sync_registry.transitions.marks import Mark
 
 PREFIX = "mirror/"
 NAMES = (REPOSITORY, PREFIX + REPOSITORY)
+ROOMS_ABOVE = ["working.worker"]
+"""The way from functions/sync/app.py to the holder."""
+MOST_ROOMS = 8
+"""Modules from the handler to a PUT."""
 
 
 def handed_the_name(frame: FrameType) -> bool:
@@ -68,6 +73,11 @@ def test_the_way_of_a_put_enters_each_module_once() -> None:
     assert ways["GET manifest"] == ways["HEAD manifest"] == looks
     assert ways["PUT manifest"] == ["copying.workers", "copying.copy", "oci.repository"]
     assert ways["PUT blob"] == ["copying.workers", "copying.copy", "copying.blobs"]
+    for verb in ("PUT manifest", "PUT blob"):
+        way = [*ROOMS_ABOVE, *looks[:-1], *ways[verb]]
+        floors = [next(floor for floor, parts in enumerate(LAYERS) if room.partition(".")[0] in parts) for room in way]
+        assert len(way) <= MOST_ROOMS
+        assert floors == sorted(floors, reverse=True), "it climbs back"
 
 
 def modules_on_the_stack() -> list[str]:
