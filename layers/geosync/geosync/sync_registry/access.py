@@ -15,7 +15,7 @@ ATTEMPTS = 10
 
 
 class TableAccess:
-    """One site's table, as it is read and written under one primary (None: under whichever)."""
+    """One site's table, as it is read and written under one primary (None: under any)."""
 
     def __init__(
         self, store: Store, *, primary: str | None, timing: Timing, clock: Clock, names: Callable[[], str]

@@ -1,4 +1,4 @@
-"""Rows and tags by name, page by page, for whoever looks through a site."""
+"""Rows and tags by name, page by page, for lists of a site."""
 
 from __future__ import annotations
 

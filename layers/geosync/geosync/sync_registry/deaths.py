@@ -22,7 +22,7 @@ class Deaths(TableAccess):
     def left_behind(self, lease: Lease) -> list[Owed]:
         """Read the owed references that the holder before `lease` was working on when it vanished.
 
-        One that is parked by now is left out: a retry would be counted for it.
+        A reference that is parked by now is left out: it must not count a retry.
         """
         references = [one for one in map(Reference.from_key, sorted(lease.working_on)) if one is not None]
         keys = [Key(lease.repository, one.owed_key) for one in references]
@@ -31,7 +31,7 @@ class Deaths(TableAccess):
         return [one for one in owed if one is not None and not one.parked]
 
     def count_deaths(self, lease: Lease, left: Sequence[Owed], failure: str) -> list[Owed]:
-        """Count a failed attempt for each of `left`, and forget that anybody was working on them: one transaction.
+        """Count a failed attempt for each of `left`, and delete the record of who worked on them: one transaction.
 
         Returns those that were counted; the others were marked again meanwhile. Raises LeaseLost.
         """

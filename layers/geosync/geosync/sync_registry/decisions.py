@@ -191,13 +191,13 @@ def step_outside(
 
 
 def _stay(owed: Owed, secondary: Look | None, suspect_until: int, *, gone_since: int | None = None) -> Step:
-    """Remember whether a tag is ours that is gone, from the primary or the selection, while nothing may be removed.
+    """Record whether Geosync owns a tag that left the primary or the selection, while nothing may be removed.
 
-    A tag that an operator said to keep is from now on one that Geosync did not put there. A copy whose holder died
-    before it could record it is ours by what is owed alone, which goes with it: so it is recorded now, with no
-    look at the primary that an event could be measured by. So is a copy that was never proved, in place of what was
-    seen before it. `gone_since` (ms) is the look that proved the tag to be gone from the primary, None where the
-    primary was not asked.
+    A tag that an operator said to keep counts from now on as one that Geosync did not put there. A copy whose holder
+    died before recording it is known from what is owed alone, which is discharged now: so it is recorded here, without
+    a look at the primary that could answer an event. So is a copy that was never proved, in place of what was seen
+    before it. `gone_since` (ms) is the look that proved the tag to be gone from the primary, None where the primary was
+    not asked.
     """
     if KEEP in owed.if_absent:
         return Discharge(None)
@@ -232,12 +232,12 @@ def _write_again(write: Write | Remove, primary: Look, secondary: Look, suspect_
 
 
 def _is_wanted(owed: Owed, digest: str, polls: int, most_polls: int) -> bool:
-    """An event named `digest`, or none; or somebody asked, and what was named does not show: copied before a proof."""
+    """An event named `digest`, or no digest; or somebody asked, and what was named is not there: copy it unproved."""
     return bool(owed.expects & {digest, UNNAMED}) or (owed.asked and polls >= (most_polls if owed.expects else 0))
 
 
 def _wait(owed: Owed, primary: Look, timing: Timing, polls: int) -> Step:
-    """Poll while what an event named does not show; else come back when the answer, should it stay, is proof."""
+    """Poll while the primary does not show what an event named; then come back when an answer that stays is proof."""
     answer = primary.digest or ABSENT
     if owed.expects and answer not in owed.expects and UNNAMED not in owed.expects and polls < len(timing.polls_s):
         return LookAgain(timing.polls_s[polls])
@@ -245,7 +245,7 @@ def _wait(owed: Owed, primary: Look, timing: Timing, polls: int) -> Step:
 
 
 def proves_primary(owed: Owed, look: Look, timing: Timing) -> bool:
-    """The primary's answer will stay, but for events that are still to come.
+    """The primary's answer will stay, except for events that are still to come.
 
     Either every write that an event announced until the mark is done by now (`settle` passed since the mark), or the
     answer is exactly what was announced. What the reference was last seen to be counts as announced until `settle`
@@ -271,7 +271,7 @@ def _settled_at(owed: Owed, digest: str | None, timing: Timing) -> int:
 
 
 def _announced(owed: Owed, at: int, timing: Timing) -> frozenset[str]:
-    """The digests whose writes may be outstanding at `at`, as far as anybody here knows."""
+    """The digests whose writes may be outstanding at `at`, as far as is known here."""
     if owed.seen is not None and at < owed.seen.answered_at + ms(timing.settle_s):
         return owed.expects | {owed.seen.digest}
     return owed.expects
@@ -294,7 +294,7 @@ def is_written_first(owed: Owed, digest: str) -> bool:
 
 
 def is_to_be_noted(owed: Owed, digest: str) -> bool:
-    """A copy of `digest` has to be noted before it begins, so that no later attempt takes half of it for all of it.
+    """A copy of `digest` must be noted before it begins, so that no later attempt takes a half copy for a whole one.
 
     It need not where nothing but a discharge keeps the next attempt from a write of its own, which looks below: after
     an event named it, whatever marks follow. A write that a look decided upon has to be, as the next look would find
@@ -334,7 +334,7 @@ def _shows_ours(owed: Owed, digest: str) -> bool:
 
 
 def may_remove(owed: Owed, *, suspended: bool) -> bool:
-    """Somebody answers for the removal of a tag that the primary is proved not to have.
+    """The removal of a tag that the primary is proved not to have is allowed.
 
     An event said that it was deleted, or an operator adopted it; or comparisons found it missing, and not so many with
     it that the breaker is on (`suspended`). A tag that an operator said to keep stays whatever else was said.
@@ -359,8 +359,8 @@ def is_of_a_backfill(owed: Owed) -> bool:
 def superseded(owed: Owed, seen: Seen | None) -> frozenset[str]:
     """The digests of earlier pushes that a tag leaves owed when it is discharged as `seen`.
 
-    A later push overtook them before the tag was looked at, or the tag is gone. Whoever pulls by digest needs them all
-    the same, so each is looked at by itself. Of a tag that was not overtaken there are none.
+    A later push overtook them before the tag was looked at, or the tag is gone. Clients that pull by digest still need
+    them, so each is looked at separately. There are none if the tag was not overtaken.
     """
     if owed.reference.kind != "tag":
         return frozenset()
@@ -384,7 +384,7 @@ def is_already_seen(owed: Owed | None, seen: Seen | None, digest: str | None, re
 
 
 def as_announced(seen: Seen, before: Seen | None) -> Seen:
-    """Keep what is known of the announcement of a digest that was seen `before`: a look announces nothing."""
+    """Keep what is known of the announcement of a digest that was seen `before`: a look is no announcement."""
     if before is None or before.digest != seen.digest:
         return seen
     return replace(seen, unannounced=before.unannounced, suspected=before.suspected)

@@ -1,9 +1,9 @@
 """Digests of which half a copy may have stayed here when it left the selection: items `half#<digest>`.
 
-Nothing outside the selection is brought, so nobody ends such a copy, and what left is owed no more. The secondary may
-show it all the same, as may an index that names it. So the transaction that lets it go keeps it in mind here, and the
-first comparison that finds it selected again makes it owed by its digest (comparing/halves.py). An item stays until
-then: under any primary, and for as long as the selection leaves it out.
+Nothing outside the selection is copied, so such a copy is never completed, and its reference is no longer owed. The
+secondary may still show it, as may an index that names it. So the transaction that discharges the reference records the
+half copy here, and the first comparison that finds it selected again makes it owed by its digest (comparing/halves.py).
+An item stays until then: under any primary, and for as long as the selection leaves it out.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class HalfCopy:
 
 
 class HalfCopies:
-    """The half copies that are kept in mind, of every repository. Thread-safe."""
+    """The recorded half copies of every repository. Thread-safe."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -52,7 +52,7 @@ class HalfCopies:
         return [HalfCopy.from_item(one) for one in self._store.items(repository, HALF_PREFIX, limit=limit, after=begin)]
 
     def forget(self, repository: str, digest: str) -> None:
-        """Keep one in mind no more: it is owed."""
+        """Delete the record of one: it is owed."""
         self._store.write(Delete(key=_key(repository, digest)))
 
 
@@ -79,8 +79,8 @@ def _key(repository: str, digest: str) -> Key:
 def left_half(owed: Owed, seen: Seen | None) -> frozenset[str]:
     """The digests of which a tag that is discharged as `seen` may leave half a copy: each becomes owed by itself.
 
-    Its index would take it for whole where it is found. Whoever looks for it by its digest looks below it. A tag that
-    only stays here, gone from the primary, was not looked below.
+    An index that finds it here would take it for whole. A holder that makes it equal by its digest checks its parts.
+    The parts of a tag that only stays here, gone from the primary, were not checked.
     """
     if owed.reference.kind != "tag":
         return frozenset()

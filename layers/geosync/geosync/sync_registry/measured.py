@@ -14,7 +14,7 @@ from geosync.sync_registry.table.attributes import AttributeReader
 MOST_DIGESTS = 50_000
 """Digests that are kept to be counted once (some 8 MB); of more the bytes are not known."""
 MOST_BYTES = 2**53 - 1
-"""The largest number that every JSON reader keeps; more is somebody's joke."""
+"""The largest number that every JSON reader keeps; no real image is larger."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""The items that concern the whole site, in one read, for whoever shows them together."""
+"""The items that concern the whole site, in one read."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ _OF_ITS_PRIMARY = _ACCOUNTING
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SiteItems:
-    """The items that concern the whole site, as one read found them. What the site does not have is None."""
+    """The items that concern the whole site, as one read found them. An item that the site does not have is None."""
 
     pause: Pause | None
     heartbeat: LastHeartbeat | None
@@ -95,8 +95,8 @@ class AccountingBeside:
     """The same, with what one read beside it found of a reference.
 
     `seen` is what was last seen of it, None where that cannot be read. `is_synced`: its repository's row says that
-    nothing is owed there, so that no holder works on anything that is. What was marked may be owed all the same: where
-    the knock failed, the row learns of it only from the sweep.
+    nothing is owed there, so that no holder works on anything that is. A marked reference may still be owed: if its
+    knock failed, the row changes only when the sweep finds it.
     """
 
     site: Accounting
@@ -113,8 +113,8 @@ class Overview:
     def read(self, primary: str | None = None) -> SiteItems:
         """Read all of them in one batch.
 
-        `primary` names the primary that the site is to follow, as in SyncRegistry. Until the minute has taken note of
-        it, what is known of the former one says nothing, and is left out.
+        `primary` names the primary that the site is to follow, as in SyncRegistry. Until functions/reconcile has
+        recorded the change, what is known of the former one is left out: it proves nothing.
         """
         found = self._found(_ITEMS, primary)
         return SiteItems(

@@ -1,4 +1,4 @@
-"""Everything that is owed at a site, read from the index `due` for whoever shows or steers it.
+"""Everything that is owed at a site, read from the index `due` for status and actions.
 
 Parked references are in the index too, far in the future. So a reading costs a query for each partition, a second one
 for each that holds more than is read, and a batch read for each hundred items. Queries and batches go side by side. No
@@ -38,7 +38,7 @@ class OwedItem:
     """One owed item: what it says, or (`corrupt`) why it cannot be read.
 
     `is_here`: what was announced was seen here already, and nothing else was announced since. A registry that waits too
-    long for an answer tells of a push again.
+    long for an answer announces a push again.
     """
 
     key: Key
@@ -223,7 +223,7 @@ def _is_owed(key: Key) -> bool:
 
 
 def _owed_item(key: Key, item: Item) -> OwedItem:
-    """Read one item; one that cannot be read is owed all the same."""
+    """Read one item; one that cannot be read still counts as owed."""
     try:
         owed = Owed.from_item(item)
     except CorruptItem as corrupt:

@@ -70,7 +70,7 @@ class Glances:
 
 
 class Readings(TableAccess):
-    """The reads of the sync registry: true when they were made, and for nobody to rely on later without a condition."""
+    """The reads of the sync registry: true when they were made; a later write that relies on one needs a condition."""
 
     def look(self, repository: str, reference: Reference, *, holds: Iterable[str] = ()) -> Glance:
         """Read, in one request, everything that an event for `reference` depends on: owed, seen, row, pause, holds.
@@ -109,7 +109,8 @@ class Readings(TableAccess):
         None that `but` is true of; what is due behind thousands of those may be left to a later call. Those with
         something that was never tried come before those where all that is due has failed.
 
-        In a shard the longest due come first. A row that cannot be read counts as free: whoever takes it says why not.
+        In a shard the longest due come first. A row that cannot be read counts as free: the worker that takes it
+        reports why.
         """
         return free_repositories(self._store, self._clock.now_ms() if at_ms is None else at_ms, limit, but)
 

@@ -1,9 +1,9 @@
-"""The recount: the counters of the rows are compared with the rows, so that nothing makes them drift for long.
+"""The recount: it compares the counters of rows with the rows themselves, so that no drift lasts.
 
-The counters change in the transactions that change the rows (site/counters.py), so that they are right by themselves.
-What is not: counters that somebody edited, rows of a version that counted no states, and rows that were knocked at and
-that nobody takes (a pause). One of the counters' items after the other is counted from its rows: those are read in a
-moment, and what they sum up to is written only if the item did not change meanwhile.
+The counters change in the transactions that change the rows (site/counters.py), so as a rule they are right. They are
+wrong if somebody edited them, for rows of a version that counted no states, and for rows that were knocked at and not
+taken (during a pause). One of the counters' items after the other is counted from its rows: those are read in a moment,
+and what they sum up to is written only if the item did not change meanwhile.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Who at this site has a blob, and who copies it now: one item `blob#<digest>`/`blob` for each blob.
+"""Hints on which repositories of this site have a blob, and who copies it now: one item `blob#<digest>`/`blob` each.
 
 A hint, never a proof: a mount that follows a wrong one becomes an upload. So the items are written without a condition,
 the last writer wins, and they end by themselves. Only the claim of who copies a blob has a condition, and it ends soon.
-Each blob is a partition of its own: what every image of a site stands on is in no other item's way.
+Each blob is a partition of its own, so that a base layer shared by every image slows down no other item.
 
 Attributes: `repositories` (of this site's registry, the one seen last first), `copied_by` (a token) and `copied_until`
 (ms), `unfinished`, `expire_at` (s, TTL).
@@ -37,15 +37,16 @@ class SharedBlob:
     copied_by: str | None = None
     copied_until: int = 0
     unfinished: bool = False
-    """It did not fit into the invocation that copied it last: only a holder, which can keep a part of it, copies it."""
+    """It did not fit into the last invocation that copied it: only a holder may copy it now, since only a holder keeps
+    parts."""
 
     def is_copied_by_another(self, token: str, now_ms: int) -> bool:
-        """True while somebody else copies the blob. A claim for longer than claims are made is none."""
+        """True while somebody else copies the blob. A claim that ends later than any real claim could is ignored."""
         return self.copied_by not in (None, token) and now_ms < self.copied_until <= now_ms + 2 * CLAIM_MS
 
     @classmethod
     def from_item(cls, item: Item | None) -> SharedBlob:
-        """Read an item; what cannot be read of it is not there."""
+        """Read an item; attributes that cannot be read count as missing."""
         item = item or {}
         named, by, until = item.get("repositories"), item.get("copied_by"), item.get("copied_until")
         repositories = [one for one in named if isinstance(one, str)] if isinstance(named, list | tuple) else []

@@ -1,4 +1,4 @@
-"""Who may use this site's admin API beside the holders of its two secrets, and the sessions that were ended.
+"""Named tokens for this site's admin API, beside its two secrets, and the sessions that were ended.
 
 In the partition `#site` of the sync registry:
 
@@ -32,7 +32,7 @@ class NamedToken:
     key: str = field(repr=False)
 
     def has_ended(self, now_ms: int) -> bool:
-        """True when it opens nothing any more at `now_ms` (ms)."""
+        """True when it has expired at `now_ms`."""
         return self.ends_at is not None and now_ms >= self.ends_at
 
 
@@ -43,14 +43,14 @@ class AdminAccess:
         self._store = store
 
     def add(self, token: NamedToken) -> None:
-        """Let a token in; raises ConditionFailed when there is one of its name."""
+        """Add a token; raises ConditionFailed when there is one of its name."""
         values: dict[str, object] = {"key": token.key, "right": token.right, "created_at": token.created_at}
         if token.ends_at is not None:
             values["ends_at"] = token.ends_at
         self._store.write(Update(key=_key(token.name), set=values, when=Attr("key").not_exists()))
 
     def revoke(self, name: str) -> None:
-        """Let a token in no more."""
+        """Delete a token."""
         self._store.write(Delete(key=_key(name)))
 
     def find(self, name: str) -> NamedToken | None:

@@ -1,6 +1,6 @@
 """The invocations that share the site's bandwidth: an item each, renewed while bytes move, which ends by itself.
 
-They lie in a partition of their own, since each is written every few seconds. Whoever counts deletes those that ended.
+They lie in a partition of their own, since each is written every few seconds. Each count deletes those that have ended.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ MOST = 1000
 FORGOTTEN_S = 3_600
 """Time after its end from which on an item may go (TTL `expire_at`): more than clocks differ by."""
 ENDED_MS = 60_000
-"""Time after its end from which on who counts deletes it: else each query would read it for an hour and more."""
+"""Time after its end from which a count deletes it: otherwise each query would read it for an hour and more."""
 
 
 class BandwidthShares:
-    """Counts who shares the bandwidth. Thread-safe. Raises what the table raises."""
+    """Counts the invocations that share the bandwidth. Thread-safe. Raises what the table raises."""
 
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store

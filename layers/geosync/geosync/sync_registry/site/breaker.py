@@ -1,4 +1,4 @@
-"""The breaker: when so much is to go that the primary, or the selection, is the one to be doubted.
+"""The breaker: stops removals when so many tags are to go that the primary, or the selection, is probably wrong.
 
 A comparison cannot tell deleted tags from a primary that came up on an empty disk or was restored from an old backup,
 nor a selection that was narrowed on purpose from a pattern with a typing error. So what comparisons find missing at the
@@ -69,7 +69,7 @@ class State:
 
     @property
     def stops(self) -> bool:
-        """Nothing may be removed by comparison now: deletes are suspended, or it is to be decided if they are."""
+        """Nothing may be removed by comparison now: deletes are suspended, or that is still to be decided."""
         return self.suspended or self.doubted_at is not None
 
     @classmethod
@@ -109,8 +109,7 @@ class Breaker:
     def resume(self) -> bool:
         """Accept that what comparisons found missing or outside until now is to go: the next comparison removes it.
 
-        What is found later is counted anew. False: nothing was suspended; what was found is accepted all the
-        same.
+        What is found later is counted anew. False: nothing was suspended; what was found is accepted nevertheless.
         """
         was = self.state().stops
         now_ms = self._clock.now_ms()
@@ -184,7 +183,7 @@ class Breaker:
         return since <= state.accepted_at or since + ms(self.limits.window_s) <= self._clock.now_ms()
 
     def resume_if_back(self) -> None:
-        """Lift the suspension when what would still go is no reason for one: a repository has its tags again."""
+        """Lift the suspension when what would still go no longer justifies it: a repository has its tags again."""
         state = self.state()
         if not state.stops:
             return

@@ -1,4 +1,4 @@
-"""The latest walk through the primary's catalogue: how far it got, and how far the work is that it made.
+"""The latest walk through the primary's catalogue: its progress, and the progress of the work that it caused.
 
 Kept in the item `#site`/`catalogue`, so that a walk survives the invocation that began it (comparing/catalogue.py):
 
@@ -195,7 +195,7 @@ class CatalogueItem:
         return self._note(walk, {"touched_at": now_ms, **done, "repositories": walk.repositories + selected})
 
     def note_out_of_time(self, walk: Walk) -> Walk:
-        """Note that nobody is at the walk any more: the next minute has it go on."""
+        """Note that no invocation works on the walk: functions/reconcile has it continued within a minute."""
         return self._note(walk, {"touched_at": 0})
 
     def note_failure(self, walk: Walk, reason: str, *, now_ms: int, not_before_ms: int | None = None) -> Walk:

@@ -67,7 +67,7 @@ class RowCounts:
 
     @classmethod
     def of(cls, counts: Mapping[str, int]) -> RowCounts:
-        """Read the sums. Whatever somebody wrote there, no part is below 0 or more than is left of the rows."""
+        """Read the sums. Even if somebody edited them, no part is below 0 or more than is left of the rows."""
         rows = max(counts.get("rows", 0), 0)
         parts: dict[str, int] = {}
         for names in (_STATES.values(), _VERIFICATIONS.values()):
@@ -99,7 +99,7 @@ def changed(number: int, steps: Mapping[str, int]) -> list[Update]:
 
 
 def broken(items: Mapping[Key, Item]) -> list[int]:
-    """The numbers of those of the counters that say what cannot be: somebody edited them."""
+    """The numbers of the counters whose values are impossible: somebody edited them."""
     return [number for number, key in enumerate(KEYS) if not _can_be(items.get(key, {}))]
 
 
