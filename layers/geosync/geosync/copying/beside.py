@@ -1,4 +1,4 @@
-"""A large layer that is read in a thread of its own, beside the one that sends it on.
+"""Reads a large layer in a thread of its own, while another thread uploads it.
 
 With both in one thread the source waits while the way out is busy, and the way out while the source is: a copy takes as
 long as both together. A registry that stores in pieces (Distribution on S3: 10 MiB each) takes nothing while it stores

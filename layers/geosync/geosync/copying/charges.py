@@ -34,7 +34,7 @@ def join(part: Part, runs: frozenset[CopyRun]) -> None:
 
 
 def give_back(part: Part) -> None:
-    """Charge nobody for `part` itself any more: another takes its place."""
+    """Stop charging for `part` itself: another part takes its place."""
     for run in part.runs:
         run.parts -= 1
 

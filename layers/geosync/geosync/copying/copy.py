@@ -191,7 +191,7 @@ class Copier:
         self._workers.submit(partial(self._carry, part, step), size=size)
 
     def _carry(self, part: Part, step: Callable[[Part], None]) -> None:
-        """Take a step, and carry what it raises to whoever waits for the part."""
+        """Take a step, and pass what it raises on to those that wait for the part."""
         try:
             with self._memory.step(self._route.deadline):
                 if part.manifest is not None:

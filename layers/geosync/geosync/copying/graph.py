@@ -39,7 +39,7 @@ class Graph:
         self._stopped: BaseException | None = None
 
     def root(self, run: CopyRun, manifest: Manifest, tag: str | None) -> Part | None:
-        """Add the part that `run` is about, to be started by the caller; None when it is done or somebody is at it.
+        """Add the part that `run` is about, to be started by the caller; None when it is done or in progress.
 
         A manifest by tag is a part of its own, since each tag has a PUT of its own; by digest it is the part that an
         index above it wants.
@@ -72,7 +72,7 @@ class Graph:
     def join(self, run: CopyRun, digest: str) -> bool:
         """Have `run` end when the manifest `digest` is there with all below it.
 
-        False when nobody here brought it or is bringing it; that it was found there is not enough.
+        False when no run here brought it or is bringing it; having been found there is not enough.
         """
         key = (digest, True)
         with self._lock:
@@ -166,7 +166,7 @@ class Graph:
     def turn(self, part: Part) -> Part | None:
         """Have `part` brought as the other kind: a blob as a manifest, or a manifest as a blob.
 
-        Returns the part to be started by the caller; None when somebody is at it, or nobody wants it any more. Raises
+        Returns the part to be started by the caller; None when it is in progress, or no longer wanted. Raises
         MalformedManifest on a loop.
         """
         with self._lock:

@@ -23,7 +23,7 @@ from geosync.oci.manifests import Descriptor
 
 MOST_HELPERS = 3
 SMALL_PART = 100
-"""A blob is not handed out that is less than such a part of what is worth help: it is brought in no time."""
+"""A blob smaller than this part of what is worth help is not handed out: the holder copies it in no time."""
 
 
 class Hands:
@@ -76,6 +76,6 @@ def _is_much(blobs: Sequence[Descriptor], least_bytes: int) -> bool:
 
 
 def _beginning_with(blobs: Sequence[Descriptor], number: int, hands: int) -> tuple[Descriptor, ...]:
-    """Begin with every blob whose turn it is, counted round `hands`; the others are for whoever is done first."""
+    """Begin with every blob whose turn it is, counted round `hands`; the others go to the helper that is done first."""
     own = blobs[number::hands]
     return (*own, *(blob for position, blob in enumerate(blobs) if position % hands != number))

@@ -1,7 +1,7 @@
 """A helper: brings blobs for the holder of a repository in another invocation, and nothing else.
 
 It has no lease, writes no manifest and keeps no part of a layer. What it does not bring, for whatever reason, is the
-holder's. A blob that it began it ends, since whoever holds the repository next needs it, too.
+holder's. It finishes a blob that it began, because the next holder of the repository needs it, too.
 """
 
 from __future__ import annotations

@@ -95,15 +95,15 @@ class Part:
     needed_by: list[Part] = field(default_factory=list)
     pending: int = 0
     looked_for_by: Part | None = None
-    """The part that had it looked for though nobody named it missing: it is most likely there."""
+    """The part that had it looked for although no answer named it missing: it is most likely there."""
     taken: bool = False
     """The destination took the manifest, and what is below it is looked for."""
     lacked: bool = False
-    """Something that it had looked for was missing. What was on its way already, for another part, says nothing."""
+    """Something that it had looked for was missing; what was already under way for another part does not count."""
     is_listed: bool = False
     """The destination said that it lists it among its subject's referrers."""
     stopped: bool = False
-    """Nobody wants it any more: whoever works on it stops at the next request or chunk."""
+    """No longer wanted: its copy stops at the next request or chunk."""
 
     @property
     def digest(self) -> str:
@@ -127,7 +127,7 @@ class Part:
 
 
 def looks_below(part: Part) -> bool:
-    """Somebody who wants `part` looks below what is found there."""
+    """Some run that wants `part` also checks the parts of what is found there."""
     return any(run.looks_below for run in part.runs)
 
 

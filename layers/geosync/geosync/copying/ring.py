@@ -1,7 +1,7 @@
 """The part of a layer that is read ahead: several threads put it in, in any order, and one takes it out in order.
 
-It is bounded. Nothing is read that lies further than `room` bytes ahead of what was taken out. So whoever has the next
-bytes always has room for them, and nobody waits in a circle.
+It is bounded. Nothing is read that lies further than `room` bytes ahead of what was taken out. So the reader of the
+next bytes always has room for them, and no threads wait in a circle.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Ring:
     # ------------------------------------------------------------------------------------------ who puts bytes in
 
     def claim(self) -> Range | None:
-        """The next range to be read, by whoever asks; waits until its first bytes are wanted. None: there is none."""
+        """The next range for this thread to read; waits until its first bytes are wanted. None: there is none."""
         with self._changed:
             while not self._closed and self._claimed < self._whole.end:
                 if self._claimed < self._taken + self._room:
@@ -80,7 +80,7 @@ class Ring:
             self._changed.notify_all()
 
     def reserve(self, offset: int, size: int) -> bool:
-        """Wait for room for `size` bytes at `offset`, and take it; False: nobody wants them any more."""
+        """Wait for room for `size` bytes at `offset`, and take it; False: they are no longer wanted."""
         with self._changed:
             while not self._closed:
                 if offset + size <= self._taken + self._room:
@@ -112,7 +112,7 @@ class Ring:
             at += len(block)
 
     def fail(self, error: BaseException) -> None:
-        """Have `read` raise `error`; whoever puts bytes in stops."""
+        """Have `read` raise `error`, and stop the threads that put bytes in."""
         with self._changed:
             self._error = self._error or error
             self._closed = True
@@ -154,7 +154,7 @@ class Ring:
         return self._error
 
     def close(self) -> None:
-        """Have whoever puts bytes in stop, and forget what is in it."""
+        """Stop the threads that put bytes in, and forget what is in it."""
         with self._changed:
             self._closed = True
             self._blocks.clear()

@@ -1,4 +1,4 @@
-"""The sweep: whatever is due and held by nobody is woken. The one rule that makes lost messages harmless.
+"""The sweep: wakes workers for what is due and held by nobody. The one rule that makes lost messages harmless.
 
 It wakes workers, not repositories: each goes on with what is due next by itself (working/worker.py). So there are never
 more wakes than workers, whatever is due.

@@ -29,7 +29,7 @@ _Found = tuple[socket.AddressFamily, tuple[str, int]]
 
 
 class ForbiddenAddress(OSError):
-    """A registry led to where nobody may be led to. Only Transport sees it."""
+    """A registry led to a forbidden address. Only Transport sees it."""
 
     def __init__(self, why: str = "it leads to a loopback, link-local or metadata address") -> None:
         super().__init__(0, f"{why}: not connected to")

@@ -1,8 +1,8 @@
 """The memory that manifests and refusals take at one time: a budget for one invocation.
 
-Whoever needs more than is left waits, and then goes on. Nobody waits while others wait for what it holds: all that a
-step needs is taken at once, before the first byte is read, and given back when the step ends or waits. There is a pool
-for each kind of step, in this order; who has a share of one waits only for shares of those after it:
+A copy that needs more than is left waits, and then goes on. Nobody waits while others wait for what it holds: all that
+a step needs is taken at once, before the first byte is read, and given back when the step ends or waits. There is a
+pool for each kind of step, in this order; who has a share of one waits only for shares of those after it:
 
     attempts    one reference from its look to its end: its own manifest, and one that refers to it
     graphs      what is below one reference while it is copied: as much as may be, where its manifest does not say less

@@ -209,7 +209,7 @@ class Requester:
             answer.close()
 
     def _can_wait(self, pause_s: float | None, budget: Deadline) -> bool:
-        """Tell whether a pause is ours to wait for, and ends before the time does."""
+        """Tell whether to wait for a pause: it ends before the time does."""
         return pause_s is not None and pause_s < min(self.deadline.left_s(), budget.left_s())
 
     def _lets_in(self, call: Call, answer: HttpAnswer, used: str | None) -> bool:
@@ -347,7 +347,7 @@ class Requester:
     def _leave(self, call: Call, url: str) -> None:
         """Note the storage to which a reader is led; raises RegistryUnavailable where a body would be led there."""
         if call.body is not None:
-            # Nobody but the registry is given what was meant for it.
+            # Credentials and bodies meant for the registry go to no other host.
             raise RegistryUnavailable(self.name, self.label(call), detail="it sends a body on to another host")
         if call.method == "GET":
             self._elsewhere = "{0.scheme}://{0.netloc}".format(urlsplit(url))

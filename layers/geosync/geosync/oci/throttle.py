@@ -37,7 +37,7 @@ class NoTurn(Exception):
 
 
 class Turn:
-    """One request's turn. Whoever has it sets `pause_s` where the answer was a 429."""
+    """One request's turn. The caller sets `pause_s` if the answer was a 429."""
 
     __slots__ = ("pause_s",)
 

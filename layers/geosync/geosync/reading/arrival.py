@@ -1,4 +1,4 @@
-"""The verdict whether an image is at this site, for whoever waits for it: the command and the admin API ask one judge.
+"""The verdict whether an image is at this site: the command and the admin API ask this one judge.
 
 Whoever asks gives the moment since when he waits, or has marked the reference himself (`since_ms` None). A reference is
 here when it was seen here, and is known to have been that at the primary since then: by a holder's look, or because
