@@ -22,7 +22,7 @@ class StartError(RuntimeError):
 
 
 def free_port() -> int:
-    """Return a port of 127.0.0.1 that is free, and that is given to nobody else while this process lives.
+    """Return a port of 127.0.0.1 that is free, and that no other process gets while this one lives.
 
     It may be seconds until a server listens there, and others ask for ports meanwhile. The socket that keeps it does
     not listen: by SO_REUSEADDR, which servers have, a server may.

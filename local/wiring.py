@@ -158,7 +158,7 @@ def primary_registry(site: Site, port: int, *, auth: TokenAuth, notifications: N
 
 
 def primary_auth(service: TokenService, accounts: Accounts) -> TokenAuth:
-    """Return what makes the primary's registry trust the token service, and whoever else has its key."""
+    """Return the settings that make the primary's registry trust the token service, and others with its key."""
     return TokenAuth(realm=service.realm, certificate=accounts.pair.certificate, service=SERVICE, issuer=ISSUER)
 
 

@@ -56,8 +56,10 @@ class Answers:
 
 
 def main() -> None:
-    """Fork for each message, until whoever asks is gone."""
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for a worker; whoever asked sees its socket close
+    """Fork for each message, until the asking process is gone."""
+    signal.signal(
+        signal.SIGCHLD, signal.SIG_IGN
+    )  # nothing waits for a worker; the asking process sees its socket close
     with socket.socket(fileno=sys.stdin.fileno()) as asked:
         while True:
             message, descriptors, _, _ = socket.recv_fds(asked, MESSAGE_BYTES, DESCRIPTORS)

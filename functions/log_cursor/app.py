@@ -1,4 +1,4 @@
-"""Geo events, in batches: what they speak of is marked, and whoever is to work on it is woken.
+"""Geo events, in batches: the references that they name are marked, and functions/sync is woken.
 
 Marking never waits for copying: this function reaches no registry and reads no secret. Its answer names the messages
 that must come again, those that DynamoDB or SQS did not take.

@@ -111,7 +111,7 @@ class ReconcileSite:
         if self.settings.drill_schedule != "off":
             tasks["drills"] = partial(judge_drills, self.settings.drill_schedule, self.sync_registry, self.reporter)
         if self.settings.primary_admin_url is not None:
-            tasks["report"] = self._report  # what the primary is told is of this minute
+            tasks["report"] = self._report  # the report to the primary is of this minute
         return tasks | self._arrivals()
 
     def _arrivals(self) -> dict[str, Task]:

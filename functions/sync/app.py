@@ -46,8 +46,8 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
 MARGIN_S = 15.0
-"""Seconds at the end of an invocation for the table alone: the registries' requests have ended, what they came to is
-written down, the lease is released with the layers that are under way."""
+"""Seconds at the end of an invocation for the table alone: the registries' requests have ended, their results are
+written, and the lease is released with the layers that are under way."""
 S3_CALLS = Config(
     connect_timeout=5,
     read_timeout=300,  # S3 answers a copy when it is done; the invocation's end is kept by copying/s3/calls.py
@@ -65,7 +65,7 @@ BESIDE_REFERENCES = 10
 """Connections to the table beside one for each reference: one of them may be a whole repository, which writes eight
 marks side by side; the renewal of the lease; and one more."""
 
-# Who listens must not delay a copy: what is not taken at once, a minute tells.
+# Announcing must not delay a copy: functions/reconcile announces what was not taken at once.
 BUS_CALLS = Config(connect_timeout=1, read_timeout=2, retries={"mode": "standard", "total_max_attempts": 2})
 
 logger = observability.logger()
@@ -112,7 +112,7 @@ class SyncSite:
         except (GeosyncError, BotoCoreError, ClientError) as error:
             return Probed(result="problem", text=f"the function cannot begin: {error}")
         if s3 is None:
-            return Probed(result="unknown", text="this function was told no buckets: deploy again")
+            return Probed(result="unknown", text="this function has no buckets in its settings: deploy again")
         return probe(s3, registries, repository)
 
     @cached_property
@@ -179,7 +179,7 @@ class SyncSite:
         return Queue(self.sqs, url) if url is not None else None
 
     def _intake(self, refusals: Refusals) -> Intake:
-        """For what a former event source of the events queue still hands over while the stack is updated."""
+        """Make the intake for what a former event source of the events queue still sends during an update."""
         settings = self.settings
         context = IntakeContext(
             role=settings.site_role,

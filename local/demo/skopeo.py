@@ -1,4 +1,4 @@
-"""skopeo, as somebody uses it who pushes and pulls: nothing of Geosync takes part."""
+"""skopeo, as a client uses it to push and pull: nothing of Geosync takes part."""
 
 from __future__ import annotations
 

@@ -103,7 +103,7 @@ class BesideReader:
 
         try:
             self._thread = route.threads.start(fill, name="beside")
-        except RuntimeError:  # no thread can be had: it is read where it is sent
+        except RuntimeError:  # no thread can be started: it is read where it is sent
             route.source.client.memory.beside.give_back(BESIDE_ROOM)
             return False
         self._ring = ring

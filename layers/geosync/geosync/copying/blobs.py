@@ -45,7 +45,7 @@ from geosync.sync_registry.uploads import KeptUpload
 COMMIT_LOOKS_S = (0.0, 1.0, 2.0, 4.0, 8.0)
 """Seconds between the looks for a large blob that was sent whole and not answered: storage may yet commit it."""
 LONG_COMMIT = 16 * 1024 * 1024
-"""Bytes from which that is worth the wait; less is sent again sooner than it is waited for."""
+"""Bytes from which that is worth the wait; sending fewer again is faster."""
 LARGE = 16 * 1024 * 1024
 """Bytes from which a layer may be under way since an earlier invocation; smaller ones are always sent in one piece,
 if the registry takes it."""
@@ -393,6 +393,6 @@ class BlobMover:
 
 
 def _is_worth_a_new_session(error: RegistryError) -> bool:
-    """Tell an accident (a lost upload session, a broken connection) from what a registry decided."""
+    """Tell whether it was an accident (a lost upload session, a broken connection), not a registry's decision."""
     is_broken = isinstance(error, RegistryUnavailable) and error.status is None
     return is_broken or any(code.startswith("BLOB_UPLOAD_") for code in error.codes)

@@ -190,7 +190,7 @@ class ChunkedMover:
         return size
 
     def _recover(self, error: RegistryError, course: _Course, size: int) -> None:
-        """Find out where to go on after a chunk of `size` bytes was not taken; raises `error` where that is nowhere."""
+        """Find out where to go on after a chunk of `size` bytes was not taken; raises `error` if it cannot go on."""
         if isinstance(error, Unauthorized):
             return  # the token ran out (Amazon ECR says 403); the next request has another
         limits = self._registry.upload_limits
@@ -210,7 +210,7 @@ class ChunkedMover:
             raise error
 
     def _keep(self, blob: Descriptor, kept: KeptUpload | None, course: _Course | None) -> KeptUpload:
-        """Leave what is there for the next invocation; of an upload that cannot be kept, only how far it came."""
+        """Leave the upload for the next invocation; if it cannot be kept, note only how far it came."""
         path = self._registry.keepable(course.upload) if course is not None and course.offset else None
         offset = course.offset if course is not None else 0
         left = KeptUpload(

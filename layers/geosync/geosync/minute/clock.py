@@ -1,4 +1,4 @@
-"""A clock that was set back leaves moments in the future: they are said, and what rests on them is forgotten.
+"""Stored times in the future, after a clock was set back: they are reported, and what relies on them is deleted.
 
 The clock may have been this site's or the primary's. A moment in the future stops what asks for something newer: no
 heartbeat is accounted, no event moves the cursor, no comparison is due. What was proved up to it is not proved. So it
@@ -17,7 +17,7 @@ from geosync.sync_registry.sync_registry import SyncRegistry
 
 
 def forget_the_future(sync_registry: SyncRegistry, status: Status, reporter: MinuteReporter) -> None:
-    """Forget what a status, read a moment ago, says of a time to come. Raises what DynamoDB raises."""
+    """Delete the times in the future that a status, read a moment ago, has. Raises what DynamoDB raises."""
     latest = status.at + AHEAD_MS
     found: list[str] = []
     known = _up_to(status.recovery, latest)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 AT_ONCE_S = 0.001
 """Between a walk that proves nothing about what is delivered, once its work is done, and the next."""
 PROMOTION_MS = 900_000
-"""Longer than a promotion takes, unless whoever made it was interrupted."""
+"""Longer than a promotion takes, unless its command was interrupted."""
 SHOWN_MS = 60_000
 """After its stack is updated, a promotion takes seconds to count what came meanwhile and to show what is missing."""
 
@@ -74,7 +74,7 @@ def _waits_for_its_window(settings: ReconcileSettings, sync_registry: SyncRegist
 
 
 def follow_nobody(sync_registry: SyncRegistry, *, clock: Clock = SYSTEM_CLOCK) -> None:
-    """Note that a primary follows nobody: should it follow its former primary again, everything is compared anew.
+    """Note that a primary follows nobody: if it follows its former primary again, everything is compared anew.
 
     That forgets what was proved here. A promotion that has just ended, or goes on, shows by it what is missing here.
     """

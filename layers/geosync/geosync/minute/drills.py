@@ -1,4 +1,4 @@
-"""Every minute at a secondary with a DrillSchedule: say whether a drill is due."""
+"""Every minute at a secondary with a DrillSchedule: decide whether a drill is due."""
 
 from __future__ import annotations
 

@@ -43,9 +43,9 @@ def record_history(
 ) -> None:
     """Write this minute down: two writes, whatever was measured.
 
-    Measurements are deleted once they are written. Should that fail, they are counted again: none gets lost. Where
-    they cannot be taken, the minute is written down without them, and the next one takes them. Raises what SQS and
-    DynamoDB raise.
+    Measurements are deleted once they are written. If that fails, they are counted again, so that none is lost. If they
+    cannot be taken, the minute is recorded without them, and the next one takes them. Raises what SQS and DynamoDB
+    raise.
     """
     status = found.status
     taken, refused = _take(queue)

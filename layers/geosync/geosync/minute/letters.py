@@ -1,4 +1,4 @@
-"""The messages of the DLQ matched with what is owed: those that could not be marked are told from those of references.
+"""Matches the messages of the DLQ with what is owed, to find those that could not be marked.
 
 A message of a parked reference says nothing that the sync registry does not know. It goes when its reference was marked
 again, is here, or was deleted, and of two messages of one reference the older goes. What is left and is no message of a
@@ -21,7 +21,7 @@ from geosync.sync_registry.site.letters import LettersLook
 from geosync.sync_registry.sync_registry import SyncRegistry
 
 LOOK_AGAIN_MS = 10 * 60_000
-"""Time after which the DLQ is looked through though its number of messages is the same."""
+"""Time after which the DLQ is looked through even if its number of messages is unchanged."""
 UNNAMED_FOR_MS = 15 * 60_000
 """Age until which a message without a mark (of an earlier version) may be ahead of the parking of its reference."""
 
@@ -51,7 +51,7 @@ class LetterMatcher:
         unmarked = sum(map(_is_unmarked, seen.left))
         look = LettersLook(at=now_ms, letters=letters - seen.removed, parked=parked, unmarked=unmarked)
         if len(seen.left) + seen.removed < min(letters, MOST):
-            return None  # some are in somebody's hands, or the count is late
+            return None  # some are in use by a command, or the count is late
         if letters > MOST and look.letters - unmarked > self._sync_registry.owed_index.parked():
             return None  # among those that were not looked at are others than those of parked references
         self._sync_registry.letters.write(look)

@@ -1,4 +1,4 @@
-"""The decision about notifications that may be lost: those that are here by no event though the queue was seen empty.
+"""The decision about notifications that may be lost: no event announced a reference, and the queue was seen empty.
 
 A comparison overtakes events that still wait. So what it found is only suspected, until the events queue was seen empty
 so long after the find that its counts were right: then every event that was sent before it is marked.
@@ -37,7 +37,7 @@ def _is_marked(one: Suspected, empty_at_ms: int | None) -> bool:
 def decide(
     sync_registry: SyncRegistry, subscription: Subscription | None, *, empty_at_ms: int | None, tell: Tell
 ) -> Decided:
-    """Decide about what may be lost; each that is lost is told to `tell`.
+    """Decide about notifications that may be lost; `tell` is called for each that is.
 
     `subscription` is the one of now, `empty_at_ms` the moment up to which all that was sent is marked: None while that
     is not known.

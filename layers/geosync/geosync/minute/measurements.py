@@ -1,4 +1,4 @@
-"""The queue that takes what workers measured to the minute."""
+"""The queue that carries measurements from the workers to functions/reconcile."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ def account(
     clock: Clock = SYSTEM_CLOCK,
     tell: Tell = lambda _: None,
 ) -> Status:
-    """Note what this minute knows, and return the status with it; a notification found to be lost is told to `tell`.
+    """Record what this minute knows, and return the status with it; `tell` is called for each lost notification.
 
     Raises what SQS and DynamoDB raise.
     """

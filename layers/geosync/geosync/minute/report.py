@@ -75,7 +75,7 @@ def post_report(
 
 
 def as_sent(status: Mapping[str, object]) -> dict[str, object]:
-    """The status in words that a primary of the version before reads, too: secondaries are upgraded first.
+    """The status in a form that a primary of the previous version reads as well: secondaries are upgraded first.
 
     It knows two states of health and texts as ids of events; `degraded` says the third (operating/fleet.py).
     """

@@ -60,7 +60,7 @@ class MinuteReporter:
         )
 
     def deletes_decided(self, state: breaker.State) -> None:
-        """So much was missing that it was doubted, and now it is decided whether deletes go on."""
+        """So many tags were missing that deletes were in doubt; now it is decided whether they go on."""
         if state.suspended:
             self._logger.error("deletes_suspended", extra={"reason": state.reason})
         else:
@@ -94,7 +94,7 @@ class MinuteReporter:
             )
 
     def burn_rate(self, rate: float | None) -> None:
-        """The error budget was spent so many times too fast in the last hour; None: it is not known."""
+        """The factor by which the last hour spent the error budget too fast; None: it is not known."""
         if rate is not None:
             self._metrics.gauge({"BudgetBurnRate": round(rate, 3)})
 
@@ -119,7 +119,7 @@ class MinuteReporter:
             self._logger.info("rows_counted", extra=keys)
 
     def notification_lost(self, lost: Suspected) -> None:
-        """A comparison found and copied what no notification told of."""
+        """A comparison found and copied a reference that no notification announced."""
         keys = {"repository": lost.repository, "reference": lost.reference.seen_key, "found_at": lost.at}
         self._logger.warning("notification_lost", extra=keys)
         self._metrics.put({"NotificationsLost": 1})

@@ -39,11 +39,11 @@ class ReconcileSettings(FactSettings):
     breaker_tags: int = 100
     breaker_seconds: float = 3600
     superseded_images: Literal["replicate", "skip"] = "replicate"
-    """Of which images the recovery point speaks: the status says it."""
+    """Which images the recovery point covers; the status says it."""
     arrivals_topic_arn: str | None = None
-    """The topic that what arrives and fails is published to; None: nobody listens."""
+    """The topic of arrivals and failures; None: they are not announced."""
 
     @property
     def limits(self) -> Limits:
-        """From when on deletes by comparison are suspended."""
+        """The bounds beyond which deletes by comparison are suspended."""
         return Limits(share=self.breaker_share / 100, tags=self.breaker_tags, window_s=self.breaker_seconds)

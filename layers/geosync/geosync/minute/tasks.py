@@ -1,4 +1,4 @@
-"""A minute's tasks, each for itself: one that fails keeps none of the others from being done."""
+"""A minute's tasks, run separately: one that fails does not stop the others."""
 
 from __future__ import annotations
 

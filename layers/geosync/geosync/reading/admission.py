@@ -23,7 +23,8 @@ def is_admission(event: Mapping[str, Any]) -> bool:
 def verdict(event: Mapping[str, Any], registry: OwnRegistry) -> dict[str, Any]:
     """Return the policy for one request: denied only where the site's registry answers `GET /v2/` with 401.
 
-    What the client may do there is asked again, with the request itself; a registry that does not answer denies nobody.
+    What the client may do there is checked by the registry with the request itself; a registry that does not answer
+    denies nobody.
     """
     headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
     try:

@@ -21,7 +21,7 @@ def _made(status: int, headers: Mapping[str, str], body: str = "") -> dict[str, 
 
 
 def pointed(point_ms: int | None, now_ms: int) -> dict[str, str]:
-    """Return the headers that say of which moment an answer is, and how many seconds ago that was."""
+    """Return the headers with the moment to which an answer belongs, and how many seconds ago that was."""
     if point_ms is None:
         return {"X-Geosync-Recovery-Point": NOT_KNOWN, "X-Geosync-Lag": NOT_KNOWN}
     lag_s = max(now_ms - point_ms, 0) // 1000

@@ -1,6 +1,6 @@
 """The verdict whether an image is at this site: the command and the admin API ask this one judge.
 
-Whoever asks gives the moment since when he waits, or has marked the reference himself (`since_ms` None). A reference is
+The caller gives the moment since which it waits, or has marked the reference itself (`since_ms` None). A reference is
 here when it was seen here, and is known to have been that at the primary since then: by a holder's look, or because
 every push until then is accounted (see freshness.py). A mark that only asks for a look does not hide that, however long
 the look waits for a worker. A mark of the asker's own needs no moment: it is discharged after a look at the primary
@@ -26,8 +26,8 @@ ArrivalState = Literal["here", "waiting", "not_here"]
 LOOK_MS = 500
 """A look at the primary is worth asking for where none was made for that time: many who wait for a tag cause one."""
 UNHEARD_MS = 30_000
-"""A push is heard of within moments, unless the registry, or a function that starts, is slow: a pipeline that has just
-pushed shall not be told that it never did. After that time a site whose way from the primary is open has heard of none.
+"""An event arrives within moments of its push, unless the registry or a starting function is slow: a pipeline that has
+just pushed must not be told that it never did. After that time, if the way from the primary is open, there was no push.
 """
 
 

@@ -1,4 +1,4 @@
-"""First in line: what a client asks for and is not here yet is marked, and somebody is woken for it at once.
+"""First in line: a reference that a client asks for and that is not here yet is marked, and a worker is woken at once.
 
 Only a client whom the site's registry has let in gets here. What that costs is bounded. A reference is marked only when
 it is not owed, so many who ask for one thing cause one copy. Who wants a look that is made from now on waits for the
@@ -29,24 +29,24 @@ if TYPE_CHECKING:
 RETRY_MS = 60_000
 """A reference whose attempt failed is brought forward by a pull after that time, and not sooner."""
 WAKE_MS = 2_000
-"""Whoever marked it sent a wake. One that nobody has taken up after that time is sent again."""
+"""A mark sends a wake. If no worker has taken it up after that time, it is sent again."""
 
 
 class LinePlace(enum.Enum):
     """The deed by which a reference comes soon."""
 
-    MARK = "mark it, and wake somebody"
-    FORWARD = "it has failed, or waits for the window of a backfill: bring it forward, and wake somebody"
-    ANEW = "it was looked at before: have it looked at once more, and wake somebody"
-    WAKE = "it is marked: wake somebody"
-    WAIT = "somebody is on it"
+    MARK = "mark it, and wake a worker"
+    FORWARD = "it has failed, or waits for the window of a backfill: bring it forward, and wake a worker"
+    ANEW = "it was looked at before: have it looked at again, and wake a worker"
+    WAKE = "it is marked: wake a worker"
+    WAIT = "a worker has it"
     NONE = "it does not come soon: do not wait"
 
 
 def place_of(known: Known, *, now_ms: int, until_ms: int, anew: bool = False) -> LinePlace:
-    """Choose what is to be done for a reference that cannot be given out, by somebody who waits until `until_ms`.
+    """Choose what to do for a reference that cannot be given out, while its client waits until `until_ms`.
 
-    `anew`: what is owed was marked before he came, and only a look that is made from now on will do.
+    `anew`: what is owed was marked before the client came, and only a look from now on will do.
     """
     owed = known.owed
     if known.is_left_alone:
@@ -98,7 +98,7 @@ class Line:
         if place is LinePlace.MARK:
             self._sync_registry.ask(repository, reference)
         if place is LinePlace.FORWARD and (owed is None or not self._sync_registry.bring_forward(owed)):
-            return False  # whoever changed it meanwhile has woken somebody, or is on it
+            return False  # the one that changed it meanwhile has woken a worker, or is one
         if place is LinePlace.ANEW:
             is_marked = owed is not None and self._sync_registry.look_anew(owed)
             if not is_marked:

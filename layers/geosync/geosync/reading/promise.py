@@ -15,9 +15,8 @@ class Promise:
     """The promise of a site.
 
     `max_staleness_ms` (ms): a tag that is served was the primary's then, or later; 0: at a moment since the pull began.
-    `serves_stale`: what cannot be
-    shown to be so is served all the same, for the day when the primary is gone. `prefix` (with its slash) is put before
-    the primary's names at this site.
+    `serves_stale`: a tag that cannot be shown to be so new is served nevertheless, for the day when the primary is
+    gone. `prefix` (with its slash) is put before the primary's names at this site.
     """
 
     role: Role
@@ -32,7 +31,7 @@ class Promise:
         return self.max_staleness_ms == 0
 
     def at_primary(self, repository: str) -> str:
-        """Return the primary's name of this site's `repository`. Raises ReadRefusal where it replicates none such."""
+        """Return the primary's name of this site's `repository`; raises ReadRefusal if it is not replicated here."""
         name = repository.removeprefix(self.prefix)
         if (self.prefix and name == repository) or not self.selection.has_repository(name):
             raise ReadRefusal(404, "NAME_UNKNOWN", "this site does not replicate the repository")

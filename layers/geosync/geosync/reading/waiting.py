@@ -17,7 +17,7 @@ from geosync.sync_registry.sync_registry import SyncRegistry
 LONGEST_S = 20.0
 """A client waits no longer: API Gateway waits 29 s, and the registry is asked before and after."""
 UNHEARD_OF_S = 5.0
-"""A client waits no longer for a name that nobody but clients ever named: most likely the primary has none such."""
+"""A client waits no longer for a name that only clients ever named: most likely the primary does not have it."""
 LAST_S = 4.0
 """Seconds at the end of an invocation for the last question to the registry, and the answer."""
 PAUSES_S = (0.05, 0.1, 0.2, 0.3, 0.5)

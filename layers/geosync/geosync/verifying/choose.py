@@ -1,8 +1,8 @@
 """The repositories that are verified next: those that wait the longest, a few each minute, behind everything else.
 
 They are read from the index, eight queries of a page each, whatever the number of rows. Namespaces that have their
-share of the workers are passed over: whoever would be woken could not verify them. A message that waits while its
-repository is chosen again costs whoever gets the second one read.
+share of the workers are passed over: a woken worker could not verify them. If a message still waits when its repository
+is chosen again, the second message costs one read.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ def ask_for_verifications(
 ) -> int:
     """Send a message for each repository that is chosen; returns how many. Raises NotSent.
 
-    None are while BUSY messages wait: what is due stays due. With `asked_only` (rolling verification is off) those are
-    chosen that somebody asked for.
+    None are while BUSY messages wait: what is due stays due. With `asked_only` (rolling verification is off) only those
+    that somebody asked for are chosen.
     """
     work = Queue(sqs, work_queue_url)
     if work.waiting() >= BUSY:

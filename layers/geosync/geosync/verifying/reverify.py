@@ -1,6 +1,6 @@
 """Verify now: for the command line and the admin API, which send a message, and for functions/sync, which gets it.
 
-Whoever asks needs sqs:SendMessage on the work queue, nothing else.
+The caller needs sqs:SendMessage on the work queue, nothing else.
 """
 
 from __future__ import annotations

@@ -54,7 +54,7 @@ def conclude(
         if suspect.secondary is not None and digest is not None:
             ours.add(tag, suspect.secondary)
         failure = _failure(failure, suspect)
-        sync_registry.shared_blobs.forget(suspect.blobs)  # before the mark: nobody is to mount what is wrong
+        sync_registry.shared_blobs.forget(suspect.blobs)  # before the mark: a wrong blob must not be mounted
         sync_registry.mark(repository, Reference.tag(tag), Mark(distrust=_distrusted(suspect), asked=True))
     return Verdict(ours=str(ours), primarys=str(primarys), failure=failure, tally=tally)
 
