@@ -6,7 +6,7 @@ GeosyncError
 ├── MessageError                  a message that can never be processed: it goes to the DLQ with its reason
 │   ├── MalformedMessage
 │   └── UnknownVersion
-├── KeysUnavailable               Google's keys, which prove a push, could not be had: the push must come again
+├── KeysUnavailable               Google's keys, which prove a push, could not be fetched: the push must come again
 ├── SecretUnreadable              a registry's secret cannot be read: the registry is held until it can
 ├── NotPublished                  the event log or the topic did not take everything: the registry sends it again
 ├── NotMarked                     what a message speaks of could not be written down: it comes again
@@ -14,16 +14,16 @@ GeosyncError
 ├── HeartbeatFailed               the primary's own notification endpoint did not take its heartbeat
 ├── ReportFailed                  the primary did not take this site's status; nothing here depends on it
 ├── AdminApiUnavailable           a site's admin API does not answer, or not now
-├── AdminApiRefused               a site's admin API refused a question; the message has its word
-├── SiteRefused                  a site cannot be expected: it could not be told apart from another
-├── NotAudited                   the audit log does not take an action, which is not taken then
+├── AdminApiRefused               a site's admin API refused a question; the message has its answer
+├── SiteRefused                  a primary cannot expect a site: its name or id is taken, or there are too many
+├── NotAudited                   the audit log cannot be written, so the action is not carried out
 ├── DrillRefused                 a drill cannot begin now: a pause, an outage, or another drill
 ├── NotDrained                    somebody still copies at the site: its role must not change yet
 ├── RoleChanging                  a command changes the site's role: its pause is not an operator's to end
 ├── UpdateRefused                 CloudFormation did not carry out an update of the stack, which is as it was
 ├── UpdateUnderWay                an update of the stack was begun, and nobody can tell how it ends
 ├── OutOfTime                     the invocation is about to end; not a failure, the work goes on in the next
-├── LeaseLost                     another holder has the repository; whoever gets this writes nothing more
+├── LeaseLost                     another holder has the repository: write nothing more
 ├── SyncRegistryError             the sync registry's table
 │   ├── CorruptItem               an item holds what no version wrote; the message names repository, item and attribute
 │   ├── ConditionFailed           another writer was faster: nothing was written
@@ -35,14 +35,14 @@ GeosyncError
     │   ├── SizeMismatch
     │   ├── TooLarge
     │   └── MalformedManifest
-    ├── HolderVanished            the function ended without a word while it worked on the reference
+    ├── HolderVanished            the function vanished while it worked on the reference
     ├── LayerUnfinished           a layer got no further in most of an invocation
     ├── Archived                  the registry lists the image and does not serve it until it is restored; permanent
     ├── SecondaryDisagrees        the secondary accepted a write and shows something else
     ├── BrokenAtDestination       the destination keeps wrong bytes and takes no others; permanent
-    └── RegistryError             a registry answered something else than success
+    └── RegistryError             a registry answered with an error
         ├── Unauthorized          401: the credentials are not accepted
-        │   └── Denied            403: they are, and lack a permission
+        │   └── Denied            403: they are accepted, and lack a permission
         ├── NotFound              404; permanent where the registry itself said so (`explained`)
         ├── BlobsUnknown          400 MANIFEST_BLOB_UNKNOWN: names everything that is missing
         ├── Refused               any other 4xx, 501 and 505: the same
@@ -134,13 +134,13 @@ class ReportFailed(GeosyncError):
 
 
 class AdminApiUnavailable(GeosyncError):
-    """A site's admin API did not answer, or asks for patience."""
+    """A site's admin API did not answer, or throttles."""
 
     retryable = True
 
 
 class AdminApiRefused(GeosyncError):
-    """A site's admin API refused a question: no token of its, no such route, a site of another role."""
+    """A site's admin API refused a question: another site's token, no such route, a site of another role."""
 
 
 class SiteRefused(GeosyncError):
@@ -148,7 +148,7 @@ class SiteRefused(GeosyncError):
 
 
 class NotAudited(GeosyncError):
-    """The audit log does not take an action: it is not taken."""
+    """The audit log cannot be written, so the action is not carried out."""
 
     retryable = True
 
@@ -240,7 +240,7 @@ class ReplicationError(GeosyncError):
 
 
 class HolderVanished(ReplicationError):
-    """The function ended without a word while it worked on the reference: out of memory, or killed."""
+    """The function vanished while it worked on the reference: out of memory, or killed."""
 
     retryable = True
 
