@@ -129,6 +129,9 @@ class FakeRegistry(RegistryClient):
     def _find(self, reference: str) -> Manifest | None:
         return self.manifests.get(self.tagged.get(reference, reference))
 
+    def ping(self) -> None:
+        self._request("GET", "/v2/")
+
     def connections_ahead(self, most: int) -> list[Callable[[], None]]:
         return []
 

@@ -8,7 +8,7 @@ import pytest
 from tests.support.ahead_clock import AheadClock
 from tests.unit.syncing.test_holder import REPOSITORY, Site
 
-from geosync.errors import OutOfTime
+from geosync.errors import OutcomeUnknown, OutOfTime
 from geosync.oci.manifests import Manifest
 from geosync.oci.memory import GRAPHS_BYTES
 from geosync.sync_registry.items import Owed, Reference
@@ -250,6 +250,30 @@ def test_an_index_whose_copy_failed_is_looked_below_down_to_the_blobs_of_its_chi
 
     assert world.site.hold() is Ending.FINISHED
     assert world.secondary.tagged["v1"] == index.digest
+    assert world.is_whole()
+
+
+@pytest.mark.parametrize("shape", ["image", "index"])
+def test_what_a_registry_does_not_refuse_in_time_is_brought_by_the_next_attempt(shape: str) -> None:
+    """It looks for 1,000 layers before it answers; as soon as it is asked nothing that it has to refuse, it is quick."""
+    world = World()
+    world.secondary.checks_blobs = world.secondary.checks_children = True
+    pushed = world.primary.add_index(world.image, tag="v1") if shape == "index" else world.image
+    world.mark(expects=pushed)
+
+    def answer_late(verb: str, _: str) -> None:
+        if verb == "PUT manifest" and not world.is_whole():
+            raise OutcomeUnknown("secondary:5000", "PUT manifest", detail="no answer within 20 s")
+
+    world.secondary.before = answer_late
+    world.site.hold()
+    failed = world.owed()
+    assert failed is not None
+    assert (failed.attempts, world.secondary.tagged.get("v1")) == (1, None)
+
+    world.settle()  # and no write is outstanding
+    assert world.site.hold() is Ending.FINISHED
+    assert (world.owed(), world.secondary.tagged["v1"]) == (None, pushed.digest)
     assert world.is_whole()
 
 

@@ -27,6 +27,9 @@ that is new here it is refused, and costs nothing more.
 A blob that has `urls` is brought first, if the source has it: a registry does not ask for it, as it may be at its URL
 only. That costs one HEAD at the source, and nothing else where the source does not have the blob.
 
+After an attempt that failed nothing is put to ask, and each blob that is there costs its POST: what did not come in
+time may have been the answer. A registry on S3 looks for 1,000 layers one after the other before it refuses.
+
 To a far source that is two rounds for an image (manifest; blobs, side by side) and three for an index.
 
 No thread waits for another one: a part that is there starts what waited for it (graph.py, workers.py). So children of
@@ -96,19 +99,21 @@ class Copier:
         )
         self._fallback_lock = route.threads.lock()
 
-    def copy(
+    def copy(  # noqa: PLR0913 - all that is known of one reference; most of it is seldom so
         self,
         manifest: Manifest,
         tag: str | None,
         *,
         is_there: bool = False,
+        is_tried_again: bool = False,
         looks_below: bool = False,
         replaces: bool = False,
         begin: Callable[[], None] = lambda: None,
     ) -> CopyResult:
         """Put `manifest` at the destination under `tag` (None: by its digest), with everything that it needs there.
 
-        One that `is_there` is put only if something below it was not. `looks_below`: an earlier attempt broke off, so
+        One that `is_there` is put only if something below it was not. `is_tried_again`: an earlier attempt failed, so
+        that nothing is put before what it needs is there. `looks_below`: an earlier attempt broke off, so
         that a child may be there without what is below it; those that are found there are looked below. `replaces`: the
         destination has another image under the tag, which stays until all of this one is there. `begin` is called once
         there is memory for it, before the first request; what it raises ends the copy.
@@ -121,7 +126,7 @@ class Copier:
         what `tag_write` or `stop` gave.
         """
         started = self._route.clock.monotonic_s()
-        run = self._run(looks_below=looks_below)
+        run = self._run(is_tried_again=is_tried_again, looks_below=looks_below)
         with self._memory.graph(len(manifest.content), self._route.deadline, is_wide=manifest.is_index):
             begin()
             root = self._graph.root(run, manifest, tag)
@@ -176,8 +181,8 @@ class Copier:
     ) -> None:
         self.close()
 
-    def _run(self, *, looks_below: bool = False) -> CopyRun:
-        return CopyRun(self._route.threads.event(), looks_below)
+    def _run(self, *, is_tried_again: bool = False, looks_below: bool = False) -> CopyRun:
+        return CopyRun(self._route.threads.event(), is_tried_again=is_tried_again, looks_below=looks_below)
 
     # What follows runs in the workers' threads, `_start` in the caller's too.
 
@@ -228,7 +233,7 @@ class Copier:
 
     def _begin_manifest(self, part: Part) -> None:
         manifest = part.manifest
-        asks = manifest is not None and not part.taken and self._put_asks(manifest)
+        asks = manifest is not None and not part.taken and self._put_asks(part, manifest)
         part.tag_last &= asks and not self._graph.is_whole(part)
         if manifest is None:
             manifest = self._read(part)
@@ -258,14 +263,15 @@ class Copier:
         self._graph.hold(part, manifest)
         return manifest
 
-    def _put_asks(self, manifest: Manifest) -> bool:
+    def _put_asks(self, part: Part, manifest: Manifest) -> bool:
         """True if this destination refuses `manifest` as long as a part of it is missing.
 
         Its habits with an image and an index are known. To many registries the artifact manifest, withdrawn from the
         specification, is a document like any other.
         """
-        if self._mover.is_new and refusals.unusual(manifest) is None:
-            return False  # the answer is known
+        is_known = self._mover.is_new and refusals.unusual(manifest) is None
+        if is_known or self._graph.is_tried_again(part):
+            return False
         habits = self._habits
         below = self._kinds.parts(manifest)
         if manifest.media_type == media_types.OCI_ARTIFACT_MANIFEST:

@@ -91,6 +91,11 @@ class Graph:
         with self._lock:
             return part.key in self._whole
 
+    def is_tried_again(self, part: Part) -> bool:
+        """Tell whether an earlier attempt of somebody who wants `part` failed."""
+        with self._lock:
+            return any(run.is_tried_again for run in part.runs)
+
     def need(
         self, part: Part, manifests: Iterable[Descriptor], blobs: Iterable[Descriptor], *, look_first: bool = False
     ) -> list[Part] | None:

@@ -30,10 +30,12 @@ Key = tuple[str, bool]
 class CopyRun:
     """One reference on its way: `ended` is set once it is there or once `error` says why it is not.
 
-    `looks_below`: an earlier attempt may have left half a manifest, so that one that is found there is looked below.
+    `is_tried_again`: an earlier attempt failed. `looks_below`: one may have left half a manifest, so that one that is
+    found there is looked below.
     """
 
     ended: threading.Event
+    is_tried_again: bool = False
     looks_below: bool = False
     number: int = field(default_factory=_numbers.__next__, init=False)
     """Those that came later have higher ones: sets of them are gone through in this order, the same in each replay."""

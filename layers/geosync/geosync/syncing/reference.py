@@ -315,6 +315,7 @@ class ReferenceSync:
                 manifest,
                 tag,
                 is_there=is_there,
+                is_tried_again=attempt.owed.failure is not None,
                 looks_below=decisions.may_be_half_copied(attempt.owed, manifest.digest),
                 replaces=attempt.replaces(manifest.digest),
                 begin=lambda: self._begin_copy(attempt, manifest.digest),
