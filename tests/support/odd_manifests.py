@@ -95,6 +95,10 @@ def image_with_manifests(make: ImageMaker, repository: str) -> Document:
     return image(make, repository, make.layer(repository, 2000), docker=True, manifests=[])
 
 
+def index_without_manifests(make: ImageMaker, repository: str) -> Document:
+    return {"schemaVersion": 2, "mediaType": OCI_INDEX, "annotations": {"made-by": make._word()}}
+
+
 def list_with_layers(make: ImageMaker, repository: str) -> Document:
     child = make.image(repository, layers=1, docker=True).descriptor
     child["platform"] = {"os": "linux", "architecture": "amd64"}
@@ -125,6 +129,7 @@ ODD: dict[str, Build] = {
     "keys-in-other-case": keys_in_other_case,
     "image-with-manifests": image_with_manifests,
     "list-with-layers": list_with_layers,
+    "index-without-manifests": index_without_manifests,
 }
 """By the tag that each is pushed under."""
 

@@ -205,9 +205,9 @@ class Manifest:
 
     def _read_descriptors(self, document: Document) -> Iterator[Descriptor]:
         if self.is_index:
-            # A document that says it is an index and has no list of manifests would "copy" without its content.
-            # Go writes an empty list as null.
-            if not document.has("manifests"):
+            # Distribution takes an index without the field, as one with null, for an empty one. What is served as an
+            # index and says nothing of the kind would "copy" without its content.
+            if not document.has("manifests") and document.value("schemaVersion") != 2:  # noqa: PLR2004 - image-spec
                 raise MalformedManifest("manifests is not a list")
             yield from _descriptors(document, "manifests")
         elif self.media_type == media_types.OCI_ARTIFACT_MANIFEST:
@@ -319,7 +319,7 @@ def _size(value: object) -> int:
 def _has_urls(value: object, digest: str) -> bool:
     listed = value or ()
     if value is not TOO_LONG and (
-        not isinstance(listed, list | tuple) or not all(isinstance(url, str) for url in listed)
+        not isinstance(listed, list | tuple) or not all(isinstance(url, str | None) for url in listed)
     ):
         raise MalformedManifest(f"the urls of {digest} are not a list of strings")
     return bool(listed)
