@@ -45,7 +45,7 @@ class Indexes:
         """Answer the PUT of an index by tag or digest."""
         digest, media_type = digest_of(request.body), request.headers["content-type"]
         missing = []
-        for entry in read_object(request.body)["manifests"]:
+        for entry in read_object(request.body).get("manifests") or []:
             if self._is_checked(entry) is None:
                 return Reply(silent=True)
             if self._is_checked(entry) and not self._is_found(name, entry["digest"]):
