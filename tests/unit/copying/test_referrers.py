@@ -198,7 +198,7 @@ def test_who_waits_to_list_a_large_referrer_leaves_its_memory_to_the_one_that_li
     destination.deadline.set(PATIENCE_S)
     with copier(source, destination) as one, ThreadPoolExecutor(4) as callers:
         lock: Any = Counted(4)
-        one._fallback_lock = lock
+        one._fallback_tags._lock = lock
 
         def before(verb: str, what: str) -> None:
             if verb == "GET referrers" and not has_lock.is_set():

@@ -97,7 +97,9 @@ class Copier:
         self._workers = Workers(
             most=route.parallelism, most_heavy=min(HEAVY_PARALLELISM, route.parallelism), threads=route.threads
         )
-        self._fallback_lock = route.threads.lock()
+        self._fallback_tags = referrers.FallbackTags(
+            route.pair, has_api=self._habits.referrers_api, tag_write=tag_write, threads=route.threads
+        )
 
     def copy(  # noqa: PLR0913 - all that is known of one reference; most of it is seldom so
         self,
@@ -377,23 +379,13 @@ class Copier:
             self._put(part, manifest)
             return
         self.sizes.end(manifest.digest)
-        if part.is_subject and manifest.subject is not None and not self._lists(part, manifest.subject.digest):
-            self._keep_fallback_tag(manifest)
+        if part.is_subject and not part.is_listed:
+            self._fallback_tags.keep(manifest)
         self._finish(part, len(manifest.content) if part.puts else None)
-
-    def _lists(self, part: Part, subject: str) -> bool:
-        """Tell whether the destination lists referrers by itself: it says so to each PUT, or is asked again."""
-        return part.is_listed or (self._habits.referrers_api and self._destination.referrers(subject) is not None)
 
     def _go_on_with(self, part: Part) -> None:
         """Go on with a manifest whose parts are there; one that there was no room for is read again."""
         self._go_on(part, part.manifest or self._fetch(part.digest))
-
-    def _keep_fallback_tag(self, manifest: Manifest) -> None:
-        # Who has the lock may wait for memory, so who waits for the lock has none; the reference's attempt counts this.
-        self._memory.give_back()
-        with self._fallback_lock:
-            referrers.keep_fallback_tag(self._route.pair, manifest, tag_write=self._tag_write)
 
     def _finish(self, part: Part, moved: int | None) -> None:
         self._go_on_above(self._graph.finish(part, moved))

@@ -10,8 +10,8 @@ Tag Schema"; cosign's tags are older than both):
 A push of any of them is an event of its own, and a tag is copied like any tag. So nothing is looked up for a push. A
 referrer without a tag may have been pushed before there were events, or its event was lost: it is asked for. `missing`
 asks about an image that is copied because somebody asked or a comparison found it; a comparison asks about every other
-(`lacking`). Where the secondary's registry has no API and the primary's has, `keep_fallback_tag` keeps the index under
-the tag.
+(`lacking`). Where the secondary's registry has no API and the primary's has, `FallbackTags` keeps the index under the
+tag.
 """
 
 from __future__ import annotations
@@ -150,23 +150,43 @@ def _is_index(descriptor: Descriptor) -> bool:
     return media_types.is_index(media_types.essence(descriptor.media_type))
 
 
-def keep_fallback_tag(pair: Pair, manifest: Manifest, *, tag_write: Callable[[], AbstractContextManager[None]]) -> None:
-    """List `manifest`, which is at the secondary and has a subject, under its subject's fallback tag there.
+class FallbackTags:
+    """Keeps the lists of referrers at a secondary without the referrers API, one at a time. Thread-safe.
 
-    For a secondary without the referrers API. Nothing is done where the primary keeps that tag itself (it has no API,
-    or has the tag all the same): then it is copied as every tag is. The caller sees to it that nobody else writes the
-    tag meanwhile. Raises MalformedManifest when the tag holds something else than an index.
+    `has_api`: the secondary's registry was seen to have it. It says so to each PUT, or is asked again.
     """
-    subject = manifest.subject
-    if subject is None:
-        return
-    tag = fallback_tag(subject.digest)
-    if pair.primary.referrers(subject.digest) is None or pair.primary.head_manifest(tag) is not None:
-        return
-    content = _with_referrer(pair.secondary, tag, manifest)
-    if content is not None:
-        with tag_write():
-            pair.secondary.put_manifest(tag, Manifest.read(content, media_types.OCI_INDEX))
+
+    def __init__(
+        self, pair: Pair, *, has_api: bool, tag_write: Callable[[], AbstractContextManager[None]], threads: Threads
+    ) -> None:
+        self._pair = pair
+        self._has_api = has_api
+        self._tag_write = tag_write
+        self._lock = threads.lock()
+
+    def keep(self, manifest: Manifest) -> None:
+        """List `manifest`, which is at the secondary, under its subject's fallback tag there, if it has a subject.
+
+        Nothing is done where the primary keeps that tag itself (it has no API, or has the tag all the same): then it is
+        copied as every tag is. The caller sees to it that nobody else writes the tag meanwhile. Raises
+        MalformedManifest when the tag holds something else than an index.
+        """
+        subject = manifest.subject
+        if subject is None or (self._has_api and self._pair.secondary.referrers(subject.digest) is not None):
+            return
+        # Who has the lock may wait for memory, so who waits for the lock has none; the reference's attempt counts this.
+        self._pair.primary.client.memory.give_back()
+        with self._lock:
+            self._keep(manifest, subject.digest)
+
+    def _keep(self, manifest: Manifest, subject: str) -> None:
+        tag, primary, secondary = fallback_tag(subject), self._pair.primary, self._pair.secondary
+        if primary.referrers(subject) is None or primary.head_manifest(tag) is not None:
+            return
+        content = _with_referrer(secondary, tag, manifest)
+        if content is not None:
+            with self._tag_write():
+                secondary.put_manifest(tag, Manifest.read(content, media_types.OCI_INDEX))
 
 
 def _with_referrer(secondary: Repository, tag: str, manifest: Manifest) -> bytes | None:

@@ -207,7 +207,7 @@ class Manifest:
         if self.is_index:
             # Distribution takes an index without the field, as one with null, for an empty one. What is served as an
             # index and says nothing of the kind would "copy" without its content.
-            if not document.has("manifests") and document.value("schemaVersion") != 2:  # noqa: PLR2004 - image-spec
+            if not document.has("manifests") and document.value("schemaVersion") != 2:
                 raise MalformedManifest("manifests is not a list")
             yield from _descriptors(document, "manifests")
         elif self.media_type == media_types.OCI_ARTIFACT_MANIFEST:
