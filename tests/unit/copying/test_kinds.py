@@ -125,14 +125,44 @@ def test_the_layer_of_an_image_is_never_taken_for_a_manifest(site: Site) -> None
 
 
 @pytest.mark.parametrize("media_type", [media_types.OCI_MANIFEST, "application/vnd.example+json"])
-def test_what_the_primary_has_neither_way_is_not_found(site: Site, media_type: str) -> None:
+def test_what_the_primary_has_neither_way_is_not_found_where_it_is_wanted(site: Site, media_type: str) -> None:
     child = site.source.add_image(*layers(1))
     index = index_of(site, {**descriptor_of(child), "mediaType": media_type})
     del site.source.manifests[child.digest]
     with site.copier() as copier, pytest.raises(NotFound):
         copier.copy(index, "v1")
-    with pytest.raises(NotFound):
-        Repairer(Route(pair=site.pair), check=lambda: None).repair(index, frozenset())
+
+
+@pytest.mark.parametrize(("checks_some", "shape"), [(False, "index"), (False, "index of indexes"), (True, "index")])
+def test_a_child_that_the_primary_lacks_too_is_left_out_where_it_may_be(*, checks_some: bool, shape: str) -> None:
+    """A sparse index: Distribution 3 can be told to check no children, or those of some platforms."""
+    site = Site(checks_children=checks_some)
+    present, absent = (site.source.add_image(*layers(2, start=10 * number)) for number in (1, 2))
+    index = site.source.add_index(present, absent)
+    index = site.source.add_index(index, present) if shape == "index of indexes" else index
+    del site.source.manifests[absent.digest]
+    site.destination.never_checked = {absent.digest}
+    with site.copier() as copier:
+        copier.copy(index, "v1")
+    assert site.destination.tagged["v1"] == index.digest
+    assert site.is_whole(present)
+    assert absent.digest not in site.destination.manifests
+    assert not look(site, index).bad
+    lost = present.blobs[-1].digest
+    del site.destination.blobs[lost]
+    assert look(site, index).blobs == {lost}
+    Repairer(Route(pair=site.pair), check=lambda: None).repair(index, frozenset({lost}))
+    assert not look(site, index).bad
+
+
+def test_a_child_that_the_primary_has_is_missing_where_it_is_not_looked_for_by_itself() -> None:
+    site = Site(checks_children=False)
+    child = site.source.add_image(*layers(1))
+    index = site.source.add_index(child)
+    with site.copier() as copier:
+        copier.copy(index, "v1")
+    del site.destination.manifests[child.digest]
+    assert look(site, index).manifests == {child.digest}
 
 
 def test_a_cache_that_lost_a_blob_has_lost_a_blob(site: Site) -> None:

@@ -255,7 +255,7 @@ def test_an_index_whose_copy_failed_is_looked_below_down_to_the_blobs_of_its_chi
 
 @pytest.mark.parametrize("shape", ["image", "index"])
 def test_what_a_registry_does_not_refuse_in_time_is_brought_by_the_next_attempt(shape: str) -> None:
-    """It looks for 1,000 layers before it answers; as soon as it is asked nothing that it has to refuse, it is quick."""
+    """It looks for each of 1,000 layers before it refuses the image."""
     world = World()
     world.secondary.checks_blobs = world.secondary.checks_children = True
     pushed = world.primary.add_index(world.image, tag="v1") if shape == "index" else world.image

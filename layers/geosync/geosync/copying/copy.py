@@ -14,7 +14,8 @@ from the same repository is its existence check. Requests, with the caller's GET
     an image that another repository has     n + 5
 
 In a repository that is new at the destination all is missing, and the PUT that asks is spared: one request less for
-each reference, and a round.
+each reference, and a round. So it is after an attempt that failed, as what did not come in time may have been its
+answer: on S3, 1,000 layers are looked for one after the other before it comes. What is there costs its POST then.
 
 A 201 says that everything is there only on a registry that checks. Whether it does was learnt once, and a registry may
 be configured anew: that habit is no proof. The refusal of an image shows that its blobs are checked. Nothing shows it
@@ -27,13 +28,9 @@ that is new here it is refused, and costs nothing more.
 A blob that has `urls` is brought first, if the source has it: a registry does not ask for it, as it may be at its URL
 only. That costs one HEAD at the source, and nothing else where the source does not have the blob.
 
-After an attempt that failed nothing is put to ask, and each blob that is there costs its POST: what did not come in
-time may have been the answer. A registry on S3 looks for 1,000 layers one after the other before it refuses.
-
-To a far source that is two rounds for an image (manifest; blobs, side by side) and three for an index.
-
-No thread waits for another one: a part that is there starts what waited for it (graph.py, workers.py). So children of
-any depth need no pools of their own, and a child's blobs begin when that child is read, whatever its siblings do.
+To a far source that is two rounds for an image (manifest; blobs, side by side) and three for an index. No thread waits
+for another one: a part that is there starts what waited for it (graph.py, workers.py). So children of any depth need no
+pools of their own, and a child's blobs begin when that child is read, whatever its siblings do.
 """
 
 from __future__ import annotations
@@ -249,9 +246,10 @@ class Copier:
             self._go_on(part, manifest)
 
     def _read(self, part: Part) -> Manifest | None:
-        """Read a child from the source; None where it is at the destination, or is brought as a blob."""
+        """Read a child from the source; None where it is at the destination, is brought as a blob, or is left out."""
+        is_unchecked = part.look_first or not self._habits.checks_children
         try:
-            if (part.look_first or not self._habits.checks_children) and self._is_there(part.digest):
+            if is_unchecked and self._is_there(part.digest):
                 above = self._graph.finish_found(part)
                 if above is not None:
                     self._go_on_above(above)
@@ -259,11 +257,17 @@ class Copier:
                 part.taken = True
             manifest = self._fetch(part.digest)
         except RegistryError as error:
-            if not self._turned(part, error):
+            if not self._turned(part, error) and not (is_unchecked and self._is_left_out(part, error)):
                 raise
             return None
         self._graph.hold(part, manifest)
         return manifest
+
+    def _is_left_out(self, part: Part, error: RegistryError) -> bool:
+        """Go on without a child that the source lacks, too; False where somebody asks for it by itself."""
+        above = self._graph.leave_out(part) if isinstance(error, NotFound) else None
+        self._go_on_above(above or ())
+        return above is not None
 
     def _put_asks(self, part: Part, manifest: Manifest) -> bool:
         """True if this destination refuses `manifest` as long as a part of it is missing.

@@ -158,6 +158,11 @@ class Graph:
         with self._lock:
             return None if part.is_subject or looks_below(part) else self._finish(part, None)
 
+    def leave_out(self, part: Part) -> list[Part] | None:
+        """Note that nobody has the manifest `part`, and that what waited for it goes on. Returns as `finish_found`."""
+        with self._lock:
+            return self._finish(part, None) if self._only_indexes_want(part) else None
+
     def undo(self, blobs: Iterable[str]) -> None:
         """Forget that these blobs are at the destination, which denies it: who needs one has it brought again."""
         with self._lock:
@@ -166,7 +171,7 @@ class Graph:
     def may_turn(self, part: Part) -> bool:
         """Tell whether `part` may be of the other kind: only indexes ask for it."""
         with self._lock:
-            return bool(part.needed_by) and not part.subject_of and all(one.is_index for one in part.needed_by)
+            return self._only_indexes_want(part)
 
     def turn(self, part: Part) -> Part | None:
         """Have `part` brought as the other kind: a blob as a manifest, or a manifest as a blob.
@@ -206,6 +211,10 @@ class Graph:
         with self._lock:
             self._stopped = error
             self._fail({run for part in self._live for run in part.runs}, error)
+
+    @staticmethod
+    def _only_indexes_want(part: Part) -> bool:
+        return bool(part.needed_by) and not part.subject_of and all(one.is_index for one in part.needed_by)
 
     def _is_done(self, key: Key, is_half: bool) -> bool:
         """A manifest that was only found there is not done for who looks below it."""

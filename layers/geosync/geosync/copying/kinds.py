@@ -63,6 +63,12 @@ class Kinds:
             [entry for is_manifest, entry in entries if not is_manifest],
         )
 
+    def is_nowhere(self, entry: Descriptor) -> bool:
+        """Tell whether the primary has no manifest of an entry that was asked about (`turns`), and no such blob."""
+        return self._asked.get(entry.digest, False) and not self._ask(
+            lambda: self._primary.head_manifest(entry.digest) is not None
+        )
+
     def turns(self, entry: Descriptor, *, is_manifest: bool) -> bool:
         """Ask the primary, once, about an entry that is not there as what it was taken for (`is_manifest`).
 

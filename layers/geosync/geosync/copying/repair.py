@@ -89,7 +89,10 @@ class Repairer:
                 if descriptor.digest in found or descriptor.digest == manifest.digest:
                     continue
                 self._check()
-                child = self._fetch(descriptor)
+                try:
+                    child = self._fetch(descriptor)
+                except NotFound:
+                    continue  # the index is as whole here as at the source, if it is taken without it
                 if child is None:
                     blobs[descriptor.digest] = descriptor
                 else:

@@ -119,8 +119,9 @@ class _Shared:
 class Contents:
     """Looks below manifests of one repository. For one thread; its requests run in `pool`.
 
-    The primary is asked about what is not at the secondary as it was looked for. A blob that has `urls` and is at
-    neither is not missing. An index's entry may be of the other kind (`copying/kinds.py`); it is then looked for so.
+    The primary is asked about what is not at the secondary as it was looked for. An index's child that is at neither is
+    not missing, nor is a blob that has `urls`. An index's entry may be of the other kind (`copying/kinds.py`); it is
+    then looked for so.
     """
 
     def __init__(self, pair: Pair, asking: Asking, pool: Executor) -> None:
@@ -147,6 +148,7 @@ class Contents:
         looked = self._look(manifests)
         while self._turn(looked):
             looked = self._look(manifests)
+        self._leave_out(looked)
         result = {one.digest: looked.below(one.digest) for one in manifests}
         self._remember(looked)
         return result
@@ -163,6 +165,13 @@ class Contents:
         missing = [(entries[one], True) for one in looked.missing if one in entries]
         missing += [(entries[one], False) for one in looked.lost if one in entries]
         return any(list(self._pool.map(lambda one: self._kinds.turns(one[0], is_manifest=one[1]), missing)))
+
+    def _leave_out(self, looked: _Looked) -> None:
+        """Take from what is missing the children that the primary lacks, too."""
+        entries = _children(looked.nodes.values())
+        missing = [entries[digest] for digest in looked.missing]
+        nowhere = self._pool.map(self._kinds.is_nowhere, missing)
+        looked.missing.difference_update(one.digest for one, is_so in zip(missing, nowhere, strict=True) if is_so)
 
     def forget(self) -> None:
         """Look at everything again: something that was found is wrong."""
