@@ -70,6 +70,11 @@ def test_a_layer_need_not_be_in_a_registry_only_where_it_has_urls(media_type: st
     assert [one.digest for one in image.blobs_at_urls] == [digest("away")]
 
 
+def test_a_url_that_is_null_is_one_as_go_reads_it() -> None:
+    image = manifest({"config": {**CONFIG, "urls": [None]}, "layers": []}, media_types.DOCKER_MANIFEST)
+    assert [one.digest for one in image.blobs_at_urls] == [digest("config")]
+
+
 @pytest.mark.parametrize("media_type", [media_types.OCI_MANIFEST, media_types.OCI_INDEX])
 def test_what_an_image_consists_of_are_blobs_whatever_they_say_of_themselves(media_type: str) -> None:
     image = manifest({"config": descriptor("config", media_type), "layers": [descriptor("layer", media_type)]})
