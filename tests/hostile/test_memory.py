@@ -6,6 +6,7 @@ import threading
 import tracemalloc
 from collections.abc import Callable, Collection
 from contextlib import suppress
+from functools import partial
 
 import pytest
 from tests.hostile.answers import answering, one
@@ -20,7 +21,7 @@ from geosync.oci import large_pages, media_types
 from geosync.oci.answers import MAX_ERROR_BYTES, MAX_MISSING, Errors, parse_errors
 from geosync.oci.documents import SMALL_BYTES
 from geosync.oci.listings import MAX_PAGE_BYTES
-from geosync.oci.manifests import MAX_REFERRED, Descriptor, Manifest
+from geosync.oci.manifests import MAX_REFERRED, REMEMBERED, REMEMBERED_BYTES, Descriptor, Manifest
 from geosync.oci.memory import (
     ATTEMPTS_BYTES,
     GRAPH_BYTES,
@@ -216,7 +217,31 @@ def test_an_index_whose_children_name_the_same_blobs_has_room_in_its_share(
 
 
 def test_all_of_it_together_is_within_the_bound() -> None:
-    """What the budget holds, and what is not counted: small documents, blocks of layers, what is below small images."""
+    """What the budget holds, and what is not counted.
+
+    That is small documents, blocks of layers, what is below small images, and what small manifests refer to.
+    """
     budget = ATTEMPTS_BYTES + GRAPHS_BYTES + STEPS_BYTES + REFUSALS_BYTES + KEPT_BYTES
     documents = (REFERENCES + PARALLELISM) * 8 * SMALL_BYTES
-    assert budget + documents + PARALLELISM * 3 * BLOCK + SMALL_PARTS_BYTES <= MOST
+    remembered = REMEMBERED * 5 * REMEMBERED_BYTES
+    assert budget + documents + PARALLELISM * 3 * BLOCK + SMALL_PARTS_BYTES + remembered <= MOST
+
+
+def test_what_is_remembered_of_small_manifests_takes_five_times_their_bytes_at_most() -> None:
+    def small(number: int) -> Manifest:
+        before = b'{"config":{"digest":"sha256:%064x"},"layers":[' % number
+        layers = partial(_layer, number * 1000)
+        return Manifest.read(
+            filled(layers, before=before, after=b"]}", size=REMEMBERED_BYTES), media_types.OCI_MANIFEST
+        )
+
+    def remember() -> list[Manifest]:
+        manifests = [small(number) for number in range(REMEMBERED)]
+        assert all(len(one.all_blobs) > REMEMBERED_BYTES // 100 for one in manifests)
+        return manifests
+
+    assert taken(remember) < REMEMBERED * 5 * REMEMBERED_BYTES
+
+
+def _layer(first: int, number: int) -> bytes:
+    return b'{"digest":"sha256:%064x"}' % (first + number)

@@ -48,7 +48,15 @@ def test_small_images_are_copied_in_as_many_turns_as_there_are_references_at_a_t
 
     assert not manifests.broken
     assert not blobs.broken
-    assert secondary.primary_proxy.counts() == {("GET", "tag"): len(made), ("GET", "blob"): 2 * len(made)}
+    # Nine requests for an image of two blobs: the least that Distribution takes, with the look that shows it.
+    count = len(made)
+    assert secondary.primary_proxy.counts() == {("GET", "tag"): count, ("GET", "blob"): 2 * count}
+    assert secondary.secondary_proxy.counts() == {
+        ("POST", "uploads"): 2 * count,
+        ("PUT", "upload"): 2 * count,
+        ("PUT", "tag"): count,
+        ("HEAD", "tag"): count,
+    }
 
 
 def test_indexes_are_copied_four_at_a_time_as_what_is_below_them_has_a_budget(

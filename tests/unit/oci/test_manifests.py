@@ -14,7 +14,14 @@ from tests.support.schema1 import sign_schema1
 
 from geosync.errors import ContentError, DigestMismatch, MalformedManifest, TooLarge
 from geosync.oci import media_types
-from geosync.oci.manifests import MAX_MANIFEST_BYTES, SIZE_UNKNOWN, Manifest, digest_of
+from geosync.oci.manifests import (
+    MAX_MANIFEST_BYTES,
+    REMEMBERED_BYTES,
+    SIZE_UNKNOWN,
+    Descriptor,
+    Manifest,
+    digest_of,
+)
 
 
 def digest(text: str) -> str:
@@ -37,6 +44,27 @@ def test_an_image_needs_its_config_and_each_layer_once_in_order() -> None:
     assert [one.digest for one in image.blobs] == [digest("config"), digest("b"), digest("a")]
     assert image.children == ()
     assert not image.is_index
+
+
+def test_a_small_manifest_is_read_once_however_often_it_is_asked_and_a_large_one_each_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    parsed: list[object] = []
+    parse = Descriptor.parse
+
+    def counted(value: object) -> Descriptor:
+        parsed.append(value)
+        return parse(value)
+
+    layers = [descriptor("only once")]
+    small = manifest({"config": CONFIG, "layers": layers})
+    large = manifest({"config": CONFIG, "layers": layers, "annotations": {"x": "x" * REMEMBERED_BYTES}})
+    monkeypatch.setattr(Descriptor, "parse", counted)
+    for one, times in ((small, 1), (large, 3)):
+        parsed.clear()
+        assert one.blobs == one.all_blobs
+        assert one.blobs_at_urls == ()
+        assert len(parsed) == 2 * times
 
 
 def test_an_index_has_children_of_every_manifest_media_type() -> None:

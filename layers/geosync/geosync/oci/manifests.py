@@ -5,7 +5,7 @@ written again by us: its bytes and its media type travel unchanged. What an inde
 cache: the descriptor's media type says where to look first, and `copying/kinds.py` what it is.
 
 A manifest is kept as its bytes, and what it refers to is read from them each time that it is asked for: descriptors
-take several times the memory of the bytes.
+take several times the memory of the bytes. Only those of the small ones that were read last are remembered.
 """
 
 from __future__ import annotations
@@ -31,6 +31,10 @@ from geosync.oci.words import shown
 MAX_MANIFEST_BYTES = 4 * 1024 * 1024
 MAX_REFERRED = 10_000
 """Manifests and blobs that one manifest may refer to. A copy of more is refused (copying/parts.py)."""
+REMEMBERED_BYTES = 8 * 1024
+"""A manifest of up to so many bytes (nearly every image's) is asked four times in a copy what it refers to."""
+REMEMBERED = 64
+"""So many small manifests: more than there are in one copy at a time."""
 SIZE_UNKNOWN = -1
 _MAX_SIZE = 2**63 - 1
 _LONGEST_MEDIA_TYPE = 255  # RFC 6838, section 4.2: 127 on either side of the slash
@@ -96,7 +100,7 @@ class Descriptor:
 class Manifest:
     """The exact bytes of a manifest or an index, with its media type and digest.
 
-    Every property that needs the content reads the bytes anew, and raises MalformedManifest.
+    Every property that needs the content reads the bytes, and raises MalformedManifest.
     """
 
     media_type: str
@@ -194,8 +198,11 @@ class Manifest:
         except MalformedManifest:
             return None  # to registries that know no subject it is a field like any other
 
-    def _referred(self) -> Iterator[Descriptor]:
-        """Read its descriptors one by one, as often as they are there."""
+    def _referred(self) -> Iterable[Descriptor]:
+        """Return its descriptors, as often as they are there; those of a large one as they are read."""
+        return _remembered(self) if len(self.content) <= REMEMBERED_BYTES else self._read_referred()
+
+    def _read_referred(self) -> Iterator[Descriptor]:
         document = self.document()
         with _within(self.digest):
             if self.media_type in media_types.SCHEMA1:
@@ -219,6 +226,11 @@ class Manifest:
                 config = Descriptor.parse(document.object("config", _DESCRIPTOR))
             yield config
             yield from _descriptors(document, "layers")
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _remembered(manifest: Manifest) -> tuple[Descriptor, ...]:
+    return tuple(manifest._read_referred())
 
 
 def digest_of(content: bytes, media_type: str, algorithm: str = "sha256") -> str:
