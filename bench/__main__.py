@@ -26,6 +26,7 @@ from bench import (
     shared,
     status,
     tags,
+    usual_memory,
 )
 
 
@@ -56,6 +57,7 @@ def main() -> int:
         lines.main(["--quick"] if options.quick else kept),
         buckets.main(["--quick"] if options.quick else kept),
         memory.main(["--quick"] if options.quick else kept),
+        usual_memory.main(["--quick"] if options.quick else kept),
         backfill.main(["--quick"] if options.quick else kept),
         status.main(["--quick"] if options.quick else kept),
         endpoint.main(["--quick"] if options.quick else kept),

@@ -53,10 +53,7 @@ def main(given: Sequence[str] | None = None) -> int:
             rows.append((what, f"{least_ms:.0f} ms", f"{median_ms:.0f} ms", f"{most_ms} ms", str(len(taken_ms))))
             if least_ms > most_ms:
                 missed.append(f"{what}: {least_ms:.0f} ms of CPU, and at most {most_ms} ms is asked for")
-    lines = readme.table(HEADINGS, rows)
-    print("\n".join([*lines, *missed]))
-    if arguments.write is not None:
-        readme.replace(arguments.write, "cold", [f"{readme.machine()}:", "", *lines])
+    readme.tell("cold", readme.table(HEADINGS, rows), missed, path=arguments.write)
     return 1 if missed else 0
 
 

@@ -26,7 +26,6 @@ from pathlib import Path
 
 from local.registries import FileSystem, RegistrySpec, RunningRegistry, start
 from rich.console import Console
-from rich.table import Table
 from tests.support.proxy import CountingProxy
 
 from bench import peak, readme
@@ -92,6 +91,17 @@ class Row:
     def at_most(self) -> float:
         """The ratio that is asked for where the source is near."""
         return self.case.at_most if self.peer is SKOPEO else self.case.at_most_others
+
+    @property
+    def loss(self) -> str:
+        """What there is to say where it is slower, or slower than is asked for (near)."""
+        asked = "" if self.is_far else f", and at most {self.at_most} is asked for"
+        return f"{self.case.name}, source {self.line}: {self.ratio:.2f} of {self.peer.name}{asked}"
+
+    @property
+    def line(self) -> str:
+        """Where the source is."""
+        return f"{LATENCY * 1000:.0f} ms away" if self.is_far else "here"
 
     def cells(self) -> tuple[str, ...]:
         """The row as it is printed."""
@@ -246,19 +256,17 @@ def main(given: Sequence[str] | None = None) -> int:
         rows = _measured(bench, console, only=arguments.only or "", quick=arguments.quick)
         if not arguments.quick and not arguments.only:
             large = bench.large_layer()
-    console.print(_table(rows))
     absent = [peer.name for peer in PEERS if not peer.is_there()]
     if absent:
         console.print(f"not on the PATH, and not compared with: {', '.join(absent)}", highlight=False)
     missed = [row for row in rows if not row.is_far and row.ratio > row.at_most]
-    if large is not None:
-        console.print(_about(large), highlight=False)
-    if arguments.write is not None:
-        _write(arguments.write, rows, large)
-    for row in missed:
-        asked = f"{row.ratio:.2f} of {row.peer.name}, and at most {row.at_most} is asked for"
-        console.print(f"{row.case.name}: {asked}", style="red")
     too_much = large is not None and large["extra"] > EXTRA_MEMORY
+    lines = readme.table(HEADINGS, [row.cells() for row in rows])
+    if large is not None:
+        lines += ["", f"And {_about(large)}."]
+    losses = [row.loss for row in rows if row in missed or row.ratio > 1]
+    versions = ", ".join(peer.version() for peer in PEERS if peer.is_there())
+    readme.tell("copy", lines, losses, path=arguments.write, more=f", {versions}")
     return 1 if missed or too_much else 0
 
 
@@ -279,26 +287,11 @@ def _measured(bench: Bench, console: Console, *, only: str, quick: bool) -> list
     return rows
 
 
-def _table(rows: list[Row]) -> Table:
-    table = Table(*HEADINGS)
-    for row in rows:
-        table.add_row(*row.cells())
-    return table
-
-
 def _about(large: dict[str, float]) -> str:
     return (
         f"a layer of {LARGE_LAYER // MIB} MiB: {large['extra'] / MIB:.0f} MiB over the idle {large['idle'] / MIB:.0f}"
         f" (at most {EXTRA_MEMORY // MIB}), {LARGE_LAYER / MIB / large['seconds']:.0f} MiB/s"
     )
-
-
-def _write(path: Path, rows: list[Row], large: dict[str, float] | None) -> None:
-    versions = ", ".join(peer.version() for peer in PEERS if peer.is_there())
-    lines = [f"{readme.machine()}, {versions}:", "", *readme.table(HEADINGS, [row.cells() for row in rows])]
-    if large is not None:
-        lines += ["", f"And {_about(large)}."]
-    readme.replace(path, "copy", lines)
 
 
 if __name__ == "__main__":

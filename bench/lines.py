@@ -26,8 +26,6 @@ from typing import Any
 from unittest.mock import patch
 
 from local.registries import FileSystem, RegistrySpec, RunningRegistry, start
-from rich.console import Console
-from rich.table import Table
 
 from bench import readme
 from bench.far import far
@@ -71,6 +69,11 @@ class Row:
     def ratio(self) -> float:
         """The median of the pairs' ratios."""
         return statistics.median(one / other for one, other in zip(self.ours, self.others, strict=True))
+
+    @property
+    def loss(self) -> str:
+        """What there is to say where it is missed."""
+        return f"{self.name}, {self.line}: {statistics.median(self.ours):.2f} s, {self.ratio:.2f} of {self.beside}"
 
     def cells(self) -> tuple[str, ...]:
         """The row as it is printed."""
@@ -257,9 +260,6 @@ def main(given: Sequence[str] | None = None) -> int:
     parser.add_argument("--quick", action="store_true", help="one pair each: a look, no measurement")
     parser.add_argument("--write", type=Path, metavar="FILE", help="put the table between the marks in this file")
     arguments = parser.parse_args(given)
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=140)
     with lines() as bench:
         rows = [
             bench.slow_connections(1 if arguments.quick else 3),
@@ -267,14 +267,9 @@ def main(given: Sequence[str] | None = None) -> int:
             bench.four_hands(1 if arguments.quick else 3),
             bench.far_destination(1 if arguments.quick else 9),
         ]
-    table = Table(*HEADINGS)
-    for row in rows:
-        table.add_row(*row.cells())
-    console.print(table)
-    if arguments.write is not None:
-        lines_ = readme.table(HEADINGS, [row.cells() for row in rows])
-        readme.replace(arguments.write, "lines", [f"{readme.machine()}:", "", *lines_])
-    return int(any(row.is_missed(row) for row in rows))
+    losses = [row.loss for row in rows if row.is_missed(row)]
+    readme.tell("lines", readme.table(HEADINGS, [row.cells() for row in rows]), losses, path=arguments.write)
+    return 1 if losses else 0
 
 
 if __name__ == "__main__":

@@ -34,6 +34,19 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     return [f"| {' | '.join(headings)} |", f"|{'---|' * len(headings)}", *(f"| {' | '.join(row)} |" for row in rows)]
 
 
+def with_losses(lines: Sequence[str], losses: Sequence[str]) -> list[str]:
+    """Return a table's lines, and below them what was over what is asked for, or slower than the other."""
+    return [*lines, "", f"Not met, or slower: {'; '.join(losses)}."] if losses else [*lines]
+
+
+def tell(section: str, lines: Sequence[str], losses: Sequence[str], *, path: Path | None, more: str = "") -> None:
+    """Print a section's lines with its losses, and keep them in `path` if there is one. `more` is said of the run."""
+    told = with_losses(lines, losses)
+    print("\n".join(told))
+    if path is not None:
+        replace(path, section, [f"{machine()}{more}:", "", *told])
+
+
 def machine() -> str:
     """Return the day, and what was measured on: how busy it was when this process began, too."""
     python = platform.python_version()

@@ -87,20 +87,25 @@ def another_repository() -> tuple[int, int]:
         return asked, moved - len(config.content)
 
 
+def push_one_base(parts: Between, make: ImageMaker, repositories: int, base: int) -> int:
+    """Push so many repositories on one base, each with a layer of its own; the bytes of the base and of what is new."""
+    layer = make.layer("app-0", base)
+    new = 0
+    for number in range(repositories):
+        if number:
+            parts.mount(f"app-{number}", layer, "app-0")
+        own = make.layer(f"app-{number}", OWN)
+        made = make.image(f"app-{number}", "v1", layers=0, reuse=[layer, own])
+        config = requests.get(f"{parts.source.url}/v2/app-{number}/blobs/{made.blobs[0]}", timeout=60)
+        new += own["size"] + len(config.content)
+    return int(layer["size"]) + new
+
+
 def one_base(repositories: int, base: int) -> tuple[int, int, int]:
     """Copy so many repositories on one base: requests, bytes that moved, bytes at most."""
     with between() as parts, ImageMaker(parts.source.url) as make:
-        layer = make.layer("app-0", base)
-        new = 0
-        for number in range(repositories):
-            if number:
-                parts.mount(f"app-{number}", layer, "app-0")
-            own = make.layer(f"app-{number}", OWN)
-            made = make.image(f"app-{number}", "v1", layers=0, reuse=[layer, own])
-            config = requests.get(f"{parts.source.url}/v2/app-{number}/blobs/{made.blobs[0]}", timeout=60)
-            new += own["size"] + len(config.content)
-        asked, moved = parts.copied("app-")
-        return asked, moved, layer["size"] + new
+        most = push_one_base(parts, make, repositories, base)
+        return *parts.copied("app-"), most
 
 
 def main(given: Sequence[str] | None = None) -> int:
@@ -121,14 +126,11 @@ def main(given: Sequence[str] | None = None) -> int:
             f"{most / MIB:.2f} MiB: once the base, and what is new",
         ),
     ]
-    lines = readme.table(HEADINGS, rows)
-    print("\n".join(lines))
-    if arguments.write is not None:
-        readme.replace(arguments.write, "shared", [f"{readme.machine()}:", "", *lines])
-    is_missed = asked > MOST_REQUESTS or moved > 0 or all_moved > most
-    if is_missed:
-        print("layers that were there moved again")
-    return 1 if is_missed else 0
+    losses = [f"{asked} requests for {LAYERS} layers that another repository has"] if asked > MOST_REQUESTS else []
+    if moved or all_moved > most:
+        losses.append(f"{moved + max(all_moved - most, 0)} bytes of layers that were there moved again")
+    readme.tell("shared", readme.table(HEADINGS, rows), losses, path=arguments.write)
+    return 1 if losses else 0
 
 
 if __name__ == "__main__":

@@ -58,11 +58,9 @@ def main(given: Sequence[str] | None = None) -> int:
     owed = 10_000 if arguments.quick else OWED
     counted = of_backlog(owed)
     cells = (f"{owed:,}", f"{counted.requests.total()}", f"{counted.rounds}", f"{MOST_ROUNDS}")
-    lines = readme.table(HEADINGS, [cells])
-    print("\n".join(lines))
-    if arguments.write is not None:
-        readme.replace(arguments.write, "status", [f"{readme.machine()}:", "", *lines])
-    return int(counted.rounds > MOST_ROUNDS)
+    losses = [f"{counted.rounds} requests one after the other"] if counted.rounds > MOST_ROUNDS else []
+    readme.tell("status", readme.table(HEADINGS, [cells]), losses, path=arguments.write)
+    return 1 if losses else 0
 
 
 if __name__ == "__main__":

@@ -177,17 +177,12 @@ def main(given: Sequence[str] | None = None) -> int:
     asked = unchanged(UNCHANGED)
     lines = readme.table(HEADINGS, [row.cells() for row in rows])
     lines += ["", f"And a comparison of {UNCHANGED} tags that are equal: {asked} requests (at most {MOST_REQUESTS})."]
-    missed = [one for row in rows for one in row.misses]
+    losses = [one for row in rows for one in row.misses]
     if asked > MOST_REQUESTS:
-        missed.append(f"a comparison of {UNCHANGED} equal tags: {asked} requests, and at most {MOST_REQUESTS}")
-    for line in lines:
-        console.print(line, highlight=False)
-    for line in missed:
-        console.print(line, style="red", highlight=False)
-    if arguments.write is not None:
-        versions = f", {CRANE_ALL_TAGS.version()}" if CRANE_ALL_TAGS.is_there() else ""
-        readme.replace(arguments.write, "tags", [f"{readme.machine()}{versions}:", "", *lines])
-    return 1 if missed else 0
+        losses.append(f"a comparison of {UNCHANGED} equal tags: {asked} requests, and at most {MOST_REQUESTS}")
+    versions = f", {CRANE_ALL_TAGS.version()}" if CRANE_ALL_TAGS.is_there() else ""
+    readme.tell("tags", lines, losses, path=arguments.write, more=versions)
+    return 1 if losses else 0
 
 
 if __name__ == "__main__":
