@@ -50,3 +50,12 @@ def parsed_moment(text: str) -> int:
 def optional_moment(milliseconds: int | None) -> str | None:
     """Write a moment that may be missing."""
     return moment(milliseconds) if milliseconds is not None else None
+
+
+def in_utc(text: str | None) -> str | None:
+    """Write somebody else's moment (RFC 3339 with any offset) as `moment` does; what is none stays as it is."""
+    try:
+        read = datetime.fromisoformat(text or "")
+        return read.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z") if read.tzinfo else text
+    except (ValueError, OverflowError):
+        return text

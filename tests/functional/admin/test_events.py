@@ -23,8 +23,8 @@ def log_events(site: Site, *received: int) -> None:
     for number, moment in enumerate(received):
         event = GeoEvent(
             id=f"event-{number}", site="dublin", event_name="created", repository="group/app", tag=f"v{number}",
-            digest=A, media_type=None, occurred_at="2026-11-24T05:00:00Z", received_at=moment, source="registry",
-            correlation_id=f"correlation-{number}",
+            digest=A, media_type=None, occurred_at="2026-11-24T06:00:00.123456789+01:00",
+            received_at=moment, source="registry", correlation_id=f"correlation-{number}",
         )  # fmt: skip
         writer.write([event])
 
@@ -47,6 +47,7 @@ def test_events_come_newest_first_over_quiet_hours_with_a_bounded_number_of_quer
     assert [node["sender_id"] for node in first.json["nodes"]] == ["event-0", "event-1"]
     node = first.json["nodes"][0]
     assert (node["repository"], node["tag"], node["digest"], node["outcome"]) == ("group/app", "v0", A, "accepted")
+    assert node["occurred_at"] == "2026-11-24T05:00:00.123Z", "in UTC, however the registry wrote it"
     everything = pages(ask, EVENTS, 2)
     assert [node["sender_id"] for page in everything for node in page] == [f"event-{number}" for number in range(5)]
     # 720 hours are kept, 48 are looked at for a page.

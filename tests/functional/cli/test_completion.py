@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import stat
 import subprocess
+import sys
 from functools import partial
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from click.testing import CliRunner
 from tests.functional.cli.conftest import REGION, Site
 from tests.functional.cli.test_look import synced
 
+import geosync
 from geosync.cli.choosing.contexts import SiteContext
 from geosync.cli.completion import names
 from geosync.cli.completion.command import SHELLS
@@ -39,6 +42,45 @@ def test_each_shell_has_its_script(shell: str) -> None:
     program = shutil.which(shell)
     if program is not None:  # it is a script that the shell can read
         subprocess.run([program, "-n"], input=script.output, text=True, check=True, capture_output=True)
+
+
+RUN_ALONE = {"bash": ("--norc", "-c"), "zsh": ("-f", "-c"), "fish": ("--no-config", "-c")}
+LOOKED_AT = {
+    "bash": "source ./script; COMP_WORDS=(%s); COMP_CWORD=${#COMP_WORDS[@]}; let COMP_CWORD-=1; "
+    "_geosync_completion geosync; printf '%%s\\n' \"${COMPREPLY[@]}\"",
+    # What zsh gives the functions in its editor alone, and what it would show.
+    "zsh": "compdef() :; compadd() { print -l -- ${(P)@[-1]} }; _describe() { print -l -- ${(P)3} }; "
+    "words=(%s); CURRENT=$#words; source ./script; _geosync_completion",
+    "fish": "source ./script; complete --do-complete '%s'",
+}
+"""What a shell offers for a line, a name in each line of its output."""
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_a_shell_offers_what_it_was_told(shell: str, tmp_path: Path) -> None:
+    """In the shell itself, where it is there: bash is everywhere, zsh and fish are not."""
+    program = shutil.which(shell)
+    if program is None:
+        pytest.skip(f"there is no {shell} here")
+    (tmp_path / "stack.json").write_text('{"sites": [{"name": "dublin"}, {"name": "oregon"}, {"name": "oslo"}]}')
+    (tmp_path / "script").write_text(CliRunner().invoke(main, ["completion", shell]).output)
+    command = tmp_path / "geosync"
+    start = "import sys; sys.argv[0] = 'geosync'; from geosync.cli.entry import main; main()"
+    command.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -c "{start}"\n')
+    command.chmod(0o755)
+    library = Path(geosync.__file__).parents[1]
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "HOME": str(tmp_path), "PYTHONPATH": str(library)}
+
+    def offered(line: str) -> set[str]:
+        asked = [program, *RUN_ALONE[shell], LOOKED_AT[shell] % line]
+        done = subprocess.run(asked, cwd=tmp_path, env=environment, check=True, capture_output=True, text=True)
+        assert done.stderr == ""
+        return set(done.stdout.splitlines())
+
+    assert offered("geosync --local-state . --local o") == {"oregon", "oslo"}
+    said = "Show what is owed, since when and why."
+    shown = {"bash": "status", "zsh": f"status:{said}", "fish": f"status\t{said}"}
+    assert offered("geosync statu") == {shown[shell]}
 
 
 def test_commands_and_options_are_completed() -> None:

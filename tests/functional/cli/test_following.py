@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from functools import partial
 from types import SimpleNamespace
@@ -124,6 +125,7 @@ def test_the_logs_of_a_repository_or_of_one_push(secondary: Site, log: Callable[
     assert messages("--function", "reconcile") == []
     shown = secondary.run("logs", "--correlation-id", "c1").stdout.splitlines()[1].split("\t")
     assert shown[1:] == ["sync", "INFO", "copied", "repository=group/app correlation_id=c1 tag=v1"]
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", shown[0])
     nothing = secondary.run("logs", "--repository", "group/none")
     assert (nothing.exit_code, "logged no such line" in nothing.stdout) == (0, True)
     assert secondary.run("logs", "--correlation-id", 'a" b').exit_code == 2
@@ -134,6 +136,21 @@ def test_logs_that_come_are_written_each_once(secondary: Site, log: Callable[...
     leave_after(clock, lambda: log("two"), lambda: None)
     answer = secondary.run("logs", "--function", "sync", "--follow", "-o", "name")
     assert answer.stdout.split() == ["one", "two"]
+
+
+@pytest.mark.parametrize(("command", "asks"), [("events", "dynamodb"), ("logs", "logs")])
+def test_who_leaves_during_the_first_look_ends_it_as_later(
+    secondary: Site, monkeypatch: pytest.MonkeyPatch, command: str, asks: str
+) -> None:
+    make_client = DeployedSite.client
+
+    def client(site: DeployedSite, service: str, region: str | None = None) -> Any:
+        if service == asks:
+            raise KeyboardInterrupt
+        return make_client(site, service, region)
+
+    monkeypatch.setattr(DeployedSite, "client", client)
+    assert [secondary.run(command, *follow).exit_code for follow in (["--follow"], [])] == [0, 1]
 
 
 @pytest.fixture

@@ -17,7 +17,8 @@ from geosync.cli.output import size_text
 from geosync.cli.site import StackSite as DeployedSite
 from geosync.clock import SYSTEM_CLOCK
 from geosync.messages.event_log import hour_of
-from geosync.sync_registry.items import Reference, Seen
+from geosync.sync_registry.items import ROW, Reference, Seen
+from geosync.sync_registry.table.changes import Key, Update
 from geosync.sync_registry.transitions.marks import Mark
 
 A = "sha256:" + "a" * 64
@@ -69,8 +70,11 @@ def test_more_rows_than_wanted_are_said_to_be_there(secondary: Site) -> None:
 
 def test_a_row_is_printed_like_the_console_s(secondary: Site) -> None:
     synced(secondary, "group/app")
+    began = {"verification_started_at": 1_795_499_104_878}
+    secondary.sync_registry._store.write(Update(key=Key("group/app", ROW), set=began))
     answer = secondary.run("show", "group/app", "--gitlab")
     assert answer.exit_code == 0, answer.output
+    assert "verification_started_at: Tue, 24 Nov 2026 05:45:04.878000000 UTC +00:00," in answer.output
     for line in ('state: "2",', "id: 1,", "container_repository_id: 1,", "retry_count: 0,", "last_sync_failure: nil,"):
         assert line in answer.output
     assert "missing_on_primary: false" in answer.output

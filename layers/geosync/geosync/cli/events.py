@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, get_args
+from typing import Any, NoReturn, get_args
 
 import click
 
 from geosync.cli.arguments import check_repository, repository_names
 from geosync.cli.drill.entries import drill_entries
-from geosync.cli.following import POLL_SECONDS, FailedLook, look_once
+from geosync.cli.following import POLL_SECONDS, FailedLook, look_once, until_left
 from geosync.cli.output import (
-    NOTHING_OWED,
     Answer,
     AnswerStream,
     Column,
@@ -96,12 +95,13 @@ def events(  # noqa: PLR0913 - click gives each option of the command as a param
     _check(chosen, audit=audit, drills=drills, follow=follow)
     if hours is None and not chosen.is_anything:
         hours = HOURS  # who filters reads everything: on a busy site a month of it takes minutes
-    site = choose().site()
     wanted = _Wanted(filter=chosen, is_audit=audit, hours=hours, limit=limit)
-    if drills:
-        put(_drills(site, wanted), output)
-    else:
-        _show(site, wanted, output, follow=follow)
+    with until_left(follow=follow):
+        site = choose().site()
+        if drills:
+            put(_drills(site, wanted), output)
+        else:
+            _show(site, wanted, output, follow=follow)
 
 
 def _check(chosen: Filter, *, audit: bool, drills: bool, follow: bool) -> None:
@@ -127,8 +127,8 @@ def _show(site: StackSite, wanted: _Wanted, output: Format, *, follow: bool) -> 
         click.echo(f"{site.name} is a secondary: the log of its primary has the events.", err=True)
 
 
-def _follow(site: StackSite, wanted: _Wanted, first: _Entries, output: Format) -> None:
-    """Write the entries, the oldest first, and each that comes or ends; raises SystemExit when somebody leaves."""
+def _follow(site: StackSite, wanted: _Wanted, first: _Entries, output: Format) -> NoReturn:
+    """Write the entries, the oldest first, and each that comes or ends, until somebody leaves."""
     stream, seen, entries = AnswerStream(output), set[tuple[object, ...]](), first
     # What is older than the first look's entries was not asked for, nor the others of the oldest one's moment.
     start_ms = first.found[-1]["received_at"] if len(first.found) == wanted.limit else 0
@@ -137,22 +137,19 @@ def _follow(site: StackSite, wanted: _Wanted, first: _Entries, output: Format) -
     def is_new(entry: Mapping[str, Any]) -> bool:
         return (entry["received_at"] > start_ms or entry["id"] in asked) and _identity(entry) not in seen
 
-    try:
-        while True:
-            new = [*filter(is_new, reversed(entries.found))]
-            seen.update(map(_identity, new))
-            stream.put(_answer(site, replace(entries, found=new), wanted, when=_MOMENT))
-            site.clock.sleep(POLL_SECONDS)
-            since_ms = max(start_ms, min(entries.at - OVERLAP_MS, _oldest_open_ms(entries)))
-            found = look_once(partial(_read, site, _since(wanted, since_ms)))
-            if isinstance(found, FailedLook):
-                click.echo(f"The log cannot be read, trying again: {plain(found.why)}", err=True)
-                continue
-            if found.has_older:
-                click.echo(f"More than {MOST_NEW} entries came: the oldest of these are left out.", err=True)
-            entries = found
-    except KeyboardInterrupt:
-        raise SystemExit(NOTHING_OWED) from None
+    while True:
+        new = [*filter(is_new, reversed(entries.found))]
+        seen.update(map(_identity, new))
+        stream.put(_answer(site, replace(entries, found=new), wanted, when=_MOMENT))
+        site.clock.sleep(POLL_SECONDS)
+        since_ms = max(start_ms, min(entries.at - OVERLAP_MS, _oldest_open_ms(entries)))
+        found = look_once(partial(_read, site, _since(wanted, since_ms)))
+        if isinstance(found, FailedLook):
+            click.echo(f"The log cannot be read, trying again: {plain(found.why)}", err=True)
+            continue
+        if found.has_older:
+            click.echo(f"More than {MOST_NEW} entries came: the oldest of these are left out.", err=True)
+        entries = found
 
 
 def _since(wanted: _Wanted, since_ms: int) -> _Wanted:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -10,6 +11,7 @@ from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as NotConnected
 
 from geosync.aws.errors import THROTTLED
+from geosync.cli.output import NOTHING_OWED
 from geosync.clock import SYSTEM_CLOCK, Clock
 from geosync.errors import GeosyncError
 
@@ -24,6 +26,17 @@ class FailedLook:
     """A look that failed, with what was said, and that is made again."""
 
     why: str
+
+
+@contextmanager
+def until_left(*, follow: bool) -> Iterator[None]:
+    """End a command that goes on until Ctrl-C with 0, from its first request on; SystemExit is raised then."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if not follow:
+            raise
+        raise SystemExit(NOTHING_OWED) from None
 
 
 def look_again(

@@ -9,15 +9,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from operator import itemgetter
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 from botocore.exceptions import ClientError
 from rich.text import Text
 
 from geosync.cli.arguments import check_repository, duration, repository_names
-from geosync.cli.following import POLL_SECONDS, FailedLook, look_once
-from geosync.cli.output import NOTHING_OWED, Answer, AnswerStream, Column, Format, Grid, output_option, plain, put
+from geosync.cli.following import POLL_SECONDS, FailedLook, look_once, until_left
+from geosync.cli.output import Answer, AnswerStream, Column, Format, Grid, output_option, plain, put
 from geosync.cli.site import Chosen, StackSite
 from geosync.clock import moment
 
@@ -146,46 +146,52 @@ def logs(  # noqa: PLR0913 - one for each option
         check_repository(repository, "--repository")
     if correlation_id is not None and not re.fullmatch(r"[A-Za-z0-9._:/-]{1,200}", correlation_id):
         raise click.BadParameter("it has letters, digits and . _ : / - alone", param_hint="--correlation-id")
-    site = choose().site()
     wanted = _WantedLines(
         functions=functions or tuple(FUNCTIONS), repository=repository, correlation_id=correlation_id, limit=limit
     )
-    start = _Place(since_ms=site.clock.now_ms() - round(since * 1000))
-    if follow:
-        _follow(site, wanted, start, output)
-    found = _look(site, wanted, dict.fromkeys(wanted.functions, start))
+    with until_left(follow=follow):
+        site = choose().site()
+        if follow:
+            _follow(site, wanted, _start(site, since), output)
+        _show(site, wanted, since, output)
+
+
+def _start(site: StackSite, since_s: float) -> _Place:
+    return _Place(since_ms=site.clock.now_ms() - round(since_s * 1000))
+
+
+def _show(site: StackSite, wanted: _WantedLines, since_s: float, output: Format) -> None:
+    """Write the newest lines, the oldest of them first."""
+    found = _look(site, wanted, dict.fromkeys(wanted.functions, _start(site, since_s)))
     for name, reached_ms in found.cut.items():
         until = f" up to {moment(reached_ms)}" if reached_ms is not None else ""
         said = f"functions/{name} logged more than one look reads: this is a part{until} (--since, --follow)"
         click.echo(said, err=True)
     lines = found.lines[-wanted.limit :]
-    nothing = f"The functions of {site.name} logged no such line in the last {since:.0f} s."
+    nothing = f"The functions of {site.name} logged no such line in the last {since_s:.0f} s."
     if found.cut:
         nothing = "There is no such line in what was read."
     put(Answer(document=lines, rows=lines, shown=[_grid(lines) if lines else nothing], key="message"), output)
 
 
-def _follow(site: StackSite, wanted: _WantedLines, start: _Place, output: Format) -> None:
-    """Write the newest lines, and each that comes; raises SystemExit when somebody leaves.
+def _follow(site: StackSite, wanted: _WantedLines, start: _Place, output: Format) -> NoReturn:
+    """Write the newest lines, and each that comes, until somebody leaves.
 
     What one look does not come to is read by the next.
     """
     stream, places = AnswerStream(output), dict.fromkeys(wanted.functions, start)
     seen, limit = _SeenLines(), -wanted.limit
-    try:
-        while True:
-            begun_ms = site.clock.now_ms()
-            found = look_once(partial(_look, site, wanted, places))
-            if isinstance(found, FailedLook):
-                click.echo(f"The logs cannot be read, trying again: {plain(found.why)}", err=True)
-            else:
-                new = seen.take(found.lines, again_from_ms=begun_ms - OVERLAP_MS)[limit:]
-                limit = 0  # all of what comes
-                stream.put(Answer(document=new, rows=new, shown=[_grid(new)], key="message"))
-                places = found.places
-            site.clock.sleep(POLL_SECONDS)
-    except KeyboardInterrupt:
-        raise SystemExit(NOTHING_OWED) from None
+    while True:
+        begun_ms = site.clock.now_ms()
+        found = look_once(partial(_look, site, wanted, places))
+        if isinstance(found, FailedLook):
+            click.echo(f"The logs cannot be read, trying again: {plain(found.why)}", err=True)
+        else:
+            new = seen.take(found.lines, again_from_ms=begun_ms - OVERLAP_MS)[limit:]
+            limit = 0  # all of what comes
+            stream.put(Answer(document=new, rows=new, shown=[_grid(new)], key="message"))
+            places = found.places
+        site.clock.sleep(POLL_SECONDS)
 
 
 def _look(site: StackSite, wanted: _WantedLines, places: Mapping[str, _Place]) -> _LogLook:
@@ -252,7 +258,7 @@ def _line(text: str) -> dict[str, Any] | None:
 
 def _grid(lines: list[dict[str, Any]]) -> Grid:
     columns = (
-        Column("time", lambda line: line["logged_at"]),
+        Column("time", lambda line: f"{line['logged_at'][:19]}Z"),
         Column("function", lambda line: line["function"]),
         Column("level", _level),
         Column("message", lambda line: line["message"]),

@@ -35,7 +35,6 @@ from geosync.operating.documents import STATES, VERIFICATION_STATES, owed_fields
 from geosync.operating.repositories import RowDetail, TagState
 from geosync.sync_registry.items import FAILED, VERIFICATION_FAILED, Row
 
-_TIMES = frozenset({"retry_at", "last_synced_at", "created_at", "verified_at", "verification_retry_at"})
 MOST_TAGS = 1000
 SHORT = 19
 """Characters of a digest that tell it from others: `sha256:` and twelve."""
@@ -190,10 +189,10 @@ def _ruby(name: str, value: object) -> str:
     """A field as GitLab's console writes it."""
     if value is None:
         return "nil"
-    if name in _TIMES and isinstance(value, int):
+    if name.endswith("_at") and isinstance(value, int):
         return datetime.fromtimestamp(value / 1000, UTC).strftime("%a, %d %b %Y %H:%M:%S.%f000 UTC +00:00")
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int):
-        return moment(value) if name.endswith("_at") else str(value)
+        return str(value)
     return '"' + str(value).replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from geosync.clock import moment, optional_moment
+from geosync.clock import in_utc, moment, optional_moment
 from geosync.messages.event_number import event_number
 from geosync.operating.dead_letters import DeadLetter
 from geosync.operating.owed_references import OwedReference
@@ -181,7 +181,7 @@ def event_fields(entry: Mapping[str, Any]) -> dict[str, Any]:
         "source": entry.get("source"),
         "correlation_id": entry.get("correlation_id"),
         "reason": entry.get("reason"),
-        "occurred_at": entry.get("occurred_at"),
+        "occurred_at": in_utc(entry.get("occurred_at")),
         "created_at": moment(entry["received_at"]),
     }
 

@@ -28,6 +28,8 @@ def completion(ctx: click.Context, *, shell: str, output: Format) -> None:
     assert of_shell is not None, "click knows these three"  # noqa: S101
     made = of_shell(ctx.find_root().command, {}, "geosync", COMPLETING)
     script = made.source_template % made.source_vars()
+    # click's script for fish cuts what a command does at its first comma.
+    script = script.replace('(string split "," $completion)', '(string split --max 1 "," $completion)')
     if output in ("table", "wide"):
         click.echo(script)
         return
