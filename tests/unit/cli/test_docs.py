@@ -15,6 +15,7 @@ from click import Command, Context, Group
 from tests.unit.template.parts import TEMPLATE
 
 from geosync.cli.checks.findings import Name
+from geosync.cli.init.samconfig import of_its_role
 from geosync.cli.main import main
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -184,6 +185,16 @@ def test_values_of_parameters_are_such_as_the_template_takes(page: Path) -> None
             several = value.split(",") if parameter["Type"] == "CommaDelimitedList" else [value]
             for one in several:
                 assert re.search(parameter.get("AllowedPattern", ""), one), f"{name}={one}"
+
+
+def test_the_example_for_terraform_leaves_alone_what_a_failover_changes() -> None:
+    """It names all of them: Terraform gives an update what the example has, and every other parameter its default."""
+    (example,) = (block for fence, block in fenced(ROOT / "docs" / "getting-started.md") if fence == "hcl")
+    given = dict(re.findall(r'^    (\w+) += "(.*)"$', example, re.MULTILINE))
+    left = set(re.findall(r'^      parameters\["(\w+)"\],$', example, re.MULTILINE))
+    assert left == {name for name in PARAMETERS if of_its_role(name)} | {"OptInRegions"}
+    defaults = {name: PARAMETERS[name].get("Default") for name in left}
+    assert {name: given.get(name) for name in left} == {**defaults, "SiteRole": "primary"}
 
 
 def test_every_page_is_reached_from_the_readme() -> None:
