@@ -95,9 +95,7 @@ class StackSite:
             (stack,) = client.describe_stacks(StackName=name.name)["Stacks"]
         except ClientError as error:
             if error.response["Error"]["Code"] == "ValidationError":
-                raise ConfigurationError(
-                    f"there is no stack {name.name} in {region}: see --stack and --region"
-                ) from error
+                raise ConfigurationError(f"there is no stack {name.name} in {region}") from error
             raise
         site = cls(
             access=access,

@@ -105,6 +105,24 @@ def test_the_questions_lead_to_the_same_answers(init: Init, tmp_path: Path) -> N
     assert "Kind of registry" not in asked_again.output
 
 
+def test_an_answer_that_is_not_understood_is_asked_for_again_and_the_others_stay(init: Init, tmp_path: Path) -> None:
+    url = "https://registry.dublin.example.com"
+    sender = "push@project.iam.gserviceaccount.com"
+    primary = ("gar", "registry.dublin.example.com", f"{url}/", "Dublin", "dublin", "europe", "eu-west-1", "me", sender)
+    typed = ("ghcr", "https://ghcr.io", "dublin", "oregon", "us-gov-west-1", "us-west-2", "UPPER", "my-org")
+    told = init(input="\n".join([*primary, *typed]) + "\n")
+    assert [line.removeprefix("Error: ") for line in told.output.splitlines() if line.startswith("Error: ")] == [
+        "it must be https://host or https://host:port",
+        "it must be at most 32 lower-case letters, digits and dashes, a letter first",
+        "it must be a region of AWS",
+        "it must be name@project.iam.gserviceaccount.com",
+        "dublin is another site's",
+        "SNS delivers nothing from eu-west-1 to us-gov-west-1",
+        "it must be the first part of a repository's name",
+    ]
+    assert f"What this site reads {url} with:" in told.output
+
+
 @pytest.mark.parametrize(
     ("kind", "typed"),
     [

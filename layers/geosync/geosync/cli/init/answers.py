@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
@@ -25,6 +25,14 @@ _URL = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?", re.ASCII)
 _REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9]", re.ASCII)
 _ACCOUNT = re.compile(r"[a-z0-9-]+@[a-z0-9.-]+[.]gserviceaccount[.]com", re.ASCII)
 """What the template's NotificationSender takes."""
+TAKEN: Mapping[str, Callable[[str], bool]] = {
+    "name": lambda text: NAME.fullmatch(text) is not None,
+    "region": lambda text: _REGION.fullmatch(text) is not None,
+    "registry": lambda text: _URL.fullmatch(text) is not None,
+    "prefix": is_repository,
+    "sender": lambda text: _ACCOUNT.fullmatch(text) is not None,
+}
+"""The answers for a site that are texts, and which of them are understood."""
 _KEYS = frozenset(
     {"name", "region", "registry", "kind", "prefix", "sender", "local", "primary"}
     | {"has_local_secret", "has_primary_secret"}
@@ -134,16 +142,9 @@ class Answers:
 
 def _wrong(given: dict[str, Any], *, is_primary: bool) -> list[str]:
     """The names of what is not understood in the answers for one site."""
-    prefix, is_sent = str(given.get("prefix", "")), is_primary and given.get("kind") == "gar"
-    checks = {
-        "name": NAME.fullmatch(str(given.get("name"))),
-        "region": _REGION.fullmatch(str(given.get("region"))),
-        "registry": _URL.fullmatch(str(given.get("registry"))),
-        "kind": given.get("kind") in KINDS,
-        "prefix": not prefix or is_repository(prefix),
-        "sender": not is_sent or _ACCOUNT.fullmatch(str(given.get("sender"))),
-    }
-    return [name for name, is_right in checks.items() if not is_right]
+    is_needed = {"prefix": bool(given.get("prefix")), "sender": is_primary and given.get("kind") == "gar"}
+    wrong = [name for name, takes in TAKEN.items() if is_needed.get(name, True) and not takes(str(given.get(name, "")))]
+    return [*wrong, *(["kind"] if given.get("kind") not in KINDS else [])]
 
 
 def site_answers(given: object, primary: SiteAnswers | None) -> SiteAnswers:

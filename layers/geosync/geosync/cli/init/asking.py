@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
-from geosync.cli.init.answers import KINDS, Answers, SiteAnswers, site_answers
+from geosync.aws.regions import partition_of
+from geosync.cli.init.answers import KINDS, TAKEN, Answers, SiteAnswers, site_answers
 from geosync.errors import ConfigurationError
 
+_QUESTIONS = {
+    "registry": ("Its URL, such as https://registry.example.com", "https://host or https://host:port"),
+    "name": ("The site's name, such as dublin", "at most 32 lower-case letters, digits and dashes, a letter first"),
+    "region": ("The site's AWS region, such as eu-west-1", "a region of AWS"),
+    "prefix": ("Below which project and repository, or account", "the first part of a repository's name"),
+    "sender": ("The service account that Pub/Sub is to sign with", "name@project.iam.gserviceaccount.com"),
+}
+"""The questions for texts, and what is said of an answer that is not understood."""
 _KEY_FILE = "The key file of the service account, or the file of create-cred-config"
 
 
@@ -19,12 +29,12 @@ def ask() -> Answers:
     click.echo("The primary: the site whose registry is pushed to.")
     asked = _site()
     if asked["kind"] == "gar":
-        asked["sender"] = click.prompt("  The service account that Pub/Sub is to sign with")
+        asked["sender"] = _answer("sender")
     primary = site_answers(asked, None)
     secondaries: list[SiteAnswers] = []
     while not secondaries or click.confirm("Another secondary?", default=False):
         click.echo("A secondary: a site whose registry is to have everything too.")
-        given = _site(asks_for_prefix=True)
+        given = _site(others=(primary, *secondaries))
         click.echo(f"What this site reads {primary.registry} with:")
         given["primary"] = _credentials(primary.kind)
         click.echo(f"What this site writes to {given['registry']} with:")
@@ -33,16 +43,35 @@ def ask() -> Answers:
     return Answers(primary=primary, secondaries=tuple(secondaries))
 
 
-def _site(*, asks_for_prefix: bool = False) -> dict[str, Any]:
+def _site(others: Sequence[SiteAnswers] = ()) -> dict[str, Any]:
+    """Ask for a site; `others` are those that were named before, the primary first."""
     kind = click.prompt("  Kind of registry", type=click.Choice(KINDS), default="distribution")
     found = {
         "kind": kind,
-        "registry": click.prompt("  Its URL, such as https://registry.example.com").rstrip("/"),
-        "name": click.prompt("  The site's name, such as dublin"),
-        "region": click.prompt("  The site's AWS region, such as eu-west-1"),
+        "registry": _answer("registry"),
+        "name": _answer("name", others),
+        "region": _answer("region", others),
     }
-    if asks_for_prefix and kind in {"gar", "ghcr"}:  # a first part of every name that has to be there
-        found["prefix"] = click.prompt("  Below which project and repository, or account").strip("/")
+    if others and kind in {"gar", "ghcr"}:  # a first part of every name that has to be there
+        found["prefix"] = _answer("prefix")
+    return found
+
+
+def _answer(name: str, others: Sequence[SiteAnswers] = ()) -> str:
+    """Ask for a text until it is one that is understood: what was typed before is not lost by one that is not."""
+    question, form = _QUESTIONS[name]
+
+    def read(text: str) -> str:
+        given = text.strip().strip("/")
+        if not TAKEN[name](given):
+            raise click.BadParameter(f"it must be {form}")
+        if name == "name" and given in {one.name for one in others}:
+            raise click.BadParameter(f"{given} is another site's")
+        if name == "region" and others and partition_of(given) != partition_of(others[0].region):
+            raise click.BadParameter(f"SNS delivers nothing from {others[0].region} to {given}")
+        return given
+
+    found: str = click.prompt(f"  {question}", value_proc=read)
     return found
 
 
