@@ -44,7 +44,7 @@ def test_each_shell_has_its_script(shell: str) -> None:
         subprocess.run([program, "-n"], input=script.output, text=True, check=True, capture_output=True)
 
 
-RUN_ALONE = {"bash": ("--norc", "-c"), "zsh": ("-f", "-c"), "fish": ("--no-config", "-c")}
+RUN_ALONE = {"bash": ("--norc", "-c"), "zsh": ("-f", "-c"), "fish": ("-c",)}
 LOOKED_AT = {
     "bash": "source ./script; COMP_WORDS=(%s); COMP_CWORD=${#COMP_WORDS[@]}; let COMP_CWORD-=1; "
     "_geosync_completion geosync; printf '%%s\\n' \"${COMPREPLY[@]}\"",
