@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from boto3.dynamodb.types import TypeSerializer
 
 from geosync.clock import Clock
-from geosync.sync_registry.items import Reference
+from geosync.sync_registry.counted import Counted
+from geosync.sync_registry.items import ROW, Item, Reference, Row
+from geosync.sync_registry.site import counters
 from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.table.changes import Key
 from geosync.sync_registry.table.memory import MemoryStore
@@ -29,6 +32,24 @@ def backlog(clock: Clock, owed: int) -> MemoryStore:
         named = {"repository": repository, "item": tag, "due_shard": due_shard(repository)}
         many.table[Key(repository, tag)] = {**item, **named}
     return many
+
+
+def more_synced(store: MemoryStore, like: str, rows: int) -> None:
+    """Put in so many more repositories that are as `like`, which is synced: its items, its names, and its count."""
+    items = [item for key, item in store.table.items() if key.repository == like]
+    row = Row.from_item(store.table[Key(like, ROW)])
+    for number in range(rows):
+        name, row_id = f"{like}-{number}", 1_000_000 + number
+        for item in items:
+            _put(store, {**item, "repository": name, **({"id": row_id} if item["item"] == ROW else {})})
+        _put(store, {"repository": "#rows", "item": f"name#{name}", "id": row_id})
+        _put(store, {"repository": "#rows", "item": f"id#{row_id}", "name": name})
+    for change in counters.moved(like, Counted(), row.counted, rows=1):
+        store.write(replace(change, add={name: rows * by for name, by in change.add.items()}))
+
+
+def _put(store: MemoryStore, item: Item) -> None:
+    store.table[Key(item["repository"], item["item"])] = item
 
 
 def fill(dynamodb: Any, table: str, store: MemoryStore) -> None:
