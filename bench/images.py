@@ -77,13 +77,18 @@ def layer(size: int) -> bytes:
 
 def push(client: RegistryClient, repository: str, what: Image, tag: str) -> None:
     """Put an image into a registry."""
-    for digest, blob in what.blobs.items():
-        upload = client.begin_upload(repository)
-        if upload is not None:
-            client.put_blob(upload, digest, _Bytes(blob))
+    push_blobs(client, repository, what.blobs)
     for manifest in what.manifests[:-1]:
         client.put_manifest(repository, manifest.digest, manifest)
     client.put_manifest(repository, tag, what.root)
+
+
+def push_blobs(client: RegistryClient, repository: str, blobs: Mapping[str, bytes]) -> None:
+    """Put blobs into a repository; each comes with its digest."""
+    for digest, blob in blobs.items():
+        upload = client.begin_upload(repository)
+        if upload is not None:
+            client.put_blob(upload, digest, _Bytes(blob))
 
 
 def push_large(client: RegistryClient, repository: str, size: int, tag: str) -> Manifest:
