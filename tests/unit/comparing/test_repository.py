@@ -18,7 +18,7 @@ from geosync.pair.pair import Pair
 from geosync.pair.selection import Selection
 from geosync.registries.registry import Registry
 from geosync.sync_registry.held_lease import HeldLease
-from geosync.sync_registry.items import ADOPT, KEEP, ROW, Lease, Owed, Reference, Seen
+from geosync.sync_registry.items import ABSENT, ADOPT, KEEP, ROW, Lease, Owed, Reference, Seen
 from geosync.sync_registry.site.breaker import Breaker, Limits
 from geosync.sync_registry.site.findings import names_digest
 from geosync.sync_registry.sync_registry import SyncRegistry
@@ -236,6 +236,41 @@ def test_what_is_owed_already_is_a_find_too(gapless_from: int | None, since: dic
         **dict.fromkeys(since, (None, PUSHED)),
         "new": (PUSHED, START),
     }
+
+
+@pytest.mark.parametrize("walk", [None, PUSHED])
+@pytest.mark.parametrize(("gapless_from", "since"), [(1, PUSHED), (PUSHED, 1)])
+def test_who_asks_makes_no_announced_push_older(walk: int | None, gapless_from: int, since: int) -> None:
+    """The tag was equal long ago. Where events came without a gap since, the one that they told of is all of it."""
+    site = Site(Tags("pushed"), Tags())
+    site.sync_registry.subscription.begin_anew("subscription", settle_s=(gapless_from - START) / 1000)
+    site.seen("pushed")
+    site.clock.now = PUSHED
+    site.push("pushed")
+    site.clock.now += 1000
+    comparison = Comparison(walk=walk) if walk is not None else None
+    said = Mark(pushed_at=0 if walk is not None else None, comparison=comparison, asked=True)
+
+    site.compare(site.sync_registry.mark(REPOSITORY, Reference.whole(), said))
+
+    (owed,) = site.sync_registry.owed(REPOSITORY)
+    assert (owed.marked_at, owed.pushed_at, owed.announced_at) == (site.clock.now, since, PUSHED)
+
+
+@pytest.mark.parametrize("asked", [False, True])
+def test_what_is_owed_as_deleted_and_listed_by_the_primary_was_pushed_again(asked: bool) -> None:
+    """Unless it was just seen equal: then it was deleted since, and nothing is missing."""
+    site = Site(Tags("again", "seen"), Tags("seen"))
+    site.seen("again", "seen")
+    site.clock.now = PUSHED
+    for tag in ("again", "seen"):
+        site.sync_registry.mark(REPOSITORY, Reference.tag(tag), Mark(expects=ABSENT))
+    said = Mark(pushed_at=START, comparison=Comparison(walk=PUSHED), asked=asked)
+
+    site.compare(site.sync_registry.mark(REPOSITORY, Reference.whole(), said))
+
+    owed = {one.reference.value: one.differs_since for one in site.sync_registry.owed(REPOSITORY)}
+    assert owed == {"again": START, "seen": None}
 
 
 def test_what_is_discharged_while_extra_tags_are_looked_for_is_none_of_them(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -73,6 +73,17 @@ def test_pushes_are_measured_and_neither_deletes_nor_what_nobody_announced(measu
     assert sqs.taken() == Measurements(lags_ms={0: 1, 1000: 2, 3000: 1}, synced=6, bytes=70, requests=3)
 
 
+def test_a_lag_counts_from_the_push_that_an_event_told_of(measuring: Measuring, sqs: Sqs) -> None:
+    """It was known to be equal, or was deleted, 90 s ago; it was pushed, and announced, 4 s ago."""
+    measuring.note_synced(replace(owed(90_000), told_at=NOW - 4000))
+    measuring.note_synced(replace(owed(90_000, ABSENT, "sha256:b"), told_at=NOW - 4000))
+    earlier = Seen(digest="sha256:a", looked_at=NOW - 80_000, seen_at=NOW - 70_000)
+    measuring.note_synced(replace(owed(90_000), told_at=NOW - 4000, seen=earlier))
+    measuring.note_synced(replace(owed(90_000), told_at=NOW - 4000, seen=replace(earlier, counted_lost=True)))
+    measuring.send()
+    assert sqs.taken().lags_ms == {4000: 4}
+
+
 def test_what_a_comparison_brought_before_its_event_came_has_the_lag_with_which_it_was_seen(
     measuring: Measuring, sqs: Sqs
 ) -> None:

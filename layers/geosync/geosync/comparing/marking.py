@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from concurrent.futures import Executor
 from typing import TypeVar
 
 from geosync.sync_registry.half_copies import HalfCopy
 from geosync.sync_registry.held_lease import HeldLease
-from geosync.sync_registry.items import ABSENT, Owed, Reference, Seen
+from geosync.sync_registry.items import Owed, Reference, Seen
 from geosync.sync_registry.site.catalogue import Walk
 from geosync.sync_registry.site.subscription import Subscription
 from geosync.sync_registry.sync_registry import SyncRegistry
@@ -45,22 +45,51 @@ class Marker:
 
         self._for_each(mark, references)
 
-    def leave_owed(self, owed: Owed, different: Mapping[Reference, int | None]) -> dict[Reference, int | None]:
+    def leave_owed(
+        self, owed: Owed, different: Mapping[Reference, int | None], *, equal: Container[Reference] = ()
+    ) -> dict[Reference, int | None]:
         """Return `different` without what is owed already, and note that this comparison found that different, too.
 
         Each reference comes with the last moment (ms) at which it was known to be equal, as above. What is owed already
         is tried by itself, and what is parked waits for somebody to ask. The comparison proves nothing before that is
-        settled: an earlier push than the one that made it owed may be missing here.
+        settled: an earlier push than the one that made it owed may be missing here. What is owed as deleted, and is at
+        the primary, was pushed again, unless it was just seen to be `equal` here.
         """
         already = self._sync_registry.owed_named((owed.repository, one) for one in different)
-        finds = [one for one in already.values() if one is not None]
-        if finds:
-            subscription = self._sync_registry.subscription.read()
-            since = [(one, _differs_since(one, different[one.reference], subscription)) for one in finds]
-            self._for_each(
-                lambda one: self._sync_registry.note_different(*one), [one for one in since if _is_news(*one)]
-            )
+        self._note_different(
+            {
+                one: different[one.reference]
+                for one in already.values()
+                if one is not None and not (one.tells_of_no_push and one.reference in equal)
+            }
+        )
         return {one: until for one, until in different.items() if (owed.repository, one) not in already}
+
+    def know_owed(
+        self, owed: Owed, different: Mapping[Reference, int | None], *, equal: Container[Reference] = ()
+    ) -> dict[Reference, int | None]:
+        """Return `different` to be marked anew, as somebody asked, each with the last moment as events tell of it.
+
+        Where they came without a gap, what they told of is all that was pushed: to mark it anew makes it no older.
+        What is owed as deleted is noted as above.
+        """
+        already = self._sync_registry.owed_named((owed.repository, one) for one in different)
+        known = {one.reference: one for one in already.values() if one is not None}
+        deleted = [one for one in known.values() if one.tells_of_no_push and one.reference not in equal]
+        self._note_different({one: different[one.reference] for one in deleted})
+        told = {one: known[one] for one in known if known[one].announced_at is not None}
+        subscription = self._sync_registry.subscription.read() if told else None
+        return {
+            one: until if one not in told or until is None else _differs_since(told[one], until, subscription)
+            for one, until in different.items()
+        }
+
+    def _note_different(self, finds: Mapping[Owed, int | None]) -> None:
+        if not finds:
+            return
+        subscription = self._sync_registry.subscription.read()
+        since = [(one, _differs_since(one, equal, subscription)) for one, equal in finds.items()]
+        self._for_each(lambda one: self._sync_registry.note_different(*one), [one for one in since if _is_news(*one)])
 
     def mark_halves(self, owed: Owed, halves: Mapping[HalfCopy, str | None]) -> None:
         """Mark by digest what may be half here and is selected again, each with the tag by which it is."""
@@ -129,7 +158,7 @@ def _differs_since(owed: Owed, equal: int | None, subscription: Subscription | N
     `equal` is the last moment at which it was known to be equal. Where events came without a gap since then, the push
     that they told of is the one that made it different.
     """
-    is_told = bool(owed.expects - {ABSENT}) and subscription is not None and subscription.joins(equal or 0)
+    is_told = owed.announced_at is not None and subscription is not None and subscription.joins(equal or 0)
     return owed.pushed_at if is_told else min(equal or 0, owed.pushed_at)
 
 

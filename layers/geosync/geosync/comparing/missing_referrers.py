@@ -51,6 +51,8 @@ class MissingReferrers:
         different = {one: equal_until(owed, known.get(one)) for one in references}
         if owed.walk is not None:
             different = self._marker.leave_owed(owed, different)
+        else:
+            different = self._marker.know_owed(owed, different)
         self._marker.mark_different(owed, different)
         return len(different)
 

@@ -66,10 +66,13 @@ class TagComparison:
 
         looked = {tag: found for tag, found in self._pool.map(look, known.items()) if found is not None}
         recorded = self._record(looked)
-        now = known | {Reference.tag(tag): found.seen for tag, found in looked.items() if found.seen is not None}
+        equal = {Reference.tag(tag): found.seen for tag, found in looked.items() if found.seen is not None}
+        now = known | equal
         different = {one: equal_until(owed, now.get(one)) for one in map(Reference.tag, listed) if one not in recorded}
         if owed.walk is not None and not owed.asked:
-            different = self._marker.leave_owed(owed, different)
+            different = self._marker.leave_owed(owed, different, equal=equal)
+        else:
+            different = self._marker.know_owed(owed, different, equal=equal)
         self._marker.mark_different(owed, different)
         marked = {one.value for one in different}
         others = {tag: digest for tag, digest in listed.items() if tag not in marked}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from geosync.sync_registry.items import ABSENT, OWED_PREFIX, Owed, Reference
+from geosync.sync_registry.items import OWED_PREFIX, Owed, Reference
 from geosync.sync_registry.owed_index import OwedItem
 
 
@@ -14,8 +14,8 @@ class OwedReference:
 
     `owed_since` is None for an item that cannot be read. `pushed_at` as in sync_registry.items.Owed; 0: it was there
     before the first comparison, or is not known. `only_deleted`: nobody told of a push, only that it was deleted or is
-    missing; it may wait for its DeletionDelay. `is_here`: what was announced was seen here already, and nothing else
-    was announced since.
+    missing, and no comparison found it at the primary since; it may wait for its DeletionDelay. `is_here`: what was
+    announced was seen here already, and nothing else was announced since.
     """
 
     repository: str
@@ -32,8 +32,8 @@ class OwedReference:
     is_here: bool = False
     differs_since: int | None = None
     """As in sync_registry.items.Owed."""
-    announced: bool = False
-    """An event told of a push: only then its lag is known."""
+    announced_at: int | None = None
+    """The earliest push that an event told of; None: none did, and its lag is not known."""
 
     @property
     def is_a_push_to_come(self) -> bool:
@@ -89,10 +89,14 @@ def _readable(owed: Owed, *, is_here: bool) -> OwedReference:
         pushed_at=owed.pushed_at,
         walk=owed.walk,
         differs_since=owed.differs_since,
-        only_deleted=owed.expects == {ABSENT} or (not owed.expects and bool(owed.if_absent)),
+        only_deleted=_is_only_deleted(owed),
         is_here=is_here,
-        announced=bool(owed.expects - {ABSENT}),
+        announced_at=owed.announced_at,
     )
+
+
+def _is_only_deleted(owed: Owed) -> bool:
+    return owed.tells_of_no_push and owed.differs_since is None
 
 
 def by_age(reference: OwedReference) -> tuple[int, str, str]:

@@ -165,7 +165,8 @@ class Status:
         """
         late_ms = self.at - target_s * 1000
         first_ms = late_ms - within_s * 1000
-        return sum(one.announced and first_ms <= one.pushed_at < late_ms for one in self.would_be_lost)
+        pushes = (one.announced_at for one in self.would_be_lost)
+        return sum(pushed_at is not None and first_ms <= pushed_at < late_ms for pushed_at in pushes)
 
     @property
     def references(self) -> tuple[OwedReference, ...]:

@@ -117,11 +117,12 @@ def _make_way(store: Store, mark: Change, item: Item | None) -> None:
     assert isinstance(mark, Update), "what is left owed is marked"  # noqa: S101
     former, primary = (item or {}).get("primary"), mark.set.get("primary")
     if isinstance(former, str) and primary not in (None, former):
-        change = marks.under_none(mark.key, former, texts(item or {}, "copied") | named_in(item or {}))
+        changes = [marks.under_none(mark.key, former, texts(item or {}, "copied") | named_in(item or {}))]
     else:
-        change = marks.pushed_earlier(mark.key, mark.set_once["pushed_at"])
-    with suppress(ConditionFailed):
-        store.write(change)
+        changes = marks.pushed_earlier(mark, item or {})
+    for change in changes:
+        with suppress(ConditionFailed):
+            store.write(change)
 
 
 def in_transactions(

@@ -174,6 +174,8 @@ class Owed:
     the secondary (or EVERYTHING): that the tag is equal does not discharge it, and what the secondary says of them
     counts for nothing until they were brought anew (copying/repair.py). `pushed_at` is the earliest push that it stands
     for, by the primary's clocks; of what no event announced, the last moment at which it is known to have been equal.
+    So nothing of it that was pushed before is missing. `told_at` is the earliest push that an event told of; None: none
+    did, or its item is of a former version.
     `walk` names the comparison that made it owed (Walk.started_at). `unannounced`: that one found it different, and no
     event has spoken of it since. `asked`: an operator, verification or a pull wants it. `if_absent` (MISSING, ADOPT,
     KEEP) says what may become of the secondary's tag should the primary not have it, beside what `expects` says;
@@ -197,6 +199,7 @@ class Owed:
     correlation_id: str | None = None
     distrust: frozenset[str] = frozenset()
     pushed_at: int = 0
+    told_at: int | None = None
     walk: int | None = None
     unannounced: bool = False
     differs_since: int | None = None  # since when it may be different, says a comparison that met it owed already
@@ -214,6 +217,18 @@ class Owed:
     shown: str | None = None  # the digest that a holder saw at both registries since `shown_by`, and could not prove
     shown_at: int = 0  # the moment before it asked the primary
     shown_by: str | None = None  # the mark that it had read before; another `mark` since then tells of more
+
+    @property
+    def announced_at(self) -> int | None:
+        """The earliest push (ms) that an event told of, by the primary's clocks: lags count from it; None: none did."""
+        if not self.expects - {ABSENT}:
+            return None
+        return self.pushed_at if self.told_at is None else self.told_at
+
+    @property
+    def tells_of_no_push(self) -> bool:
+        """Events or comparisons said that it is gone, or should go, and nobody told of a push."""
+        return self.expects == {ABSENT} or (not self.expects and bool(self.if_absent))
 
     @property
     def worked_on(self) -> bool:
@@ -252,6 +267,7 @@ class Owed:
             correlation_id=read.optional_text("correlation_id"),
             distrust=read.texts("distrust"),
             pushed_at=read.number("pushed_at", owed_since),
+            told_at=read.optional_number("told_at"),
             walk=read.optional_number("walk"),
             unannounced=read.flag("unannounced"),
             differs_since=read.optional_number("differs_since"),

@@ -31,9 +31,9 @@ class Marks(TableAccess):
             return marks.mark(repository, reference, said, name=self._names(), now_ms=now_ms, primary=self._primary)
 
         owed = self._marked(build, said)
-        if said.pushed_at is not None and said.pushed_at < owed.pushed_at:
+        for change in marks.pushed_before(owed, said):
             with suppress(ConditionFailed):
-                self._store.write(marks.pushed_before(owed, said.pushed_at))
+                self._store.write(change)
         return owed
 
     def note_different(self, owed: Owed, since: int) -> None:
@@ -81,11 +81,13 @@ class Marks(TableAccess):
         if reference is None or reference.kind != "tag" or not said.keeps_superseded:
             return
         now_ms = self._clock.now_ms()
-        known = {name: item[name] for name in ("owed_since", "pushed_at") if isinstance(item.get(name), int)}
+        known = {name: item[name] for name in ("owed_since", "pushed_at", "told_at") if isinstance(item.get(name), int)}
         since = min(known.get("owed_since", now_ms), now_ms)
         pushed_at = min(known.get("pushed_at", since), since if said.pushed_at is None else said.pushed_at)
+        former = named_in(item)
         for digest in digests:
-            apart = Mark(expects=digest, pushed_at=pushed_at, since=since, pushed_as=reference.value)
+            told_at = known.get("told_at", pushed_at) if digest in former else said.announced_at
+            apart = Mark(expects=digest, pushed_at=pushed_at, told_at=told_at, since=since, pushed_as=reference.value)
             self.mark(key.repository, Reference.digest(digest), replace(apart, correlation_id=said.correlation_id))
 
 

@@ -34,11 +34,11 @@ class Measuring:
         A push whose notification was counted as lost is in the history already, however late its event came. One that
         a comparison brought before its event came has the lag with which it was seen then.
         """
-        lag_ms = max(_seen_at(owed, self._clock.now_ms()) - owed.pushed_at, 0)
+        pushed_at = _measured_from(owed)
         with self._lock:
             self._counts["synced"] += 1
-            if _is_measured(owed):
-                self._lags_ms[lag_ms] += 1
+            if pushed_at is not None:
+                self._lags_ms[max(_seen_at(owed, pushed_at, self._clock.now_ms()) - pushed_at, 0)] += 1
 
     def note_bytes(self, number: int) -> None:
         """Note bytes that were copied, whatever became of the reference."""
@@ -69,16 +69,16 @@ class Measuring:
                 self._counts.update(counts)
 
 
-def _seen_at(owed: Owed, now_ms: int) -> int:
+def _seen_at(owed: Owed, pushed_at: int, now_ms: int) -> int:
     """When all that was pushed was first seen here (ms): before it was marked, should a look after the push say so."""
     seen = owed.seen
-    is_here = seen is not None and owed.pushed_at <= seen.looked_at and owed.expects == {seen.digest}
+    is_here = seen is not None and pushed_at <= seen.looked_at and owed.expects == {seen.digest}
     return seen.seen_at if seen is not None and is_here else now_ms
 
 
-def _is_measured(owed: Owed) -> bool:
-    """An event told of a push, and it is not one that the history counted as lost."""
-    seen, pushed = owed.seen, owed.expects - {ABSENT}
-    if seen is not None and seen.counted_lost and owed.pushed_at <= seen.looked_at:
-        return bool(pushed - {UNNAMED, seen.digest})
-    return bool(pushed)
+def _measured_from(owed: Owed) -> int | None:
+    """The push (ms) that an event told of; None: none did, or the history counted it as lost."""
+    seen, pushed_at = owed.seen, owed.announced_at
+    if pushed_at is None or seen is None or not seen.counted_lost or pushed_at > seen.looked_at:
+        return pushed_at
+    return pushed_at if owed.expects - {ABSENT, UNNAMED, seen.digest} else None

@@ -17,7 +17,7 @@ from geosync.clock import Clock
 from geosync.errors import CorruptItem
 from geosync.sync_registry.decisions import is_the_primarys
 from geosync.sync_registry.failures import cut
-from geosync.sync_registry.items import ABSENT, Item, Owed, Reference, Seen
+from geosync.sync_registry.items import Item, Owed, Reference, Seen
 from geosync.sync_registry.table.attributes import AttributeReader
 from geosync.sync_registry.table.changes import Delete, Key, Store, Update
 
@@ -69,7 +69,7 @@ class ReplicationEvent:
         if seen is None or owed.reference.kind == "repository":
             return None
         event = cls.of_record(owed.repository, owed.reference, owed.seen_digest, seen, name=owed.mark)
-        return replace(event, pushed_at_ms=_pushed_at(owed)) if event is not None else None
+        return replace(event, pushed_at_ms=owed.announced_at or None) if event is not None else None
 
     @classmethod
     def of_record(
@@ -99,7 +99,7 @@ class ReplicationEvent:
             reference=owed.reference,
             at_ms=at_ms,
             digest=owed.reference.value if owed.reference.kind == "digest" else None,
-            pushed_at_ms=_pushed_at(owed),
+            pushed_at_ms=owed.announced_at or None,
             reason=cut(reason),
             attempts=owed.attempts + 1,
             parked=parked,
@@ -150,10 +150,6 @@ def _is_new(before: str | None, seen: Seen) -> bool:
     Under which primary it was `before` is no matter: after a promotion the whole stock of a site has not arrived anew.
     """
     return seen.looked_at > 0 and is_the_primarys(seen) and before != seen.digest
-
-
-def _pushed_at(owed: Owed) -> int | None:
-    return owed.pushed_at or None if owed.expects - {ABSENT} else None
 
 
 class Outbox:

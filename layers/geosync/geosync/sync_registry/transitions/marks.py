@@ -13,11 +13,11 @@ from typing import Any
 
 from boto3.dynamodb.conditions import Attr, ConditionBase
 
-from geosync.sync_registry.items import ABSENT, UNNAMED, Owed, Reference
+from geosync.sync_registry.items import ABSENT, UNNAMED, Item, Owed, Reference
 from geosync.sync_registry.table.changes import Key, Update
 from geosync.sync_registry.table.shards import due_shard
 
-UNDER_A_PRIMARY = ("expects", "if_absent", "copied", "shown")
+UNDER_A_PRIMARY = ("expects", "told_at", "if_absent", "copied", "shown")
 """Fields of an owed reference that mean nothing under another primary."""
 MOST_EXPECTED = 16
 """Digests kept in `expects`. Two are enough to be never exact; a further one becomes owed by itself."""
@@ -37,7 +37,8 @@ class Mark:
 
     `expects` is the digest that an event named, ABSENT for a deletion, UNNAMED when the event named no digest, None
     when nobody but ourselves asked (backfill, resync, comparison, verification). `pushed_at` (ms) is when it was
-    pushed, as far as anybody knows. `correlation_id` is the event's.
+    pushed, as far as anybody knows; `told_at` (ms) when an event said so of an overtaken push, where that differs.
+    `correlation_id` is the event's.
 
     `distrust` is what verification found missing or wrong below the reference. `if_absent` is what may become of the
     secondary's tag (see Owed). `comparison` found the reference different. `since` (ms) is when the whole repository
@@ -56,6 +57,7 @@ class Mark:
     distrust: frozenset[str] = frozenset()
     if_absent: frozenset[str] = frozenset()
     pushed_at: int | None = None
+    told_at: int | None = None
     comparison: Comparison | None = None
     since: int | None = None
     pushed_as: str | None = None
@@ -63,6 +65,18 @@ class Mark:
     half_copied: frozenset[str] = frozenset()
     renamed_to: str | None = None
     asked: bool = False
+
+    @property
+    def is_a_push(self) -> bool:
+        """An event told of a push."""
+        return self.expects not in (None, ABSENT)
+
+    @property
+    def announced_at(self) -> int | None:
+        """The push (ms) that an event told of; None: none did, or when that was is not known."""
+        if not self.is_a_push:
+            return None
+        return self.pushed_at if self.told_at is None else self.told_at
 
 
 ASKED = Mark(asked=True)
@@ -82,7 +96,8 @@ def mark(
     with UNNAMED. The item was marked under another primary than `primary` (None: by somebody who follows none): then
     `under_another`. A push that came after `since` would lose its place: mark again without `since`.
 
-    `pushed_at` is kept from the mark that made it owed; whoever brings an earlier one writes `pushed_before` as well.
+    `pushed_at` is kept from the mark that made it owed, `told_at` from the first that told of a push; whoever brings an
+    earlier one writes `pushed_before` as well.
     """
     due = now_ms if said.since is None else min(said.since, now_ms)
     grows = {
@@ -101,7 +116,7 @@ def mark(
             "attempts": 0,
             **_told(said, primary),
         },
-        set_once={"owed_since": due, "pushed_at": now_ms if said.pushed_at is None else said.pushed_at},
+        set_once={"owed_since": due, **_moments(said, now_ms)},
         union={field: texts for field, texts in grows.items() if texts},
         remove=(
             "failure",
@@ -114,6 +129,14 @@ def mark(
         ),
         when=_fits(said, due, primary),
     )
+
+
+def _moments(said: Mark, now_ms: int) -> dict[str, int]:
+    """The moments (ms) of pushes that a mark tells of; now where it does not say when."""
+    moments = {"pushed_at": now_ms if said.pushed_at is None else said.pushed_at}
+    if said.is_a_push:
+        moments["told_at"] = moments["pushed_at"] if said.told_at is None else said.told_at
+    return moments
 
 
 def _told(said: Mark, primary: str | None) -> dict[str, Any]:
@@ -165,18 +188,28 @@ def becomes_owed(tag: Owed, digest: str, *, name: str, now_ms: int, primary: str
     which of them it was is not known. It names the tag, by which it is selected (pair/selection.py).
 
     The condition fails only where the digest is owed because of a later push than that, or under another primary: then
-    `pushed_before`, or `under_none`, first.
+    `pushed_earlier`, or `under_none`, first.
     """
     said = Mark(
         expects=digest,
         correlation_id=tag.correlation_id,
         pushed_at=tag.pushed_at,
+        told_at=tag.announced_at,
         since=tag.owed_since,
         pushed_as=tag.reference.value,
     )
     change = mark(tag.repository, Reference.digest(digest), said, name=name, now_ms=now_ms, primary=primary)
-    is_first = Attr("pushed_at").not_exists() | Attr("pushed_at").lte(tag.pushed_at)
-    return replace(change, when=is_first if primary is None else is_first & _is_under(primary))
+    conditions: list[ConditionBase] = [
+        Attr(name).not_exists() | Attr(name).lte(change.set_once[name]) for name in _pushes(change)
+    ]
+    if primary is not None:
+        conditions.append(_is_under(primary))
+    return replace(change, when=reduce(and_, conditions))
+
+
+def _pushes(mark: Update) -> list[str]:
+    """The attributes of a mark that are moments of pushes: the earliest of several marks is kept."""
+    return [name for name in ("pushed_at", "told_at") if name in mark.set_once]
 
 
 def under_another(mark: Update, primary: str, half_copied: frozenset[str]) -> Update:
@@ -185,11 +218,13 @@ def under_another(mark: Update, primary: str, half_copied: frozenset[str]) -> Up
     The digests that it named are marked by themselves first: a push that was accepted stays owed. What may be
     `half_copied` is so under any primary.
     """
-    anew = {name: mark.union[name] for name in UNDER_A_PRIMARY if name in mark.union}
+    said: dict[str, Any] = {**mark.union, **mark.set_once}
+    anew = {name: said[name] for name in UNDER_A_PRIMARY if name in said}
     half_copied |= mark.union.get("half_copied", frozenset())
     return replace(
         mark,
         set={**mark.set, **anew},
+        set_once={name: value for name, value in mark.set_once.items() if name not in anew},
         union={
             **{name: values for name, values in mark.union.items() if name not in anew},
             **({"half_copied": half_copied} if half_copied else {}),
@@ -212,9 +247,11 @@ def under_none(key: Key, primary: str, half_copied: frozenset[str]) -> Update:
     )
 
 
-def pushed_before(owed: Owed, pushed_at: int) -> Update:
-    """Keep an earlier push that an owed reference stands for, too: queues deliver in any order."""
-    return pushed_earlier(Key(owed.repository, owed.reference.owed_key), pushed_at)
+def pushed_before(owed: Owed, said: Mark) -> list[Update]:
+    """Keep what `said` tells of earlier pushes that an owed reference stands for, too: queues deliver in any order."""
+    key = Key(owed.repository, owed.reference.owed_key)
+    both = (("pushed_at", said.pushed_at, owed.pushed_at), ("told_at", said.announced_at, owed.told_at))
+    return [_earlier(key, name, new) for name, new, old in both if new is not None and old is not None and new < old]
 
 
 def found_different(owed: Owed, since: int) -> Update:
@@ -227,9 +264,13 @@ def found_different(owed: Owed, since: int) -> Update:
     return Update(key=key, set={name: since}, when=Attr("mark").exists() & is_earlier)
 
 
-def pushed_earlier(key: Key, pushed_at: int) -> Update:
-    """The same, by the key of what is owed."""
-    return Update(key=key, set={"pushed_at": pushed_at}, when=Attr("pushed_at").gt(pushed_at))
+def pushed_earlier(mark: Update, item: Item) -> list[Update]:
+    """The same for a mark that met `item`, which is owed because of a later push."""
+    return [_earlier(mark.key, one, mark.set_once[one]) for one in _pushes(mark) if item.get(one) != mark.set_once[one]]
+
+
+def _earlier(key: Key, name: str, at: int) -> Update:
+    return Update(key=key, set={name: at}, when=Attr(name).gt(at))
 
 
 def afresh(broken: Update) -> Update:
@@ -237,7 +278,14 @@ def afresh(broken: Update) -> Update:
 
     The digests that it named are marked by themselves first, as far as they can be read (`named_in`).
     """
-    values = {"correlation_id": None, "walk": None, **broken.set, **broken.set_once, "expects": frozenset({UNNAMED})}
+    values = {
+        "correlation_id": None,
+        "walk": None,
+        "told_at": None,
+        **broken.set,
+        **broken.set_once,
+        "expects": frozenset({UNNAMED}),
+    }
     gone = [name for name, value in values.items() if value is None]
     kept = {name: value for name, value in values.items() if value is not None}
     return replace(broken, set=kept, set_once={}, union={}, remove=(*broken.remove, *gone), when=None)

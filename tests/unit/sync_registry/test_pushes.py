@@ -1,0 +1,131 @@
+"""What an owed reference says of pushes: the earliest that may be missing, and the earliest that an event told of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+from tests.support.clock import FakeClock
+
+from geosync.operating import status
+from geosync.operating.owed_references import OwedReference
+from geosync.sync_registry.items import ABSENT, MISSING, Owed, Reference, Seen
+from geosync.sync_registry.owed_index import OwedItem
+from geosync.sync_registry.sync_registry import SyncRegistry
+from geosync.sync_registry.table.changes import Key, Update
+from geosync.sync_registry.table.memory import MemoryStore
+from geosync.sync_registry.transitions.marks import ASKED, Mark
+
+REPOSITORY = "group/app"
+TAG = Reference.tag("v1")
+EQUAL, DELETED, PUSHED, LATER = 1_000_000, 1_010_000, 1_020_000, 1_030_000
+DIGESTS = [f"sha256:{number:064}" for number in range(20)]
+LISTED = Mark(pushed_at=EQUAL)
+"""A comparison or a resync found it different: it was equal until then."""
+
+
+def pushed(at: int, digest: str = DIGESTS[0]) -> Mark:
+    return Mark(expects=digest, pushed_at=at)
+
+
+GONE = Mark(expects=ABSENT, pushed_at=DELETED)
+
+
+@pytest.fixture
+def store() -> MemoryStore:
+    return MemoryStore()
+
+
+@pytest.fixture
+def registry(store: MemoryStore) -> SyncRegistry:
+    return SyncRegistry(store, clock=FakeClock(LATER + 60_000))
+
+
+def marked(registry: SyncRegistry, marks: Sequence[Mark]) -> Owed:
+    for one in marks:
+        registry.mark(REPOSITORY, TAG, one)
+    (owed,) = registry.owed(REPOSITORY)
+    return owed
+
+
+@pytest.mark.parametrize(
+    ("marks", "pushed_at", "announced_at"),
+    [
+        ([pushed(PUSHED)], PUSHED, PUSHED),
+        ([pushed(PUSHED), LISTED], EQUAL, PUSHED),
+        ([LISTED, pushed(PUSHED)], EQUAL, PUSHED),
+        ([GONE, pushed(PUSHED)], DELETED, PUSHED),
+        ([pushed(LATER), GONE, pushed(PUSHED)], DELETED, PUSHED),
+        ([pushed(LATER), pushed(PUSHED)], PUSHED, PUSHED),
+        ([LISTED, pushed(LATER), pushed(PUSHED)], EQUAL, PUSHED),
+        ([GONE], DELETED, None),
+        ([LISTED, GONE], EQUAL, None),
+        ([LISTED], EQUAL, None),
+    ],
+)
+def test_a_lag_counts_from_the_earliest_announced_push_whatever_else_is_known(
+    registry: SyncRegistry, marks: list[Mark], pushed_at: int, announced_at: int | None
+) -> None:
+    owed = marked(registry, marks)
+    assert (owed.pushed_at, owed.announced_at) == (pushed_at, announced_at)
+
+
+def test_what_a_former_version_marked_has_the_lag_that_it_had(registry: SyncRegistry, store: MemoryStore) -> None:
+    owed = marked(registry, [pushed(PUSHED)])
+    store.write(Update(key=Key(REPOSITORY, TAG.owed_key), remove=("told_at",)))
+    assert marked(registry, [ASKED]).announced_at == owed.announced_at == PUSHED
+
+
+def test_a_push_to_a_former_primary_is_no_push_to_this_one(store: MemoryStore) -> None:
+    clock = FakeClock(LATER)
+    marked(SyncRegistry(store, clock=clock, primary="a"), [pushed(PUSHED)])
+    now = SyncRegistry(store, clock=clock, primary="b")
+    now.mark(REPOSITORY, TAG, pushed(LATER, DIGESTS[1]))
+    owed = {one.reference: one for one in now.owed(REPOSITORY)}
+    assert owed[TAG].announced_at == LATER
+    assert owed[Reference.digest(DIGESTS[0])].announced_at == PUSHED
+
+
+def test_an_overtaken_digest_has_the_push_that_was_announced(registry: SyncRegistry) -> None:
+    """Of two tags that named it, the earlier push; one that a full item does not take has its own."""
+    latest = Reference.tag("latest")
+    for said in (LISTED, pushed(LATER), pushed(LATER, DIGESTS[1])):
+        registry.mark(REPOSITORY, TAG, said)
+    for said in (pushed(PUSHED), pushed(PUSHED, DIGESTS[1])):
+        registry.mark(REPOSITORY, latest, said)
+    lease = registry.acquire(REPOSITORY)
+    assert lease is not None
+    seen = Seen(digest=DIGESTS[1], looked_at=LATER, seen_at=LATER)
+    for reference in (TAG, latest):
+        (owed,) = (one for one in registry.owed(REPOSITORY) if one.reference == reference)
+        assert registry.discharge(lease, owed, seen, superseded=frozenset({DIGESTS[0]}))
+        (left,) = (one for one in registry.owed(REPOSITORY) if one.reference.kind == "digest")
+    assert (left.pushed_at, left.announced_at) == (EQUAL, PUSHED)
+
+    for number, digest in enumerate(DIGESTS[2:]):
+        registry.mark(REPOSITORY, TAG, pushed(LATER + number, digest))
+    apart = {one.reference.value: one.announced_at for one in registry.owed(REPOSITORY)}
+    assert apart[DIGESTS[19]] == LATER + 17
+
+
+def shown(owed: Owed) -> OwedReference:
+    return OwedReference.of(OwedItem(key=Key(REPOSITORY, owed.reference.owed_key), owed=owed, is_parked=False))
+
+
+@pytest.mark.parametrize("deleted", [GONE, Mark(if_absent=frozenset({MISSING}), pushed_at=DELETED)])
+def test_what_was_deleted_and_a_comparison_finds_at_the_primary_is_a_push_to_come(
+    registry: SyncRegistry, deleted: Mark
+) -> None:
+    owed = marked(registry, [deleted])
+    assert not shown(owed).is_a_push_to_come
+
+    registry.note_different(owed, EQUAL)
+    (listed,) = map(shown, registry.owed(REPOSITORY))
+    assert (listed.is_a_push_to_come, listed.missing_from) == (True, EQUAL)
+    assert marked(registry, [GONE]).differs_since == EQUAL, "an event that comes twice hides no push"
+
+
+def test_overdue_is_what_an_event_told_of(registry: SyncRegistry, store: MemoryStore) -> None:
+    marked(registry, [LISTED, pushed(LATER)])
+    now = status.read(registry, clock=FakeClock(LATER + 60_000))
+    assert (now.overdue(59), now.overdue(61)) == (1, 0)
