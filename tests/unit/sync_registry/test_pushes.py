@@ -11,6 +11,7 @@ from geosync.operating import status
 from geosync.operating.owed_references import OwedReference
 from geosync.sync_registry.items import ABSENT, MISSING, Owed, Reference, Seen
 from geosync.sync_registry.owed_index import OwedItem
+from geosync.sync_registry.pushes import announced_at
 from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.table.changes import Key, Update
 from geosync.sync_registry.table.memory import MemoryStore
@@ -49,7 +50,7 @@ def marked(registry: SyncRegistry, marks: Sequence[Mark]) -> Owed:
 
 
 @pytest.mark.parametrize(
-    ("marks", "pushed_at", "announced_at"),
+    ("marks", "pushed_at", "told_at"),
     [
         ([pushed(PUSHED)], PUSHED, PUSHED),
         ([pushed(PUSHED), LISTED], EQUAL, PUSHED),
@@ -64,16 +65,16 @@ def marked(registry: SyncRegistry, marks: Sequence[Mark]) -> Owed:
     ],
 )
 def test_a_lag_counts_from_the_earliest_announced_push_whatever_else_is_known(
-    registry: SyncRegistry, marks: list[Mark], pushed_at: int, announced_at: int | None
+    registry: SyncRegistry, marks: list[Mark], pushed_at: int, told_at: int | None
 ) -> None:
     owed = marked(registry, marks)
-    assert (owed.pushed_at, owed.announced_at) == (pushed_at, announced_at)
+    assert (owed.pushed_at, announced_at(owed)) == (pushed_at, told_at)
 
 
 def test_what_a_former_version_marked_has_the_lag_that_it_had(registry: SyncRegistry, store: MemoryStore) -> None:
     owed = marked(registry, [pushed(PUSHED)])
     store.write(Update(key=Key(REPOSITORY, TAG.owed_key), remove=("told_at",)))
-    assert marked(registry, [ASKED]).announced_at == owed.announced_at == PUSHED
+    assert announced_at(marked(registry, [ASKED])) == announced_at(owed) == PUSHED
 
 
 def test_a_push_to_a_former_primary_is_no_push_to_this_one(store: MemoryStore) -> None:
@@ -82,8 +83,8 @@ def test_a_push_to_a_former_primary_is_no_push_to_this_one(store: MemoryStore) -
     now = SyncRegistry(store, clock=clock, primary="b")
     now.mark(REPOSITORY, TAG, pushed(LATER, DIGESTS[1]))
     owed = {one.reference: one for one in now.owed(REPOSITORY)}
-    assert owed[TAG].announced_at == LATER
-    assert owed[Reference.digest(DIGESTS[0])].announced_at == PUSHED
+    assert announced_at(owed[TAG]) == LATER
+    assert announced_at(owed[Reference.digest(DIGESTS[0])]) == PUSHED
 
 
 def test_an_overtaken_digest_has_the_push_that_was_announced(registry: SyncRegistry) -> None:
@@ -100,11 +101,11 @@ def test_an_overtaken_digest_has_the_push_that_was_announced(registry: SyncRegis
         (owed,) = (one for one in registry.owed(REPOSITORY) if one.reference == reference)
         assert registry.discharge(lease, owed, seen, superseded=frozenset({DIGESTS[0]}))
         (left,) = (one for one in registry.owed(REPOSITORY) if one.reference.kind == "digest")
-    assert (left.pushed_at, left.announced_at) == (EQUAL, PUSHED)
+    assert (left.pushed_at, announced_at(left)) == (EQUAL, PUSHED)
 
     for number, digest in enumerate(DIGESTS[2:]):
         registry.mark(REPOSITORY, TAG, pushed(LATER + number, digest))
-    apart = {one.reference.value: one.announced_at for one in registry.owed(REPOSITORY)}
+    apart = {one.reference.value: announced_at(one) for one in registry.owed(REPOSITORY)}
     assert apart[DIGESTS[19]] == LATER + 17
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Container, Iterable, Mapping
 from concurrent.futures import Executor
 from typing import TypeVar
 
+from geosync.sync_registry import pushes
 from geosync.sync_registry.half_copies import HalfCopy
 from geosync.sync_registry.held_lease import HeldLease
 from geosync.sync_registry.items import Owed, Reference, Seen
@@ -60,7 +61,7 @@ class Marker:
             {
                 one: different[one.reference]
                 for one in already.values()
-                if one is not None and not (one.tells_of_no_push and one.reference in equal)
+                if one is not None and not (pushes.is_only_deleted(one) and one.reference in equal)
             }
         )
         return {one: until for one, until in different.items() if (owed.repository, one) not in already}
@@ -75,9 +76,9 @@ class Marker:
         """
         already = self._sync_registry.owed_named((owed.repository, one) for one in different)
         known = {one.reference: one for one in already.values() if one is not None}
-        deleted = [one for one in known.values() if one.tells_of_no_push and one.reference not in equal]
+        deleted = [one for one in known.values() if pushes.is_only_deleted(one) and one.reference not in equal]
         self._note_different({one: different[one.reference] for one in deleted})
-        told = {one: known[one] for one in known if known[one].announced_at is not None}
+        told = {one: known[one] for one in known if pushes.announced_at(known[one]) is not None}
         subscription = self._sync_registry.subscription.read() if told else None
         return {
             one: until if one not in told or until is None else _differs_since(told[one], until, subscription)
@@ -158,7 +159,7 @@ def _differs_since(owed: Owed, equal: int | None, subscription: Subscription | N
     `equal` is the last moment at which it was known to be equal. Where events came without a gap since then, the push
     that they told of is the one that made it different.
     """
-    is_told = owed.announced_at is not None and subscription is not None and subscription.joins(equal or 0)
+    is_told = pushes.announced_at(owed) is not None and subscription is not None and subscription.joins(equal or 0)
     return owed.pushed_at if is_told else min(equal or 0, owed.pushed_at)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from geosync.sync_registry import pushes
 from geosync.sync_registry.items import OWED_PREFIX, Owed, Reference
 from geosync.sync_registry.owed_index import OwedItem
 
@@ -91,12 +92,12 @@ def _readable(owed: Owed, *, is_here: bool) -> OwedReference:
         differs_since=owed.differs_since,
         only_deleted=_is_only_deleted(owed),
         is_here=is_here,
-        announced_at=owed.announced_at,
+        announced_at=pushes.announced_at(owed),
     )
 
 
 def _is_only_deleted(owed: Owed) -> bool:
-    return owed.tells_of_no_push and owed.differs_since is None
+    return pushes.is_only_deleted(owed) and owed.differs_since is None
 
 
 def by_age(reference: OwedReference) -> tuple[int, str, str]:

@@ -172,16 +172,12 @@ class Owed:
     never seen equal), `seen_digest` what it is whatever primary it was seen under: `look` and `due` fill them in.
     `distrust` holds the digests of blobs and manifests below the reference that verification found missing or wrong at
     the secondary (or EVERYTHING): that the tag is equal does not discharge it, and what the secondary says of them
-    counts for nothing until they were brought anew (copying/repair.py). `pushed_at` is the earliest push that it stands
-    for, by the primary's clocks; of what no event announced, the last moment at which it is known to have been equal.
-    So nothing of it that was pushed before is missing. `told_at` is the earliest push that an event told of; None: none
-    did, or its item is of a former version.
-    `walk` names the comparison that made it owed (Walk.started_at). `unannounced`: that one found it different, and no
-    event has spoken of it since. `asked`: an operator, verification or a pull wants it. `if_absent` (MISSING, ADOPT,
-    KEEP) says what may become of the secondary's tag should the primary not have it, beside what `expects` says;
-    OUTSIDE and KEEP, should the site's selection not have it. `named` holds the digests of all pushes that it stands
-    for, also of those under another primary, which say nothing of what the tag is now. `pushed_as` is the tag under
-    which a manifest by digest was pushed, before a later push of the tag overtook it; None: it was pushed by digest.
+    counts for nothing until they were brought anew (copying/repair.py). `pushed_at`, `told_at`: see pushes.py. `walk`
+    names the comparison that made it owed (Walk.started_at). `unannounced`: that one found it different, and no event
+    has spoken of it since. `asked`: an operator, verification or a pull wants it. `if_absent` (MISSING, ADOPT, KEEP)
+    says what may become of the secondary's tag should the primary not have it, beside what `expects` says; OUTSIDE and
+    KEEP, should the site's selection not have it. `named` holds the digests of all pushes that it stands for, also of
+    those under another primary. `pushed_as` is the tag under which an overtaken manifest was pushed; None: by digest.
     """
 
     repository: str
@@ -217,18 +213,6 @@ class Owed:
     shown: str | None = None  # the digest that a holder saw at both registries since `shown_by`, and could not prove
     shown_at: int = 0  # the moment before it asked the primary
     shown_by: str | None = None  # the mark that it had read before; another `mark` since then tells of more
-
-    @property
-    def announced_at(self) -> int | None:
-        """The earliest push (ms) that an event told of, by the primary's clocks: lags count from it; None: none did."""
-        if not self.expects - {ABSENT}:
-            return None
-        return self.pushed_at if self.told_at is None else self.told_at
-
-    @property
-    def tells_of_no_push(self) -> bool:
-        """Events or comparisons said that it is gone, or should go, and nobody told of a push."""
-        return self.expects == {ABSENT} or (not self.expects and bool(self.if_absent))
 
     @property
     def worked_on(self) -> bool:

@@ -15,6 +15,7 @@ from geosync.clock import SYSTEM_CLOCK, Clock
 from geosync.messages.measurements import MOST_LAGS, Measurements
 from geosync.messages.queues import Queue
 from geosync.sync_registry.items import ABSENT, UNNAMED, Owed
+from geosync.sync_registry.pushes import announced_at
 
 
 class Measuring:
@@ -78,7 +79,7 @@ def _seen_at(owed: Owed, pushed_at: int, now_ms: int) -> int:
 
 def _measured_from(owed: Owed) -> int | None:
     """The push (ms) that an event told of; None: none did, or the history counted it as lost."""
-    seen, pushed_at = owed.seen, owed.announced_at
+    seen, pushed_at = owed.seen, announced_at(owed)
     if pushed_at is None or seen is None or not seen.counted_lost or pushed_at > seen.looked_at:
         return pushed_at
     return pushed_at if owed.expects - {ABSENT, UNNAMED, seen.digest} else None

@@ -18,6 +18,7 @@ from geosync.errors import CorruptItem
 from geosync.sync_registry.decisions import is_the_primarys
 from geosync.sync_registry.failures import cut
 from geosync.sync_registry.items import Item, Owed, Reference, Seen
+from geosync.sync_registry.pushes import announced_at
 from geosync.sync_registry.table.attributes import AttributeReader
 from geosync.sync_registry.table.changes import Delete, Key, Store, Update
 
@@ -69,7 +70,7 @@ class ReplicationEvent:
         if seen is None or owed.reference.kind == "repository":
             return None
         event = cls.of_record(owed.repository, owed.reference, owed.seen_digest, seen, name=owed.mark)
-        return replace(event, pushed_at_ms=owed.announced_at or None) if event is not None else None
+        return replace(event, pushed_at_ms=announced_at(owed) or None) if event is not None else None
 
     @classmethod
     def of_record(
@@ -99,7 +100,7 @@ class ReplicationEvent:
             reference=owed.reference,
             at_ms=at_ms,
             digest=owed.reference.value if owed.reference.kind == "digest" else None,
-            pushed_at_ms=owed.announced_at or None,
+            pushed_at_ms=announced_at(owed) or None,
             reason=cut(reason),
             attempts=owed.attempts + 1,
             parked=parked,

@@ -14,6 +14,7 @@ from typing import Any
 from boto3.dynamodb.conditions import Attr, ConditionBase
 
 from geosync.sync_registry.items import ABSENT, UNNAMED, Item, Owed, Reference
+from geosync.sync_registry.pushes import announced_at
 from geosync.sync_registry.table.changes import Key, Update
 from geosync.sync_registry.table.shards import due_shard
 
@@ -194,7 +195,7 @@ def becomes_owed(tag: Owed, digest: str, *, name: str, now_ms: int, primary: str
         expects=digest,
         correlation_id=tag.correlation_id,
         pushed_at=tag.pushed_at,
-        told_at=tag.announced_at,
+        told_at=announced_at(tag),
         since=tag.owed_since,
         pushed_as=tag.reference.value,
     )
