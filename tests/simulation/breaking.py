@@ -12,6 +12,7 @@ from boto3.dynamodb.conditions import Attr
 
 from geosync.admin.resources.metrics import Gauge
 from geosync.clock import Clock
+from geosync.comparing.looks import TagLooks
 from geosync.copying.blobs import BlobMover
 from geosync.copying.copy import Copier
 from geosync.intake import marking
@@ -33,7 +34,7 @@ from geosync.reading.since import SinceAsked
 from geosync.recovery import point
 from geosync.sync_registry import decisions
 from geosync.sync_registry.forgetting import Forgetting
-from geosync.sync_registry.items import OUTSIDE, Owed, Seen
+from geosync.sync_registry.items import OUTSIDE, Owed, Reference, Seen
 from geosync.sync_registry.overview import Accounting
 from geosync.sync_registry.owed_index import OwedIndex, TagWriters
 from geosync.sync_registry.site import counters
@@ -111,6 +112,10 @@ def _put_twice(metrics: Metrics, values: Mapping[str, float], unit: Unit = "Coun
 def _read_one_more(gauge: Gauge, status: Any) -> float | None:
     value = _read(gauge, status)
     return None if value is None else value + 1
+
+
+def _trust_the_record(_looks: TagLooks, _owed: Owed, known: Mapping[Reference, Seen]) -> frozenset[str]:
+    return frozenset(one.value for one in known)
 
 
 def _step_and_remove(owed: Owed, *arguments: Any, **more: Any) -> decisions.Step:
@@ -343,6 +348,14 @@ RULES: dict[str, Rule] = {
         first=4,
         seeds=30,
         often=("change_habit",),
+    ),
+    "restored": Rule(
+        says="a comparison looks at tags here, as a registry may come back from a backup, and nobody asks",
+        without=(_instead(TagLooks, "on_record", _trust_the_record),),
+        finds="no rest|recovery_point|metric RecoveryPointAge",
+        first=8,
+        seeds=100,
+        often=("back_up", "restore", "push_many"),
     ),
     "counts": Rule(
         says="what is counted was done",
