@@ -40,17 +40,18 @@ check-code: setup
 	$(PYTHON_BIN)/ruff check
 	$(PYTHON_BIN)/mypy
 
+DRILLS := docs/operations/drills.yaml
 LINTED_REGIONS := eu-west-1 us-east-1 eu-south-1 ap-east-1 us-gov-west-1 cn-north-1
 .PHONY: check-template
 check-template: setup
 	@sh local/bootstrap.sh checkov
 	# two regions that are there by default, two that an account opts in to, GovCloud and China
-	$(PYTHON_BIN)/cfn-lint template.yaml --regions $(LINTED_REGIONS)
+	$(PYTHON_BIN)/cfn-lint template.yaml $(DRILLS) --regions $(LINTED_REGIONS)
 	.local/sam/bin/python -m local.transformed template.yaml .local/transformed.json
-	$(PYTHON_BIN)/python -m local.policies .local/transformed.json
+	$(PYTHON_BIN)/python -m local.policies .local/transformed.json $(DRILLS)
 	# W1028: SAM writes the condition of an optional function once more into each method of its API.
 	$(PYTHON_BIN)/cfn-lint .local/transformed.json --regions $(LINTED_REGIONS) --ignore-checks W1028
-	$(CHECKOV) --file .local/transformed.json
+	$(CHECKOV) --file .local/transformed.json $(DRILLS)
 	$(SAM) validate --lint
 
 # By the schemas that GitHub and GitLab publish, as they are in the checker itself.

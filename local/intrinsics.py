@@ -23,9 +23,14 @@ SAMPLES: Mapping[str, Any] = {
     "PrimaryRegistrySecretArn": f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:primary-AbCdEf",
     "EcrRoleArns": ["arn:aws:iam::444455556666:role/geosync"],
     "SiteAccountIds": ["444455556666"],
+    "SiteStack": "geosync-of-a-sample",
+    "WheelBucket": "a-bucket",
+    "RegistrySecretArns": [f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:primary-AbCdEf"],
+    "PushSecretArn": f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:canary-AbCdEf",
 }
-"""Parameters of a site that has everything; for a KMS key's ARN a sample is made."""
+"""Parameters of a site that has everything, and of its drills; for a KMS key's ARN a sample is made."""
 _ARNS: Mapping[str, str] = {
+    "AWS::CodeBuild::Project": "codebuild:{0}:{1}:project/{2}",
     "AWS::DynamoDB::Table": "dynamodb:{0}:{1}:table/{2}",
     "AWS::Events::Rule": "events:{0}:{1}:rule/{2}",
     "AWS::Lambda::Function": "lambda:{0}:{1}:function:{2}",

@@ -1,7 +1,7 @@
-"""Lint the policies of the transformed template (`make check-template`): `python -m local.policies TRANSFORMED`.
+"""Lint the policies of templates (`make check-template`): `python -m local.policies TEMPLATE…`.
 
-TRANSFORMED is what local/transformed.py wrote. Each policy of a role is read by parliament twice, with all conditions
-met and with none: actions, resources, conditions, and what is open to everybody.
+A TEMPLATE is what local/transformed.py wrote, or one without a transform. Each policy of a role is read by parliament
+twice, with all conditions met and with none: actions, resources, conditions, and what is open to everybody.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from local.intrinsics import Resolver
+from local.short_forms import load
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # it imports pkg_resources, which is deprecated
@@ -24,6 +25,8 @@ EXCEPTIONS: Mapping[tuple[str, str], str] = {
         "RESOURCE_STAR",
         "KeepItsNetworkInterface",
     ): "Lambda has not made the interface when it asks; LeaveItToLambda denies code",
+    ("RESOURCE_STAR", "StandInTheVpc"): "CodeBuild has not made the interface when it asks",
+    ("INVALID_ARN", "ExpandTheTemplate"): "a transform of AWS's own has aws in the account's place",
     ("UNKNOWN_CONDITION_FOR_ACTION", "LeaveItToLambda"): "Lambda gives the key with every call of a function's code",
 }
 """Findings that are right as they are, by the finding and the statement, with the reason."""
@@ -51,10 +54,10 @@ def findings(place: str, document: Mapping[str, Any]) -> Iterator[str]:
 
 
 def main(arguments: list[str]) -> int:
-    """Print what is wrong with a template's policies; 1 if anything is."""
-    template = json.loads(Path(arguments[0]).read_text())
+    """Print what is wrong with the templates' policies; 1 if anything is."""
     wrong = {
         text
+        for template in map(load, map(Path, arguments))
         for met in (True, False)
         for place, document in identity_policies(template, met=met)
         for text in findings(place, document)

@@ -21,6 +21,7 @@ _TEXTS = (
     ROOT / "LICENSE",
     ROOT / "release" / "deployed" / "README.md",
     ROOT / "release" / "deployed" / "samconfig.toml",
+    ROOT / "docs" / "operations" / "drills.yaml",
 )
 
 

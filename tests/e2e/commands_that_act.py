@@ -13,6 +13,7 @@ from typing import Any
 
 from tests.e2e.cases import Run, case
 from tests.e2e.command import undone
+from tests.e2e.drilling import by_the_schedule
 from tests.e2e.parts import eventually
 from tests.e2e.registries import digest, maker
 
@@ -230,8 +231,13 @@ def drill(run: Run) -> None:
         assert "accepted by CloudFormation, and not made" in shown
         assert f"geosync-drill:{run.site.name}" in shown
         return
-    with _secret_to_push(run) as name:
-        report = run.document("drill", "--site", run.site.name, "--push-secret", name, code={0, 1, 2})
+    heartbeat = run.geosync.deployed(run.site).sync_registry.heartbeat
+    eventually(heartbeat.read, what=f"a heartbeat of the primary at {run.site.name}")
+    with _secret_to_push(run) as arn:
+        done = by_the_schedule(run.site, run.geosync.deployed(run.site).parameters, arn)
+    assert done.returncode in {0, 1, 2}, done.stderr
+    assert not [secret for secret in run.secrets if secret in done.stdout + done.stderr]
+    report = run.document("drill", "--site", run.site.name, "--last", code=done.returncode)
     canary, sample = report["canary"], report["sample"]
     assert canary["arrived_s"] is not None, canary
     with maker(run.site) as registry:
@@ -253,7 +259,6 @@ def _secret_to_push(run: Run) -> Iterator[str]:
     """Make the secret of a client of the primary's registry: the site's own account there may only pull."""
     client: Any = run.site.client("secretsmanager")
     account = {"type": "basic", "username": run.primary.about["username"], "password": run.primary.about["password"]}
-    name = f"drill-{time.time_ns()}"
-    client.create_secret(Name=name, SecretString=json.dumps(account))
-    with undone(lambda: client.delete_secret(SecretId=name, ForceDeleteWithoutRecovery=True)):
-        yield name
+    arn = client.create_secret(Name=f"drill-{time.time_ns()}", SecretString=json.dumps(account))["ARN"]
+    with undone(lambda: client.delete_secret(SecretId=arn, ForceDeleteWithoutRecovery=True)):
+        yield arn

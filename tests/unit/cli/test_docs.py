@@ -228,7 +228,8 @@ def test_make_targets_parameters_and_files_that_a_page_names_are_there(page: Pat
     targets = set(re.findall(r"^\.PHONY: (\S+)", (ROOT / "Makefile").read_text(), re.MULTILINE))
     commands = re.findall(r"`make ([a-z][a-z0-9-]+)|^make ([a-z][a-z0-9-]+)(?= *(?:#|$))", text, re.MULTILINE)
     assert {quoted or alone for quoted, alone in commands} <= targets
-    parameters = set(re.findall(r"^  ([A-Z]\w+):$", (ROOT / "template.yaml").read_text(), re.MULTILINE))
+    templates = "".join((ROOT / name).read_text() for name in ("template.yaml", "docs/operations/drills.yaml"))
+    parameters = set(re.findall(r"^  ([A-Z]\w+):$", templates, re.MULTILINE))
     assert set(re.findall(r"\b([A-Z][a-z]\w+)=[^\s=]", text)) - parameters == set()
     for name in re.findall(r"`([\w/]+/[\w/]+\.py)`", text):
         assert any((folder / name).exists() for folder in (ROOT, LIBRARY)), name

@@ -13,6 +13,7 @@ from local import policies
 from local.deploy import SAM
 from local.emulator import ROOT
 from local.intrinsics import Resolver
+from tests.support import drill_role
 
 
 @pytest.fixture(scope="module")
@@ -74,8 +75,9 @@ def length(document: dict[str, Any]) -> int:
 def test_every_policy_of_every_role_is_read_and_each_exception_is_needed(
     template: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read = list(policies.identity_policies(template, met=True))
-    roles = [name for name, one in template["Resources"].items() if one["Type"] == "AWS::IAM::Role"]
+    read = [found for one in (template, drill_role.TEMPLATE) for found in policies.identity_policies(one, met=True)]
+    resources = {**template["Resources"], **drill_role.TEMPLATE["Resources"]}
+    roles = [name for name, one in resources.items() if one["Type"] == "AWS::IAM::Role"]
     assert {place.partition("/")[0] for place, _ in read} >= {*roles, "EcrPolicy"} - {"ApiLoggingRole"}
     assert [text for place, policy in read for text in policies.findings(place, policy)] == []
     exceptions = set(policies.EXCEPTIONS)
