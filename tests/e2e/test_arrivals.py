@@ -1,6 +1,6 @@
 """An image that arrives, and one that fails: on EventBridge and on the topic of the deployed site.
 
-The rule is that of docs/operations/arrivals.md, with a queue in the place of the pipeline that it starts.
+The rules are those of docs/operations/arrivals.md, with a queue in the place of the pipeline and of the chat.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import json
 import re
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,11 +34,11 @@ def site(secondaries: list[Site]) -> Site:
     return next(one for one in secondaries if one.name == TELLS_ARRIVALS)
 
 
-def pattern(rule: str) -> dict[str, Any]:
-    """The pattern of one of the page's example rules."""
+def properties(rule: str) -> dict[str, Any]:
+    """The properties of one of the page's example rules."""
     block = re.findall(rf"^{rule}:\n(?:(?: .*)?\n)+", PAGE, re.MULTILINE)[0]
     plain = re.sub(r"!(?:GetAtt|Ref) ", "", block)
-    found: dict[str, Any] = yaml.safe_load(plain)[rule]["Properties"]["EventPattern"]
+    found: dict[str, Any] = yaml.safe_load(plain)[rule]["Properties"]
     return found
 
 
@@ -50,17 +51,17 @@ class Listener:
     taken: list[dict[str, Any]]
 
     def heard(self, repository: str) -> list[dict[str, Any]]:
-        """Take what is there; the events of a repository."""
+        """Take what is there; what names a repository, which no other name contains."""
         sqs = self.site.client("sqs")
         while messages := sqs.receive_message(QueueUrl=self.url, MaxNumberOfMessages=10).get("Messages"):
             self.taken.extend(json.loads(one["Body"]) for one in messages)
             for one in messages:
                 sqs.delete_message(QueueUrl=self.url, ReceiptHandle=one["ReceiptHandle"])
-        return [one for one in self.taken if one["detail"]["repository"] == repository]
+        return [one for one in self.taken if repository in json.dumps(one)]
 
 
-@pytest.fixture
-def queue(site: Site) -> Iterator[str]:
+@contextmanager
+def a_queue(site: Site) -> Iterator[str]:
     """A queue that EventBridge and SNS may send to."""
     sqs = site.client("sqs")
     url = sqs.create_queue(QueueName=f"e2e-arrivals-{uuid.uuid4().hex[:8]}")["QueueUrl"]
@@ -72,20 +73,45 @@ def queue(site: Site) -> Iterator[str]:
     sqs.delete_queue(QueueUrl=url)
 
 
+@pytest.fixture
+def queue(site: Site) -> Iterator[str]:
+    with a_queue(site) as url:
+        yield url
+
+
 def arn_of(site: Site, queue: str) -> str:
     got = site.client("sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])
     return str(got["Attributes"]["QueueArn"])
 
 
-@pytest.fixture
-def bus(site: Site, queue: str, request: pytest.FixtureRequest) -> Iterator[Listener]:
-    """A listener behind a rule with the pattern that the test names."""
+@contextmanager
+def a_rule(site: Site, pattern: dict[str, Any], queue: str, **target: Any) -> Iterator[Listener]:
+    """A listener behind a rule with this pattern."""
     events, name = site.client("events"), f"e2e-{uuid.uuid4().hex[:8]}"
-    events.put_rule(Name=name, EventPattern=json.dumps(request.param))
-    events.put_targets(Rule=name, Targets=[{"Id": "queue", "Arn": arn_of(site, queue)}])
+    events.put_rule(Name=name, EventPattern=json.dumps(pattern))
+    events.put_targets(Rule=name, Targets=[{"Id": "queue", "Arn": arn_of(site, queue), **target}])
     yield Listener(site, queue, [])
     events.remove_targets(Rule=name, Ids=["queue"])
     events.delete_rule(Name=name)
+
+
+@pytest.fixture
+def bus(site: Site, queue: str, request: pytest.FixtureRequest) -> Iterator[Listener]:
+    """A listener behind a rule with the pattern that the test names."""
+    with a_rule(site, request.param, queue) as listener:
+        yield listener
+
+
+@pytest.fixture
+def chat(site: Site) -> Iterator[Listener]:
+    """What the page's rule tells the chat."""
+    rule = properties("TellTheChat")
+    (target,) = rule["Targets"]
+    with (
+        a_queue(site) as url,
+        a_rule(site, rule["EventPattern"], url, InputTransformer=target["InputTransformer"]) as listener,
+    ):
+        yield listener
 
 
 @pytest.fixture
@@ -103,7 +129,7 @@ def topic(site: Site, queue: str) -> Iterator[Listener]:
     sns.unsubscribe(SubscriptionArn=arn)
 
 
-DEPLOY = pattern("DeployWhatArrives")
+DEPLOY = properties("DeployWhatArrives")["EventPattern"]
 DEPLOY_HERE = {**DEPLOY, "detail": {**DEPLOY["detail"], "site": [TELLS_ARRIVALS], "repository": [{"prefix": "e2e/"}]}}
 
 
@@ -127,7 +153,9 @@ def test_an_image_that_arrives_is_an_event_with_all_that_the_page_says(
     assert detail["lag_seconds"] >= 0
 
 
-def test_the_topic_has_the_same_and_says_what_failed(state: Path, site: Site, primary: Site, topic: Listener) -> None:
+def test_the_topic_has_the_same_and_says_what_failed_and_so_does_the_chat(
+    state: Path, site: Site, primary: Site, topic: Listener, chat: Listener
+) -> None:
     repository, broken = (f"e2e/arrives/{uuid.uuid4().hex[:8]}" for _ in range(2))
     sync_registry = Geosync(state).deployed(site).sync_registry
     with maker(primary) as make:
@@ -142,6 +170,7 @@ def test_the_topic_has_the_same_and_says_what_failed(state: Path, site: Site, pr
             blobs = Path(primary.about["registry_folder"]) / "data/docker/registry/v2/blobs/sha256"
             (blobs / layer[:2] / layer / "data").unlink()
         heard = eventually(hurried([site], lambda: topic.heard(broken)), what="the message of a failure")
+        said = eventually(lambda: chat.heard(broken), what="the chat's message")[0]
         make.delete(sick)
         eventually(
             hurried([site], lambda: not [item for item in site.items_of(broken).values() if "mark" in item]),
@@ -152,3 +181,7 @@ def test_the_topic_has_the_same_and_says_what_failed(state: Path, site: Site, pr
     assert list(failed) == list(SAMPLES["Image Replication Failed"]["detail"])
     assert (failed["tag"], failed["attempts"], failed["parked"]) == ("v1", 1, False)
     assert sick.blobs[0] in failed["reason"]
+    (reason,) = [one["text"] for one in said.pop("attachments")]
+    assert sick.blobs[0] in reason
+    assert said == {"text": f"{broken}:v1 is not at {site.name}"}
+    assert chat.heard(repository) == []
