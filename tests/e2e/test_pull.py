@@ -174,6 +174,7 @@ def test_a_head_and_a_digest_and_what_is_not_there(on_s3: Site, make: ImageMaker
 @pytest.mark.parametrize(
     ("method", "path", "status", "code"),
     [
+        ("GET", "/v2/app/manifests/v1", 416, "UNSUPPORTED"),  # a range of it
         ("PUT", "/v2/app/manifests/v1", 405, "UNSUPPORTED"),
         ("POST", "/v2/app/blobs/uploads/", 405, "UNSUPPORTED"),
         ("DELETE", "/v2/app/manifests/v1", 405, "UNSUPPORTED"),
@@ -184,7 +185,8 @@ def test_a_head_and_a_digest_and_what_is_not_there(on_s3: Site, make: ImageMaker
 def test_what_is_no_read_is_refused_as_a_registry_refuses(
     on_s3: Site, method: str, path: str, status: int, code: str
 ) -> None:
-    answer = requests.request(method, on_s3.about["pull_url"] + path, data=b"{}", timeout=PATIENCE_S)
+    headers = {"Range": "bytes=0-9"}
+    answer = requests.request(method, on_s3.about["pull_url"] + path, data=b"{}", headers=headers, timeout=PATIENCE_S)
     assert (answer.status_code, answer.json()["errors"][0]["code"]) == (status, code)
     assert answer.headers["Docker-Distribution-Api-Version"] == "registry/2.0"
 
@@ -200,8 +202,10 @@ def test_a_client_gets_a_token_of_the_registry_s_own_realm_and_only_with_its_acc
             skopeo(folder, primary, "geosync" if password else None, password).raw_digest(place)
     known = skopeo(tmp_path, primary, primary.about["username"], primary.about["password"])
     assert known.raw_digest(place) == made.digest == digest(make, repository, "v1")
-    refused = requests.get(f"{primary.about['pull_url']}/v2/", timeout=PATIENCE_S)
-    direct = requests.get(f"{primary.about['registry']}/v2/", timeout=PATIENCE_S)
-    assert refused.status_code == direct.status_code == 401
-    assert refused.headers["WWW-Authenticate"] == direct.headers["WWW-Authenticate"]
-    assert refused.json()["errors"][0]["code"] == "UNAUTHORIZED"
+    for account in (None, ("geosync", "of another registry")):
+        refused = requests.get(f"{primary.about['pull_url']}/v2/", auth=account, timeout=PATIENCE_S)
+        direct = requests.get(f"{primary.about['registry']}/v2/", auth=account, timeout=PATIENCE_S)
+        assert refused.status_code == direct.status_code == 401
+        assert refused.headers["WWW-Authenticate"] == direct.headers["WWW-Authenticate"]
+        (error,), (of_the_registry,) = refused.json()["errors"], direct.json()["errors"]
+        assert (error["code"], error.keys()) == ("UNAUTHORIZED", of_the_registry.keys())

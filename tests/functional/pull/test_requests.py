@@ -7,8 +7,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import requests
 from functions.pull import app
 from tests.functional.pull.parts import BASIC, PASSWORD, TABLE, WRONG, Site, invoke, pull, sample
+from tests.support.patience import PATIENCE_S
 from tests.support.throttled import throttled
 
 from geosync.aws.errors import WAY_OUT
@@ -99,9 +101,35 @@ def test_nothing_of_a_client_s_credentials_is_written_anywhere(
         assert PASSWORD not in written
 
 
-def test_a_push_is_refused_without_asking_anybody(site: Site, repository: str) -> None:
-    answer = pull(repository, "v1", httpMethod="PUT", body="{}")
-    assert (answer["statusCode"], json.loads(answer["body"])["errors"][0]["code"]) == (405, "UNSUPPORTED")
+BAD: list[tuple[dict[str, Any], int, str]] = [
+    ({"authorization": None}, 401, "UNAUTHORIZED"),
+    ({"authorization": WRONG}, 401, "UNAUTHORIZED"),
+    ({"httpMethod": "PUT", "body": "{}"}, 405, "UNSUPPORTED"),
+    ({"repository": "outside/app"}, 404, "NAME_UNKNOWN"),
+    ({"repository": "a" * 300}, 400, "NAME_INVALID"),
+    ({"Range": "bytes=0-9"}, 416, "UNSUPPORTED"),
+]
+
+
+@pytest.mark.parametrize(("bad", "status", "code"), BAD, ids=[code + str(at) for at, (_, _, code) in enumerate(BAD)])
+def test_bad_input_is_refused_as_a_registry_refuses_and_causes_nothing(
+    site: Site, repository: str, monkeypatch: pytest.MonkeyPatch, bad: dict[str, Any], status: int, code: str
+) -> None:
+    monkeypatch.setenv("INCLUDE_REPOSITORIES", "group/**")
+    site.account()
+    asked = {"repository": repository, "authorization": BASIC} | bad
+    event = sample("pull-manifest.json", asked["authorization"], path=f"/v2/{asked['repository']}/manifests/v1")
+    headers = event["headers"] | {name: value for name, value in asked.items() if name == "Range"}
+    answer = invoke(event | {name: value for name, value in asked.items() if name in event} | {"headers": headers})
+    url = f"{site.registry.url}/v2/{repository}/manifests/v1"
+    of_the_registry = requests.get(url, headers={"Authorization": BASIC}, timeout=PATIENCE_S)
+    (error,) = json.loads(answer["body"])["errors"]
+    assert (answer["statusCode"], error["code"]) == (status, code)
+    assert json.loads(answer["body"]).keys() == of_the_registry.json().keys()
+    assert error.keys() == of_the_registry.json()["errors"][0].keys()
+    assert "json" in answer["headers"]["Content-Type"]
+    assert answer["headers"]["Docker-Distribution-Api-Version"] == "registry/2.0"
+    assert (site.owed(repository), site.owed("outside/app"), site.woken()) == ([], [], [])
 
 
 def test_a_primary_passes_on_what_its_registry_has(
