@@ -9,12 +9,9 @@ from typing import Any
 
 from local import emulator
 from tests.e2e.command import COMMAND
-from tests.e2e.parts import Site
+from tests.e2e.parts import PATIENCE_S, Site
 from tests.support import drill_role
 from tests.unit.template.parts import as_list
-
-SECONDS = 400.0
-"""The command waits two minutes for the canary, and reads the registries of a busy machine."""
 
 
 def by_the_schedule(site: Site, parameters: Mapping[str, str], push_secret: str) -> subprocess.CompletedProcess[str]:
@@ -36,7 +33,7 @@ def by_the_schedule(site: Site, parameters: Mapping[str, str], push_secret: str)
         env=environment,
         capture_output=True,
         text=True,
-        timeout=SECONDS,
+        timeout=2 * PATIENCE_S,
         check=False,
         stdin=subprocess.DEVNULL,
     )
