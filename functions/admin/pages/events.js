@@ -4,7 +4,7 @@ import { html } from "./ui.js";
 import { Filters, useFilters } from "./filters.js";
 import { Age, Badge, Digest, Freshness, Heading, Pager, Path, Polled, Table } from "./parts.js";
 import { usePages } from "./poll.js";
-import { utc } from "./words.js";
+import { count, utc } from "./words.js";
 
 const PER_PAGE = 20;
 
@@ -48,37 +48,24 @@ const EVENT_COLUMNS = [
   ["Taken", (event) => html`<${Age} at=${event.created_at} />`],
 ];
 
-const VERBS = { resync: "Resync", reverify: "Reverify", keep: "Keep tags", adopt: "Adopt tags", dismiss: "Dismiss findings", undismiss: "Show findings again" };
-const ACTIONS = {
-  "POST container_repositories/resync": "Resync many", "POST container_repositories/reverify": "Reverify many",
-  "POST dead_letters/replay": "Replay dead letters", "POST dead_letters/discard": "Discard dead letters",
-  "POST deletes/resume": "Resume deletes", "POST pause": "Pause", "POST resume": "Resume",
-};
-
-// What an action of the API is called on the buttons; null for one that is not known here.
-function called(action) {
-  const [, method, path] = /^(\w+) \/api\/v4\/geo\/(.*)$/.exec(action) ?? [];
-  return ACTIONS[`${method} ${path}`] ?? VERBS[/^container_repositories\/\d+\/(\w+)$/.exec(path)?.[1]] ?? null;
-}
-
-// The way to the container repository that an action was about.
-function about(entry) {
+// What was asked, in words, with its container repository as the way there.
+function Asked({ of: entry }) {
   const id = /\/container_repositories\/(\d+)\//.exec(entry.action)?.[1];
-  return id && html`<a href=${`#/repositories/${id}`}>Container repository ${id}</a> `;
+  const name = entry.repository ?? `container repository ${id}`;
+  const at = id === undefined ? -1 : entry.summary.indexOf(name);
+  if (at < 0) return html`<${Path} of=${entry.summary} />`;
+  return html`<${Path} of=${entry.summary.slice(0, at)} /> <a href=${`#/repositories/${id}`}><${Path} of=${name} /></a><${Path} of=${entry.summary.slice(at + name.length)} />`;
 }
 
-const SHORT = 100;
+// The request as it came, for whoever has to know.
+const Raw = ({ of: entry }) => html`<details><summary>Show<span class="hidden"> the request as it came</span></summary><pre tabindex="0">${[entry.action, entry.outcome !== "refused" && entry.detail, entry.status && `answered ${entry.status}`].filter(Boolean).join("\n")}</pre></details>`;
 
-// What was asked; of much (an action may name a hundred messages) the beginning, the whole of it on demand.
-function Detail({ of }) {
-  if (of.length <= SHORT) return html`<${Path} of=${of} />`;
-  return html`<details><summary><${Path} of=${`${of.slice(0, SHORT / 2)}…`} /></summary><${Path} of=${of} /></details>`;
-}
+const OUTCOMES = { begun: "Begun", done: "Done", failed: "Failed", refused: "Refused" };
 
 const AUDIT_COLUMNS = [
-  ["Action", (entry) => html`${called(entry.action) && html`<span class="repository">${called(entry.action)}</span> `}<span class=${called(entry.action) ? "dim" : "repository"}><${Path} of=${entry.action} /></span>${entry.count > 1 ? ` × ${entry.count}` : ""}`, "name"],
-  ["Who", (entry) => html`${entry.who}<span class="dim">${entry.source}</span>`],
-  ["Outcome", (entry) => html`<${Badge} state=${entry.outcome} text=${entry.outcome} /> ${entry.status}`],
-  ["Detail", (entry) => html`${about(entry)}${entry.detail && entry.detail !== "{}" ? html`<${Detail} of=${entry.detail} />` : !about(entry) && html`<span class="dim">none</span>`}`],
+  ["What was asked", (entry) => html`<${Asked} of=${entry} />${entry.count > 1 ? ` × ${count(entry.count)}` : ""}`, "name"],
+  ["Outcome", (entry) => html`<${Badge} state=${entry.outcome} text=${OUTCOMES[entry.outcome] ?? entry.outcome} />${entry.outcome === "refused" && entry.detail && html`<span class="dim">${entry.detail}</span>`}`],
+  ["Who", (entry) => html`<${Path} of=${entry.who} /><span class="dim">${entry.source}</span>`],
   ["When", (entry) => html`<${Age} at=${entry.created_at} />`],
+  ["Request", (entry) => html`<${Raw} of=${entry} />`],
 ];

@@ -11,6 +11,7 @@ from tests.support.clock import FakeClock
 from geosync.messages.geo_event import GeoEvent
 from geosync.notifications.outcomes import Unusable
 from geosync.notifications.publish import EventLogWriter
+from geosync.sync_registry.site.sites import site_id
 from geosync.sync_registry.table.changes import Key, Update
 
 EVENTS, AUDIT = "/api/v4/geo/events", "/api/v4/geo/audit_events"
@@ -200,6 +201,28 @@ def test_every_action_is_in_the_audit_log_and_no_look_is(site: Site, ask: Ask) -
     newest, *_ = ask("GET", AUDIT).json["nodes"]
     assert (newest["outcome"], newest["status"], newest["source"]) == ("refused", 403, "203.0.113.7")
     assert ask("GET", EVENTS).json["nodes"] == []
+
+
+def test_the_audit_log_says_in_words_what_was_asked_of_which_repository(site: Site, ask: Ask) -> None:
+    site.synced("group/app", v1=A)
+    path = f"/api/v4/geo/container_repositories/{site.id_of('group/app')}"
+    ask.act(f"{path}/resync", {"references": ["v1", "v2"]})
+    ask("POST", f"{path}/reverify", {}, token=READ)
+    ask("POST", f"{path}/reverify", {}, token=None)
+    told = {(one["summary"], one["repository"], one["outcome"]) for one in ask("GET", AUDIT).json["nodes"]}
+    assert told == {
+        ("Resync v1, v2 of group/app", "group/app", "done"),
+        ("Reverify group/app", "group/app", "refused"),
+        ("POST", None, "refused"),
+    }
+
+
+def test_the_audit_log_names_the_site_that_is_expected_no_more(primary: Site, ask: Ask) -> None:
+    url = "https://oregon.example.com/geo"
+    ask.act("/api/v4/geo_sites", {"name": "oregon", "url": url, "report_key": "0" * 64})
+    assert ask.act(f"/api/v4/geo_sites/{site_id('oregon')}", method="DELETE").status == 200
+    told = {one["summary"] for one in ask("GET", AUDIT).json["nodes"]}
+    assert told == {f"Expect the site oregon at {url}", "Expect the site oregon no more"}
 
 
 def test_refusals_of_nobody_known_are_counted_together(site: Site, ask: Ask) -> None:

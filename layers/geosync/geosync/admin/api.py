@@ -32,6 +32,7 @@ from geosync.admin.routes import FAULT_TEXT, OPENAPI, register
 from geosync.admin.site import AdminSite
 from geosync.aws.errors import reason
 from geosync.errors import GeosyncError
+from geosync.operating.audit_words import expected_site_id, repository_id
 
 if TYPE_CHECKING:
     from aws_lambda_powertools import Logger
@@ -129,7 +130,11 @@ class AdminApi:
         if caller is None or is_a_look:
             return self._app.resolve(event, context)
         entry = self._site.audit.begin(
-            caller.name, self._current.action, source=self._current.source, detail=str(event.get("body") or "")
+            caller.name,
+            self._current.action,
+            source=self._current.source,
+            detail=str(event.get("body") or ""),
+            about=self._about(self._current.action),
         )
         status = 500
         try:
@@ -142,8 +147,18 @@ class AdminApi:
     def _refuse(self, refused: GateRefusal, action: str, source: str) -> dict[str, Any]:
         if not action.startswith("GET "):
             who = refused.caller.name if refused.caller is not None else None
-            self._site.audit.refused(who, action, status=refused.status, source=source, reason=refused.reason)
+            about = self._about(action) if who is not None else {}  # a caller that nobody knows causes no read
+            self._site.audit.refused(
+                who, action, status=refused.status, source=source, reason=refused.reason, about=about
+            )
         return answer(refused.status, str(refused))
+
+    def _about(self, action: str) -> dict[str, str]:
+        """The name of what an action names by its id: it may be gone when somebody reads the audit log."""
+        number, site, sync_registry = repository_id(action), expected_site_id(action), self._site.sync_registry
+        name = sync_registry.listing.name_of(number) if number is not None else None
+        known = [one.name for one in sync_registry.sites.all() if one.id == site] if site is not None else []
+        return ({"repository": name} if name is not None else {}) | ({"site_name": known[0]} if known else {})
 
     # ---------------------------------------------------------------------------------------------- put together
 

@@ -27,6 +27,7 @@ from geosync.cli.output import (
 from geosync.cli.site import Chosen, StackSite
 from geosync.messages.event_log import AUDIT, HOUR_MS, HOURS, Before, EventLog, Filter
 from geosync.messages.geo_event import EventName
+from geosync.operating.audit_words import summary
 from geosync.operating.documents import audit_fields, event_fields
 
 MOST_NEW = 1000
@@ -207,17 +208,24 @@ def _document(entry: dict[str, Any], *, is_audit: bool) -> dict[str, Any]:
 
 
 def _columns(is_audit: bool) -> tuple[Column, ...]:
-    names = ("action", "who", "outcome", "detail") if is_audit else ("event_name", "repository", "tag", "outcome")
-    more = ("source", "count") if is_audit else ("digest", "correlation_id", "source")
+    names = ("summary", "who", "outcome") if is_audit else ("event_name", "repository", "tag", "outcome")
+    more = ("action", "detail", "source", "count") if is_audit else ("digest", "correlation_id", "source")
+    told = _in_words if is_audit else _with_claims
 
     def text(name: str) -> Callable[[dict[str, Any]], object]:
-        return lambda entry: (entry if is_audit else _with_claims(entry)).get(name) or ""
+        return lambda entry: told(entry).get(name) or ""
 
     return (
         *(Column(name, text(name)) for name in names),
         *(Column(name, text(name), wide=True) for name in more),
         Column("id", lambda entry: entry["id"]),
     )
+
+
+def _in_words(entry: dict[str, Any]) -> dict[str, Any]:
+    """An operator's action as it is shown: in words, and with the reason where it was refused."""
+    refused = f"refused, {entry.get('detail')}" if entry.get("outcome") == "refused" else entry.get("outcome")
+    return {**entry, "summary": summary(entry), "outcome": refused}
 
 
 def _with_claims(entry: dict[str, Any]) -> dict[str, Any]:

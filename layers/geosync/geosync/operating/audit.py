@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -53,10 +54,15 @@ class Audit:
         self._retention_seconds = retention_days * 86_400
         self._clock = clock
 
-    def begin(self, who: str, action: str, *, source: str, detail: str) -> AuditEntry:
-        """Write down an action before it is taken. If this raises botocore's errors, the action must not be taken."""
+    def begin(
+        self, who: str, action: str, *, source: str, detail: str, about: Mapping[str, str] | None = None
+    ) -> AuditEntry:
+        """Write down an action before it is taken. If this raises botocore's errors, the action must not be taken.
+
+        `about` has the names of what the action names by an id alone: of a `repository`, of a site (`site_name`).
+        """
         entry = AuditEntry(id=f"{AUDIT_ID}{uuid.uuid4().hex}", action=action, who=who)
-        self._put(entry, "begun", source=source, detail=detail)
+        self._put(entry, "begun", source=source, detail=detail, **(about or {}))
         return entry
 
     def end(self, entry: AuditEntry, *, status: int) -> None:
@@ -65,12 +71,21 @@ class Audit:
         self._log(entry, outcome, status)
         self._update(entry.id, "SET outcome = :outcome, #status = :status", outcome=outcome, status=status)
 
-    def refused(self, who: str | None, action: str, *, status: int, source: str, reason: str) -> None:
-        """Write down an action that was refused; `who` is None for a caller that nobody knows."""
+    def refused(
+        self,
+        who: str | None,
+        action: str,
+        *,
+        status: int,
+        source: str,
+        reason: str,
+        about: Mapping[str, str] | None = None,
+    ) -> None:
+        """Write down an action that was refused; `who` is None for a caller that nobody knows; `about`: see `begin`."""
         if who is not None:
             entry = AuditEntry(id=f"{AUDIT_ID}{uuid.uuid4().hex}", action=action, who=who)
             self._log(entry, "refused", status, reason=reason)
-            self._put(entry, "refused", source=source, detail=reason, status=status)
+            self._put(entry, "refused", source=source, detail=reason, status=status, **(about or {}))
             return
         minute, method = self._clock.now_ms() // 60_000, action.partition(" ")[0][:10]
         entry = AuditEntry(id=f"{AUDIT_ID}refused-{minute}-{method}", action=method, who=UNKNOWN)

@@ -11,6 +11,7 @@ from typing import Any
 
 from geosync.clock import in_utc, moment, optional_moment
 from geosync.messages.event_number import event_number
+from geosync.operating.audit_words import summary
 from geosync.operating.dead_letters import DeadLetter
 from geosync.operating.owed_references import OwedReference
 from geosync.operating.repositories import RowDetail, TagState
@@ -194,6 +195,8 @@ def audit_fields(entry: Mapping[str, Any]) -> dict[str, Any]:
         "who": str(entry.get("who", "")),
         "outcome": str(entry.get("outcome", "")),
         "status": entry.get("status"),
+        "summary": summary(entry),
+        "repository": entry.get("repository"),
         "detail": entry.get("detail") or None,
         "source": entry.get("source") or None,
         "count": entry.get("count", 1),

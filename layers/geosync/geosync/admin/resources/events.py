@@ -6,6 +6,7 @@ import json
 from typing import Annotated
 
 from aws_lambda_powertools.event_handler.openapi.params import Query
+from pydantic import Field
 
 from geosync.admin import cursors
 from geosync.admin.common import PER_PAGE, AnswerModel, Cursor, PageModel, PerPage, page_info
@@ -66,7 +67,13 @@ class AuditEvent(AnswerModel):
     who: str
     outcome: str
     status: int | None
-    detail: str | None
+    summary: str = Field(description="What was asked, in words, with the reason that was given.")
+    repository: str | None = Field(
+        description="The container repository that the action names; null: none, or its name was not known then."
+    )
+    detail: str | None = Field(
+        description="The request's body, the command's arguments; of what was refused the reason."
+    )
     source: str | None
     count: int
     created_at: str
