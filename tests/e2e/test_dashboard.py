@@ -109,7 +109,7 @@ def test_hostile_names_and_texts_are_text(primary: Site, dashboard: Dashboard, a
     assert primary.notify(envelope(push_event(f"{HOSTILE}/app", "v1", f"sha256:{'0' * 64}")), primary.token())[0] == 200
     at_the_primary.sign_in()
     at_the_primary.go("Geo events")
-    at_the_primary.shows("unusable")
+    at_the_primary.shows("Unusable")
     _nothing_came_alive(at_the_primary)
 
     site = dashboard.site

@@ -39,12 +39,14 @@ function emptyText(page, cursors, otherwise) {
   return cursors.length ? "This is the end of the list." : otherwise;
 }
 
+const OUTCOMES = { accepted: "Accepted", unusable: "Unusable", begun: "Begun", done: "Done", failed: "Failed", refused: "Refused" };
+
 const EVENT_COLUMNS = [
   ["Container repository", (event) => html`<span class="repository">${event.repository ? html`<${Path} of=${event.repository} />` : "not known"}</span>`, "name"],
   ["Tag", (event) => (event.tag ? html`<bdi><code>${event.tag}</code></bdi>` : html`<span class="dim">none</span>`)],
   ["Digest", (event) => html`<${Digest} of=${event.digest} otherwise="none" />`],
   ["Event", (event) => event.event_name ?? html`<span class="dim">none</span>`],
-  ["Outcome", (event) => html`<${Badge} state=${event.outcome} text=${event.outcome} />${event.reason && html`<span class="failure">${event.reason}</span>`}`],
+  ["Outcome", (event) => html`<${Badge} state=${event.outcome} text=${OUTCOMES[event.outcome] ?? event.outcome} />${event.reason && html`<span class="failure">${event.reason}</span>`}`],
   ["Taken", (event) => html`<${Age} at=${event.created_at} />`],
 ];
 
@@ -59,8 +61,6 @@ function Asked({ of: entry }) {
 
 // The request as it came, for whoever has to know.
 const Raw = ({ of: entry }) => html`<details><summary>Show<span class="hidden"> the request as it came</span></summary><pre tabindex="0">${[entry.action, entry.outcome !== "refused" && entry.detail, entry.status && `answered ${entry.status}`].filter(Boolean).join("\n")}</pre></details>`;
-
-const OUTCOMES = { begun: "Begun", done: "Done", failed: "Failed", refused: "Refused" };
 
 const AUDIT_COLUMNS = [
   ["What was asked", (entry) => html`<${Asked} of=${entry} />${entry.count > 1 ? ` × ${count(entry.count)}` : ""}`, "name"],

@@ -103,7 +103,7 @@ const TAG_COLUMNS = [
   ["Primary", (tag) => (tag.missing_since && !tag.primary_digest
     ? html`<span class="failure">missing</span> <span class="dim">found <${Age} at=${tag.missing_since} /></span>`
     : html`<${Digest} of=${tag.primary_digest} />`)],
-  ["Secondary", (tag) => html`<${Digest} of=${tag.secondary_digest} otherwise="none" />${isEqual(tag) ? html`<span class="dim"> the same</span>` : ""}`],
+  ["Secondary", (tag) => (isEqual(tag) ? html`<span class="dim">the same</span>` : html`<${Digest} of=${tag.secondary_digest} otherwise="none" />`)],
   ["Size", (tag) => (tag.total_size === null ? html`<span class="dim">not known</span>` : bytes(tag.total_size))],
   ["Seen here", (tag) => html`<${Age} at=${tag.seen_at} otherwise="not yet" />`],
 ];

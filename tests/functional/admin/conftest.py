@@ -12,6 +12,7 @@ from tests.e2e.browser import chromium
 from tests.functional.admin.held import Answers, held
 from tests.functional.admin.layout import Layouts
 from tests.functional.admin.parts import ENVIRONMENT, Ask, Calls, Site
+from tests.functional.admin.pictured import FIXED, Moment
 from tests.support.clock import FakeClock
 from tests.support.logs import log_of
 
@@ -29,8 +30,17 @@ def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrom
 
 
 @pytest.fixture
-def layouts() -> Layouts:
-    """The kept layouts of the dashboard's pages."""
+def fixed(driver: webdriver.Chrome, monkeypatch: pytest.MonkeyPatch) -> Iterator[Moment]:
+    """The moment at which the site, and the browser with each page that it loads from now on, live."""
+    moment = Moment(monkeypatch)
+    script = driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": FIXED})
+    yield moment
+    driver.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", script)
+
+
+@pytest.fixture
+def layouts(fixed: Moment) -> Layouts:
+    """The kept layouts and screenshots of the dashboard's pages, which are compared at a fixed moment."""
     return Layouts()
 
 

@@ -1,12 +1,12 @@
 """The layout of a page: where its landmarks are, compared with a kept one, and rules that every page keeps.
 
-No pixels are compared, because fonts differ from machine to machine. Of the landmarks that take their width from the
-page and not from their text, the left and the right edge are kept, in percent of the page's width, in the order of the
-page. Heights are not: they follow from the text. What this does not see is anything inside of a landmark but for the
-rules: nothing is wider than the screen, no table but that of a chart's numbers has to be moved to be read, no two
-neighbours overlap, no name is broken within a word, what can be pressed is 24 px high and not cut off.
+They are looked at with the machine's own fonts. Of the landmarks that take their width from the page and not from
+their text, the left and the right edge are kept, in percent of the page's width, in the order of the page. The rules:
+nothing is wider than the screen, no table but that of a chart's numbers has to be moved to be read, no two neighbours
+overlap, no name is broken within a word, what can be pressed is 24 px high and not cut off. Everything else, heights
+and colours too, is seen in the screenshot (screens.py), which is compared with fonts that are no machine's.
 
-`GEOSYNC_KEEP_LAYOUTS=1` keeps the layouts as they are now.
+`GEOSYNC_KEEP_LAYOUTS=1` keeps the layouts, and the screenshots, as they are now.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.e2e.browser import Dashboard
+from tests.functional.admin import screens
+from tests.functional.admin.pictured import SETTLED
 
 KEPT = Path(__file__).with_name("layouts.json")
 SIZES = ((1440, 900), (1024, 768), (390, 844))
@@ -108,12 +110,15 @@ class Layouts:
         self._kept: dict[str, dict[str, Any]] = json.loads(KEPT.read_text())
         self._anew = anew
 
-    def compare(self, dashboard: Dashboard, state: str) -> None:
-        """Judge the page as it is now at each of SIZES, with a screenshot of each.
+    def compare(self, dashboard: Dashboard, state: str, *, waits: bool = False) -> None:
+        """Judge the page as it is now at each of SIZES, and compare its screenshot in each with the kept one.
 
         The accessibility checker looks at each; at the contrast of colours in the widest, which has the light ones, and
-        in the narrowest, which has the dark ones.
+        in the narrowest, which has the dark ones. A page that `waits` is judged while an answer is still to come, any
+        other when it has all of them.
         """
+        if not waits:
+            settle(dashboard)
         for size in SIZES:
             scheme = "dark" if size == SIZES[-1] else "light"
             resize(dashboard, size, scheme)
@@ -123,6 +128,7 @@ class Layouts:
             self._compare(state, str(size[0]), found["places"])
             # The colours of the second are those of the first, and to judge them is most of the checker's work.
             dashboard.is_readable(name, colours=size != SIZES[1])
+            screens.compare(dashboard, name, anew=self._anew)
         resize(dashboard, SIZES[0], "light")
 
     def _compare(self, state: str, width: str, places: list[tuple[str, float, float]]) -> None:
@@ -135,6 +141,11 @@ class Layouts:
         for now, before in zip(places, kept, strict=True):
             moved = max(abs(now[1] - before[1]), abs(now[2] - before[2]))
             assert moved <= TOLERANCE, f"{state} at {width} px: {now} was {before}"
+
+
+def settle(dashboard: Dashboard) -> None:
+    """Wait until the page has all the answers that it asked for, and has drawn them."""
+    dashboard.driver.execute_async_script(SETTLED)
 
 
 def resize(dashboard: Dashboard, size: tuple[int, int], scheme: str) -> None:

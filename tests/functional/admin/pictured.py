@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from collections import Counter
 from http.server import BaseHTTPRequestHandler
+from typing import Any
 
 import pytest
+from moto.sqs.models import Message
 from tests.functional.admin.parts import SYNC_TABLE, Site
 from tests.support.filled import fill
 from tests.support.noted import note_finding
@@ -28,8 +30,29 @@ from geosync.sync_registry.verification_items import VerificationItems
 
 NOW_MS = 1_798_448_400_000
 """2026-12-28, 09:00 UTC."""
-FIXED = f"Date.now = () => {NOW_MS};"
-"""What has a browser live at that moment."""
+FIXED = f"""
+Date.now = () => {NOW_MS};
+window.asking = 0;
+const ask = window.fetch, isOver = () => {{ window.asking -= 1; }};
+window.fetch = async (...request) => {{
+  window.asking += 1;
+  const answer = await ask(...request).catch((error) => {{ isOver(); throw error; }});
+  const read = answer.text.bind(answer);
+  answer.text = () => read().finally(isOver);
+  return answer;
+}};
+"""
+"""What has a browser live at that moment, and know how many answers it waits for (SETTLED)."""
+SETTLED = """
+const done = arguments[0];
+let quiet = 0;
+const look = () => {
+  quiet = window.asking ? 0 : quiet + 1;
+  return quiet > 6 ? done() : requestAnimationFrame(look);
+};
+look();
+"""
+"""Waits until nothing is asked for, and what came is drawn: an answer may have the page ask for more."""
 MINUTE_MS = 60_000
 TEAMS = {"platform": ("api", "gateway", "scheduler", "worker"), "shop": ("cart", "checkout", "search", "web")}
 TAGS = {"v2.14.0": 61_200_418, "v2.14.1": 61_204_932, "v2.15.0": 63_871_004, "latest": 63_871_004}
@@ -48,6 +71,13 @@ class Moment:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now_ms = NOW_MS
         monkeypatch.setattr(Clock, "now_ms", lambda _: self.now_ms)
+        sent = Message.mark_sent
+
+        def mark_sent(message: Any, *args: Any, **more: Any) -> None:
+            sent(message, *args, **more)
+            message.sent_timestamp = self.now_ms
+
+        monkeypatch.setattr(Message, "mark_sent", mark_sent)
         date = BaseHTTPRequestHandler.date_time_string
         monkeypatch.setattr(
             BaseHTTPRequestHandler, "date_time_string", lambda handler, _=None: date(handler, self.now_ms / 1000)

@@ -1,6 +1,6 @@
 """Every page of the dashboard while there is nothing in the site, while it loads, in error, and not up to date.
 
-Each state is compared with its kept layout at three widths (layout.py).
+Each state is compared with its kept layout and screenshot at three widths (layout.py, screens.py).
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from tests.e2e.browser import Dashboard
 from tests.e2e.parts import eventually
 from tests.functional.admin.example import fill
 from tests.functional.admin.held import ASK_NOW, PATIENT, Answers
-from tests.functional.admin.layout import SIZES, Layouts
+from tests.functional.admin.layout import SIZES, Layouts, settle
 from tests.functional.admin.parts import ACT, Ask, Site
+from tests.functional.admin.pictured import Moment
 from tests.functional.admin.served import served
 from tests.functional.admin.test_primary_numbers import reported
 from tests.functional.admin.test_sites import ALL as SITES
@@ -51,7 +52,7 @@ EMPTY = {
 
 
 @pytest.fixture
-def dashboard(site: Site, driver: webdriver.Chrome) -> Iterator[Dashboard]:
+def dashboard(site: Site, driver: webdriver.Chrome, fixed: Moment) -> Iterator[Dashboard]:
     """A secondary's, signed in by nobody, that waits for answers as long as it takes."""
     with served(driver) as one:
         one.open(size=SIZES[0])
@@ -105,7 +106,7 @@ def test_the_first_page_while_it_loads_in_error_and_not_up_to_date(
     try:
         type_token(dashboard)
         dashboard.find(".skeleton")
-        layouts.compare(dashboard, "sites loading")
+        layouts.compare(dashboard, "sites loading", waits=True)
     finally:
         answers.come(fail=True)
     dashboard.shows("Cannot be shown yet: AWS did not answer", "Nothing can be shown before the site answers")
@@ -113,6 +114,7 @@ def test_the_first_page_while_it_loads_in_error_and_not_up_to_date(
     answers.come()
     dashboard.driver.execute_script(ASK_NOW)
     dashboard.shows("Recovery point", "Nothing was recorded in this time")
+    settle(dashboard)
     answers.come(fail=True)
     dashboard.driver.execute_script(ASK_NOW)
     # The numbers, and the history below them, each say it.
@@ -129,7 +131,7 @@ def test_pages_while_they_load(site: Site, dashboard: Dashboard, answers: Answer
         try:
             follow(dashboard, site, page)
             dashboard.find(".skeleton")
-            layouts.compare(dashboard, f"{page} loading")
+            layouts.compare(dashboard, f"{page} loading", waits=True)
         finally:
             answers.come()
         dashboard.heading(heading)
@@ -154,6 +156,7 @@ def test_pages_that_are_not_up_to_date(site: Site, dashboard: Dashboard, answers
         follow(dashboard, site, page)
         dashboard.heading(heading)
         dashboard.find("tbody th")
+        settle(dashboard)
         answers.come(fail=True)
         dashboard.driver.execute_script(ASK_NOW)
         dashboard.shows("Not up to date: AWS did not answer", within=".fresh")

@@ -1,8 +1,8 @@
 """The dashboard's pages as an operator works with them, and as somebody has them who may only look.
 
-Each state is compared with its kept layout at three widths (layout.py). A page is loaded once and goes from state to
-state, because a browser is slow. The states in which there is nothing to see yet, or any more, are in
-test_dashboard_page_states.py.
+Each state is compared with its kept layout and screenshot at three widths (layout.py, screens.py). A page is loaded
+once and goes from state to state, because a browser is slow. The states in which there is nothing to see yet, or any
+more, are in test_dashboard_page_states.py.
 """
 
 from __future__ import annotations
@@ -13,13 +13,25 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.select import Select
 from tests.e2e.browser import Dashboard
 from tests.e2e.parts import eventually
+from tests.functional.admin import screens
 from tests.functional.admin.example import fill
-from tests.functional.admin.layout import SIZES, Layouts
+from tests.functional.admin.layout import SIZES, Layouts, resize
 from tests.functional.admin.parts import Site
+from tests.functional.admin.pictured import Moment
 from tests.functional.admin.served import served
 
 from geosync.operating import sorted_repositories
 
+BROKEN = (
+    ":root { --good: #a61b1b; --good-back: #fde8e6 }",
+    ":root { --small: 0.95rem }",
+    ".dense .buttons { gap: 1rem }",
+    ".dense :is(th, td) { padding-block: 0.2rem }",
+    ".chips { display: grid }",
+    ".count { display: none }",
+    "header li { border-bottom-width: 0 !important }",
+)
+"""Rules of a stylesheet, each of which has a page look wrong somewhere."""
 HOSTILE = "<img src=x onerror=alert(1)>"
 READ_ONLY = {
     "Geo sites": "sites",
@@ -31,7 +43,7 @@ READ_ONLY = {
 
 
 def test_an_operator_s_pages_as_they_are_worked_with(
-    site: Site, driver: webdriver.Chrome, layouts: Layouts, monkeypatch: pytest.MonkeyPatch
+    site: Site, driver: webdriver.Chrome, fixed: Moment, layouts: Layouts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill(site)
     with served(driver) as dashboard:
@@ -39,7 +51,7 @@ def test_an_operator_s_pages_as_they_are_worked_with(
         dashboard.sign_in()
         _sorts_and_sizes(dashboard, monkeypatch, layouts)
         _has_one_menu(site, dashboard, layouts)
-        _dismisses(site, dashboard, layouts)
+        _dismisses(site, dashboard, layouts, fixed)
         assert dashboard.complaints() == []
 
 
@@ -57,6 +69,7 @@ def test_who_may_only_look_is_shown_nothing_as_if_they_could(
             layouts.compare(dashboard, f"{name} read only")
         dashboard.go("Replication details")
         _sees_what_is_wrong(dashboard)
+        _sees_a_broken_stylesheet(dashboard)
         dashboard.go("Dead letters")
         dashboard.shows("poison")
         assert _that_act(dashboard) == []
@@ -130,12 +143,13 @@ def _has_one_menu(site: Site, dashboard: Dashboard, layouts: Layouts) -> None:
     assert site.messages("work") == []
 
 
-def _dismisses(site: Site, dashboard: Dashboard, layouts: Layouts) -> None:
+def _dismisses(site: Site, dashboard: Dashboard, layouts: Layouts, fixed: Moment) -> None:
     """A finding goes with a reason, is found among the dismissed, and comes back."""
     dashboard.go("Missing and extra")
     dashboard.find("tbody th")
     layouts.compare(dashboard, "findings")
     dashboard.press("Dismiss what was found in group/app-00")
+    fixed.now_ms += 1  # the audit log has one action after the other
     dashboard.find("dialog input").send_keys(HOSTILE + Keys.ENTER)
     dashboard.shows("is hidden until", "but for what was dismissed")
     _select(dashboard, "dismissed", "Dismissed")
@@ -146,6 +160,7 @@ def _dismisses(site: Site, dashboard: Dashboard, layouts: Layouts) -> None:
     dashboard.shows("Dismissed by act session", HOSTILE, "Tags on both sides", "1-1 of 1")
     dashboard.find(".card")  # each part of the page has an answer of its own
     layouts.compare(dashboard, "repository")
+    fixed.now_ms += 1
     dashboard.press("Show again what was found in group/app-00")
     dashboard.shows("is listed again")
     finding = site.sync_registry.findings.get("group/app-00")
@@ -174,6 +189,20 @@ def _sees_what_is_wrong(dashboard: Dashboard) -> None:
         with pytest.raises(AssertionError, match=complaint):
             Layouts(anew=False).compare(dashboard, "repositories read only")
         dashboard.driver.execute_script(script, selector, "")
+
+
+def _sees_a_broken_stylesheet(dashboard: Dashboard) -> None:
+    """A screenshot with one rule that is wrong does not pass; without it, it does."""
+    resize(dashboard, SIZES[0], "light")
+    for rule in BROKEN:
+        dashboard.driver.execute_script(f"{_SHEET}; sheet.insertRule(arguments[0], sheet.cssRules.length)", rule)
+        with pytest.raises(AssertionError, match="looks different"):
+            screens.compare(dashboard, "repositories-read-only-1440", anew=False)
+        dashboard.driver.execute_script(f"{_SHEET}; sheet.deleteRule(sheet.cssRules.length - 1)")
+    screens.compare(dashboard, "repositories-read-only-1440", anew=False)
+
+
+_SHEET = "const sheet = [...document.styleSheets].find((one) => one.href.endsWith('style.css'))"
 
 
 def _that_act(dashboard: Dashboard) -> list[str]:

@@ -9,13 +9,12 @@ import base64
 import os
 from collections.abc import Iterator
 
-import pytest
 from selenium import webdriver
 from selenium.webdriver.support.select import Select
 from tests.e2e.browser import SCREENSHOTS, Dashboard
 from tests.functional.admin.layout import Layouts, resize
 from tests.functional.admin.parts import Site
-from tests.functional.admin.pictured import FIXED, Moment, fill_site
+from tests.functional.admin.pictured import Moment, fill_site
 from tests.functional.admin.served import served
 from tests.support.pictures import KEPT, MOST_BYTES, NAMES, keep_digest
 
@@ -27,19 +26,11 @@ QUALITY = 70
 ANEW = bool(os.environ.get("GEOSYNC_KEEP_PICTURES"))
 
 
-@pytest.fixture
-def fixed(driver: webdriver.Chrome) -> Iterator[webdriver.Chrome]:
-    """The browser, at a fixed moment."""
-    script = driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": FIXED})
-    yield driver
-    driver.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", script)
-
-
 def test_the_pictures_of_the_documentation_can_be_taken(
-    site: Site, fixed: webdriver.Chrome, monkeypatch: pytest.MonkeyPatch
+    site: Site, driver: webdriver.Chrome, fixed: Moment, layouts: Layouts
 ) -> None:
-    fill_site(site, Moment(monkeypatch))
-    taken = dict(_taken(fixed, Layouts()))
+    fill_site(site, fixed)
+    taken = dict(_taken(driver, layouts))
     assert tuple(taken) == NAMES
     assert {name: len(content) for name, content in taken.items() if len(content) > MOST_BYTES} == {}
     folder = KEPT if ANEW else SCREENSHOTS

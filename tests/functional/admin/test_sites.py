@@ -1,7 +1,6 @@
 """The sites and their status; what a secondary reports, and what the primary makes of one that is late or silent."""
 
 import json
-import time
 from typing import Any
 
 import pytest
@@ -9,7 +8,7 @@ from functions.admin import app
 from tests.functional.admin.parts import A, Ask, Calls, Site
 
 from geosync import __version__
-from geosync.clock import moment
+from geosync.clock import SYSTEM_CLOCK, moment
 from geosync.messages.event_number import event_number
 from geosync.operating import sites
 from geosync.sync_registry.site import catalogue as catalogue_item
@@ -27,7 +26,7 @@ OREGON = {"name": "oregon", "url": "https://oregon.example.com/geo", "report_key
 
 
 def now() -> int:
-    return time.time_ns() // 1_000_000
+    return SYSTEM_CLOCK.now_ms()
 
 
 def report(ask: Ask, status: dict[str, Any], *, token: str | None = TOKEN, **more: Any) -> Any:
