@@ -138,7 +138,8 @@ class ReconcileSite:
         self._status = account(self.sync_registry, self.queues, followed, tell=self._tell_lost)
         self.reporter.recovery_point(self._status)
         if self._status.deletes.doubted_at is not None:
-            decide_about_deletes(self.sync_registry, self.queues, self.reporter)
+            primary = self.settings.primary_topic_arn
+            decide_about_deletes(self.sync_registry, self.queues, self.reporter, primary=primary)
 
     def _tell_lost(self, lost: Suspected) -> None:
         self._lost += 1

@@ -245,7 +245,7 @@ class Secondary:
     def decide_about_deletes(self) -> None:
         """What functions/reconcile does once the events queue was seen empty a minute after the last comparison."""
         self.have_passed(COUNTS_SETTLE_MS / 1000)
-        doubt.decide(self.sync_registry, lambda: 0)
+        doubt.decide(self.sync_registry, lambda: 0, primary=None)
 
     def row(self, repository: str) -> Row:
         row = self.sync_registry.row(repository)

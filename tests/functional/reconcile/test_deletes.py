@@ -26,7 +26,13 @@ def missed(site: Site) -> list[str]:
     two_minutes_ago = SYSTEM_CLOCK.now_ms() - 120_000
     tags = [f"v{number}" for number in range(NUMBER)]
     for tag in tags:
-        seen = {"digest": "sha256:a", "looked_at": 1, "seen_at": 1, "missing_since": two_minutes_ago}
+        seen = {
+            "digest": "sha256:a",
+            "looked_at": 1,
+            "seen_at": 1,
+            "missing_since": two_minutes_ago,
+            "primary": site.topic_arn,
+        }
         site.store.write(Update(key=Key(REPOSITORY, Reference.tag(tag).seen_key), set=seen))
     note_finding(site.store, Finding(repository=REPOSITORY, found_at=1, of=NUMBER, missing=NUMBER), None)
     doubt = {"doubted_at": two_minutes_ago, "doubt": "all of them", "doubts": 1, "found": NUMBER}
@@ -61,12 +67,13 @@ def test_what_was_announced_meanwhile_is_no_reason(site: Site, missed: list[str]
     assert state(site).found == 0
 
 
-def test_tags_that_left_the_selection_are_none_of_those_that_the_missing_ones_are_a_share_of(
-    site: Site, missed: list[str]
+@pytest.mark.parametrize("why", [{"outside_since": 1}, {"primary": "arn:aws:sns:eu-west-1:000000000000:former"}])
+def test_tags_outside_or_of_a_former_primary_are_none_of_those_that_the_missing_ones_are_a_share_of(
+    site: Site, missed: list[str], why: dict[str, Any]
 ) -> None:
     """A comparison does not count them: it would doubt for ever what the minute lets go on, and nothing would go."""
     for number in range(2 * len(missed)):
-        seen = {"digest": "sha256:a", "looked_at": 1, "seen_at": 1, "outside_since": 1}
+        seen = {"digest": "sha256:a", "looked_at": 1, "seen_at": 1, "primary": site.topic_arn, **why}
         site.store.write(Update(key=Key(REPOSITORY, Reference.tag(f"dev{number}").seen_key), set=seen))
     minute()
     assert state(site).reason == f"{NUMBER} of the {NUMBER} tags of {REPOSITORY} are missing at the primary"

@@ -48,7 +48,9 @@ def test_announced_deletes_that_a_comparison_overtakes_suspend_nothing(
     assert doubted.doubt == f"5 of the 5 tags of {repository} are missing at the primary"
     assert doubted.stops
     assert not doubted.suspended
-    assert not doubt.decide(secondary.sync_registry, lambda: 5).suspended, "their events wait in the queue"
+    assert not doubt.decide(secondary.sync_registry, lambda: 5, primary=None).suspended, (
+        "their events wait in the queue"
+    )
     assert digests(secondary, images) == here(images)
 
     taken = secondary.intake.take([event("deleted", repository, tag=tag).to_json() for tag in images])

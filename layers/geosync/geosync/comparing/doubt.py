@@ -20,19 +20,26 @@ SEEN_PAGE = 500
 """Tags read at a time that were seen once."""
 
 
-def decide(sync_registry: SyncRegistry, events_waiting: Callable[[], int], *, clock: Clock = SYSTEM_CLOCK) -> State:
+def decide(
+    sync_registry: SyncRegistry,
+    events_waiting: Callable[[], int],
+    *,
+    primary: str | None,
+    clock: Clock = SYSTEM_CLOCK,
+) -> State:
     """Suspend deletes by comparison, or let them go on, where it is time to decide; returns the breaker as it is then.
 
     `events_waiting` counts the events in the queue; it is asked where there is a doubt. That costs a query for each 500
-    tags of the repositories that miss some; without a doubt there is one read.
+    tags of the repositories that miss some; without a doubt there is one read. Only what was seen under `primary` (the
+    ARN of its topic) counts.
     """
     breaker = sync_registry.breaker
     state = breaker.state()
     if state.doubted_at is None or clock.now_ms() < state.doubted_at + COUNTS_SETTLE_MS or events_waiting():
         return state
-    counted = replace(state, found=0)
+    counted, known = replace(state, found=0), sync_registry.under(primary)
     for finding in sync_registry.findings.going(limit=breaker.limits.tags + 1):
-        missing, of = _missing(sync_registry, finding.repository, accepted_at=state.accepted_at)
+        missing, of = _missing(known, finding.repository, accepted_at=state.accepted_at)
         counted = replace(counted, found=counted.found + missing)
         reason = breaker.too_many(finding.repository, missing=missing, of=of)
         if reason is None and missing:
@@ -47,7 +54,8 @@ def decide(sync_registry: SyncRegistry, events_waiting: Callable[[], int], *, cl
 def _missing(sync_registry: SyncRegistry, repository: str, *, accepted_at: int) -> tuple[int, int]:
     """The tags of a repository that are missing and were neither announced nor accepted; and all known ones inside.
 
-    A comparison counts in the same way: tags that left the selection do not count towards the total.
+    A comparison counts in the same way: neither tags that left the selection nor those that were seen under a former
+    primary count towards the total. Else each comparison would have the doubt that this dismisses, and remove nothing.
     """
     missing = of = 0
     after = ""

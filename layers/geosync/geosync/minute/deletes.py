@@ -10,9 +10,14 @@ from geosync.sync_registry.sync_registry import SyncRegistry
 
 
 def decide_about_deletes(
-    sync_registry: SyncRegistry, queues: Queues, reporter: MinuteReporter, *, clock: Clock = SYSTEM_CLOCK
+    sync_registry: SyncRegistry,
+    queues: Queues,
+    reporter: MinuteReporter,
+    *,
+    primary: str | None,
+    clock: Clock = SYSTEM_CLOCK,
 ) -> None:
     """Decide the breaker's doubt when it is time to. Raises what DynamoDB and SQS raise."""
-    after = doubt.decide(sync_registry, queues.events, clock=clock)
+    after = doubt.decide(sync_registry, queues.events, primary=primary, clock=clock)
     if not after.stops or after.suspended:
         reporter.deletes_decided(after)
