@@ -49,6 +49,7 @@ class Pair:
             server=SimpleNamespace(storage=self.here),
             table=SimpleNamespace(table=self.store.table, partitions=partitions),
             selections=SimpleNamespace(marked_since_s=lambda *_: 0.0),
+            parameters={"VERIFICATION_SECONDS": "0"},
             skew_ms=0,
         )
         primary: Any = SimpleNamespace(server=SimpleNamespace(storage=self.primary), skew_ms=0)
