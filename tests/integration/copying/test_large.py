@@ -72,8 +72,8 @@ def test_a_layer_of_200_mib_arrives_over_several_invocations(
     caplog.set_level(logging.DEBUG)
     size = 200 * MIB
     made, pushed = push(plain_registry, repository, size)
-    secondary.secondary_proxy.add(Slow(kind="upload", times=1000, rate=20 * MIB))
-    secondary.registries.pace.note(20 * MIB, 1.0)
+    secondary.secondary_proxy.add(Slow(kind="upload", times=1000, rate=12 * MIB))
+    secondary.registries.pace.note(12 * MIB, 1.0)
     Path("/proc/self/clear_refs").write_text("5")
     before = resident_peak()
 
@@ -81,7 +81,7 @@ def test_a_layer_of_200_mib_arrives_over_several_invocations(
     invocations = 0
     last = 0
     while secondary.digest(repository, "v1") != made.digest:
-        invoke(secondary, 4.5, *messages)  # the proxy lets a chunk pass in half a second: a busy machine has time, too
+        invoke(secondary, 8.0, *messages)  # the proxy lets a chunk pass in a second: a busy machine has time, too
         messages = []
         invocations += 1
         assert invocations < 20
