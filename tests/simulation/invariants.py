@@ -139,17 +139,22 @@ def _is_excused(view: View, move: TagMove, said: int) -> bool:
         return True
     if _was_compared_since(view, move.at_s):
         return False
-    taken = [
+    taken = events_of(view, move)
+    if not taken:
+        return True
+    at_s, identifier = min(taken)
+    return view.at_primary_ms(at_s) > said and identifier not in view.ledger.marked
+
+
+def events_of(view: View, move: TagMove) -> list[tuple[float, str]]:
+    """The notifications that may be of a move of a tag: when each was taken, and its id."""
+    return [
         (one.at_s, identifier)
         for identifier, one in view.events.taken.items()
         if one.reference == (move.repository, move.tag)
         and one.event["target"].get("digest") == move.digest
         and abs(one.occurred_ms - view.at_primary_ms(move.at_s)) < EVENT_OF_MS + view.clocks_ms
     ]
-    if not taken:
-        return True
-    at_s, identifier = min(taken)
-    return view.at_primary_ms(at_s) > said and identifier not in view.ledger.marked
 
 
 def _is_on_record_alone(view: View, repository: str, tag: str) -> bool:

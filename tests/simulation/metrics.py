@@ -7,8 +7,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tests.simulation.clock import EPOCH_MS
-from tests.simulation.invariants import View, recovery_point
+from tests.simulation.invariants import View, events_of, recovery_point
 from tests.simulation.ledger import Ledger
+from tests.simulation.registry.storage import TagMove
 from tests.simulation.site import Site
 from tests.simulation.table import LAG_S
 
@@ -123,23 +124,35 @@ def _burn(_: Scene, measured: Measured) -> Iterator[str]:
 def _lost(scene: Scene, measured: Measured) -> Iterator[str]:
     """A notification is lost that the primary's endpoint never took: the registry made a move, or lost its disk.
 
-    A tag's is the one that names it: the same digest may have been announced under another tag.
+    Each push of a tag has its own: the same digest may have been announced before, or under another tag.
     """
-    repository, reference = measured.said["repository"], str(measured.said["reference"]).partition("#")[2]
+    repository, (kind, _, reference) = measured.said["repository"], str(measured.said["reference"]).partition("#")
     view = scene.view()
     moves = [
         move
         for move in view.primary.server.storage.moves
         if move.repository == repository and reference in (move.tag, move.digest) and move.digest is not None
     ]
-    targets = [one.event["target"] for one in view.events.taken.values()]
-    announced = {
-        one.get("digest")
-        for one in targets
-        if one["repository"] == repository and reference in (one.get("tag"), one.get("digest"))
-    }
-    if moves and all(move.why == "client" for move in moves) and {move.digest for move in moves} <= announced:
+    if not moves or any(move.why != "client" for move in moves):
+        return
+    if _is_each_announced(view, moves) if kind == "tag" else _is_named(view, repository, reference):
         yield f"of {repository} {reference}, and each of its pushes was announced"
+
+
+def _is_each_announced(view: View, moves: list[TagMove]) -> bool:
+    """Tell whether as many notifications were taken as the tag was moved: none is of two moves."""
+    claimed: set[str] = set()
+    for move in moves:
+        own = [identifier for _, identifier in sorted(events_of(view, move)) if identifier not in claimed]
+        if not own:
+            return False
+        claimed.add(own[0])
+    return True
+
+
+def _is_named(view: View, repository: str, digest: str) -> bool:
+    targets = [one.event["target"] for one in view.events.taken.values()]
+    return any(one["repository"] == repository and one.get("digest") == digest for one in targets)
 
 
 RULES: dict[str, Callable[[Scene, Measured], Iterator[str]]] = {
