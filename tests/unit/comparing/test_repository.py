@@ -259,19 +259,25 @@ def test_who_asks_makes_no_announced_push_older(walk: int | None, gapless_from: 
 
 
 @pytest.mark.parametrize("asked", [False, True])
-def test_what_is_owed_as_deleted_and_listed_by_the_primary_was_pushed_again(asked: bool) -> None:
-    """Unless it was just seen equal: then it was deleted since, and nothing is missing."""
-    site = Site(Tags("again", "seen"), Tags("seen"))
-    site.seen("again", "seen")
+def test_what_is_owed_as_deleted_and_listed_by_the_primary_was_pushed_again(
+    asked: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Unless it was just seen equal, or is gone there by now: then it was deleted since, and nothing is missing."""
+    site = Site(Tags("again", "found", "gone", "seen"), Tags("gone", "seen"))
+    site.seen("again", "found", "gone", "seen")
     site.clock.now = PUSHED
-    for tag in ("again", "seen"):
+    found_before = Mark(pushed_at=START, comparison=Comparison(walk=START))
+    site.sync_registry.mark(REPOSITORY, Reference.tag("found"), found_before)
+    for tag in ("again", "found", "gone", "seen"):
         site.sync_registry.mark(REPOSITORY, Reference.tag(tag), Mark(expects=ABSENT))
+    look = site.primary.head_manifest
+    monkeypatch.setattr(site.primary, "head_manifest", lambda name, tag: None if tag == "gone" else look(name, tag))
     said = Mark(pushed_at=START, comparison=Comparison(walk=PUSHED), asked=asked)
 
     site.compare(site.sync_registry.mark(REPOSITORY, Reference.whole(), said))
 
     owed = {one.reference.value: one.differs_since for one in site.sync_registry.owed(REPOSITORY)}
-    assert owed == {"again": START, "seen": None}
+    assert owed == {"again": START, "found": START, "gone": None, "seen": None}
 
 
 def test_what_is_discharged_while_extra_tags_are_looked_for_is_none_of_them(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -47,27 +47,27 @@ class Marker:
         self._for_each(mark, references)
 
     def leave_owed(
-        self, owed: Owed, different: Mapping[Reference, int | None], *, equal: Container[Reference] = ()
+        self, owed: Owed, different: Mapping[Reference, int | None], *, no_push: Container[Reference] = ()
     ) -> dict[Reference, int | None]:
         """Return `different` without what is owed already, and note that this comparison found that different, too.
 
         Each reference comes with the last moment (ms) at which it was known to be equal, as above. What is owed already
         is tried by itself, and what is parked waits for somebody to ask. The comparison proves nothing before that is
         settled: an earlier push than the one that made it owed may be missing here. What is owed as deleted, and is at
-        the primary, was pushed again, unless it was just seen to be `equal` here.
+        the primary, was pushed again: `no_push` are those that were just seen equal here, or gone there by now.
         """
         already = self._sync_registry.owed_named((owed.repository, one) for one in different)
         self._note_different(
             {
                 one: different[one.reference]
                 for one in already.values()
-                if one is not None and not (pushes.is_only_deleted(one) and one.reference in equal)
+                if one is not None and not (pushes.is_only_deleted(one) and one.reference in no_push)
             }
         )
         return {one: until for one, until in different.items() if (owed.repository, one) not in already}
 
     def know_owed(
-        self, owed: Owed, different: Mapping[Reference, int | None], *, equal: Container[Reference] = ()
+        self, owed: Owed, different: Mapping[Reference, int | None], *, no_push: Container[Reference] = ()
     ) -> dict[Reference, int | None]:
         """Return `different` to be marked anew, as somebody asked, each with the last moment as events tell of it.
 
@@ -76,7 +76,7 @@ class Marker:
         """
         already = self._sync_registry.owed_named((owed.repository, one) for one in different)
         known = {one.reference: one for one in already.values() if one is not None}
-        deleted = [one for one in known.values() if pushes.is_only_deleted(one) and one.reference not in equal]
+        deleted = [one for one in known.values() if pushes.is_only_deleted(one) and one.reference not in no_push]
         self._note_different({one: different[one.reference] for one in deleted})
         told = {one: known[one] for one in known if pushes.announced_at(known[one]) is not None}
         subscription = self._sync_registry.subscription.read() if told else None
@@ -148,8 +148,12 @@ def mark_of(walk: Walk) -> Mark:
 
 
 def _is_news(owed: Owed, since: int) -> bool:
-    """Tell whether `since` (ms) is earlier than the moment that a comparison noted of `owed`, if any did."""
-    known = owed.pushed_at if owed.walk is not None else owed.differs_since
+    """Tell whether `since` (ms) is earlier than the moment that a comparison noted of `owed`, if any did.
+
+    What was noted before a deletion was announced says of no push after it.
+    """
+    is_noted = owed.walk is not None and not pushes.is_only_deleted(owed)
+    known = owed.pushed_at if is_noted else owed.differs_since
     return known is None or since < known
 
 

@@ -64,15 +64,17 @@ class TagComparison:
             found = self._looks.look(tag, listed[tag], before, asked_at, on_record=tag in on_record)
             return tag, _as_announced(found, before)
 
-        looked = {tag: found for tag, found in self._pool.map(look, known.items()) if found is not None}
+        looks = dict(self._pool.map(look, known.items()))
+        looked = {tag: found for tag, found in looks.items() if found is not None}
         recorded = self._record(looked)
         equal = {Reference.tag(tag): found.seen for tag, found in looked.items() if found.seen is not None}
+        gone = {Reference.tag(tag) for tag in looks.keys() - looked.keys()}
         now = known | equal
         different = {one: equal_until(owed, now.get(one)) for one in map(Reference.tag, listed) if one not in recorded}
         if owed.walk is not None and not owed.asked:
-            different = self._marker.leave_owed(owed, different, equal=equal)
+            different = self._marker.leave_owed(owed, different, no_push=equal.keys() | gone)
         else:
-            different = self._marker.know_owed(owed, different, equal=equal)
+            different = self._marker.know_owed(owed, different, no_push=equal.keys() | gone)
         self._marker.mark_different(owed, different)
         marked = {one.value for one in different}
         others = {tag: digest for tag, digest in listed.items() if tag not in marked}
