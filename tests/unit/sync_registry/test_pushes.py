@@ -9,12 +9,15 @@ from tests.support.clock import FakeClock
 
 from geosync.operating import status
 from geosync.operating.owed_references import OwedReference
+from geosync.sync_registry.discharges import Discharges
 from geosync.sync_registry.items import ABSENT, MISSING, Owed, Reference, Seen
 from geosync.sync_registry.owed_index import OwedItem
 from geosync.sync_registry.pushes import announced_at
+from geosync.sync_registry.site.outbox import Outbox
 from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.table.changes import Key, Update
 from geosync.sync_registry.table.memory import MemoryStore
+from geosync.sync_registry.transitions.discharge import Discharged
 from geosync.sync_registry.transitions.marks import ASKED, Mark
 
 REPOSITORY = "group/app"
@@ -87,7 +90,10 @@ def test_a_push_to_a_former_primary_is_no_push_to_this_one(store: MemoryStore) -
     assert announced_at(owed[Reference.digest(DIGESTS[0])]) == PUSHED
 
 
-def test_an_overtaken_digest_has_the_push_that_was_announced(registry: SyncRegistry) -> None:
+@pytest.mark.parametrize("at_once", [False, True])
+def test_an_overtaken_digest_has_the_push_that_was_announced(
+    registry: SyncRegistry, store: MemoryStore, at_once: bool
+) -> None:
     """Of two tags that named it, the earlier push; one that a full item does not take has its own."""
     latest = Reference.tag("latest")
     for said in (LISTED, pushed(LATER), pushed(LATER, DIGESTS[1])):
@@ -97,10 +103,13 @@ def test_an_overtaken_digest_has_the_push_that_was_announced(registry: SyncRegis
     lease = registry.acquire(REPOSITORY)
     assert lease is not None
     seen = Seen(digest=DIGESTS[1], looked_at=LATER, seen_at=LATER)
-    for reference in (TAG, latest):
-        (owed,) = (one for one in registry.owed(REPOSITORY) if one.reference == reference)
-        assert registry.discharge(lease, owed, seen, superseded=frozenset({DIGESTS[0]}))
-        (left,) = (one for one in registry.owed(REPOSITORY) if one.reference.kind == "digest")
+    overtaken = {one.reference: Discharged(one, seen, frozenset({DIGESTS[0]})) for one in registry.owed(REPOSITORY)}
+    both = [overtaken[TAG], overtaken[latest]]
+    clock = FakeClock(LATER + 60_000)
+    discharges = Discharges(store, clock, None, names=lambda: "another mark", outbox=Outbox(store, clock, str))
+    for part in [both] if at_once else [[one] for one in both]:
+        assert discharges.discharge(lease, part) == {one.owed.reference for one in part}
+    (left,) = registry.owed(REPOSITORY)
     assert (left.pushed_at, announced_at(left)) == (EQUAL, PUSHED)
 
     for number, digest in enumerate(DIGESTS[2:]):

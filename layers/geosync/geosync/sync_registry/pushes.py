@@ -17,7 +17,8 @@ from geosync.sync_registry.items import ABSENT, Owed
 def announced_at(owed: Owed) -> int | None:
     """Return the earliest push (ms) that an event told of; None: none did.
 
-    An item that a former version marked has no `told_at`: then it is what that version took it for.
+    An item that a former version marked has no `told_at`: then it is what that version took it for, until another event
+    of a push marks it. Its lag may be too short then, once.
     """
     if not owed.expects - {ABSENT}:
         return None

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from boto3.dynamodb.conditions import Attr
 
 from geosync.sync_registry import half_copies
 from geosync.sync_registry.items import ROW, Lease, Owed, Reference, Seen
+from geosync.sync_registry.pushes import announced_at
 from geosync.sync_registry.site import walks
 from geosync.sync_registry.table.changes import Change, Check, Delete, Key, Update
 from geosync.sync_registry.transitions import marks
@@ -56,16 +58,24 @@ def discharge(
     for owed, seen, *_ in references:
         changes.append(Delete(key=Key(owed.repository, owed.reference.owed_key), when=is_unmarked(owed)))
         changes.append(_seen(owed.repository, owed.reference, seen, now_ms, primary))
-    left = {digest: one.owed for one in sorted(references, key=_youngest_first) for digest in one.superseded}
-    for digest, tag in left.items():
+    for digest, tag in _left_owed(references).items():
         changes.append(marks.becomes_owed(tag, digest, name=names(), now_ms=now_ms, primary=primary))
     changes += half_copies.kept((one.owed, one.half) for one in references)
     return changes + walks.discharged((one.owed for one in references), now_ms=now_ms)
 
 
-def _youngest_first(one: Discharged) -> int:
-    """The order in which the earliest push of a digest that several tags name counts: it overwrites the others."""
-    return -one.owed.pushed_at
+def _left_owed(references: Iterable[Discharged]) -> dict[str, Owed]:
+    """The overtaken digests, each with the tag to name: of several the earliest, with the earliest announced push."""
+    left: dict[str, Owed] = {}
+    for tag, digests in sorted(((one.owed, one.superseded) for one in references), key=lambda one: one[0].pushed_at):
+        for digest in digests:
+            left[digest] = _told_earliest(left.get(digest, tag), tag)
+    return left
+
+
+def _told_earliest(tag: Owed, other: Owed) -> Owed:
+    told = [at for at in map(announced_at, (tag, other)) if at is not None]
+    return replace(tag, told_at=min(told)) if told else tag
 
 
 def record(
