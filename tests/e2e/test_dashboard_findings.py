@@ -66,7 +66,7 @@ def test_an_operator_keeps_and_adopts_tags_and_lets_deletes_go_on(
         _confirm(dashboard, f"Keep v2 of {repository}", "Keep")
         dashboard.shows(f"v2 of {repository} stays at {site.name}", within="[role=status]")
         gone = [f"Adopt old of {repository}", f"Keep v2 of {repository}"]
-        eventually(lambda: not _buttons(dashboard, gone), what="what was spoken of to be listed no more")
+        eventually(lambda: not _buttons(dashboard, gone), what="what was dismissed to be hidden")
         _soon(site, lambda: digest(here, repository, "old") is None, what="the adopted tag to go")
         _soon(site, lambda: site.item(repository, "tag#v2") is None, what="the kept tag to be let go")
 

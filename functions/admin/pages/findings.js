@@ -136,7 +136,7 @@ function Dismiss({ found, tell, why, refresh }) {
   };
   const [title, press] = found.dismissed_at
     ? ["Show again", () => send("undismiss")]
-    : ["Dismiss", () => setAsk({ title: `Dismiss what was found in ${found.name}?`, text: "It is listed no more until a comparison finds something else. Nothing becomes of the tags by it: those that are to be removed here are removed all the same.", action: "Dismiss", needsReason: true })];
+    : ["Dismiss", () => setAsk({ title: `Dismiss what was found in ${found.name}?`, text: "It is hidden until a comparison finds something else. Nothing becomes of the tags by it: those that are to be removed here are removed all the same.", action: "Dismiss", needsReason: true })];
   return html`<${ActionButton} class="small" why=${why ?? (found.id === null ? NO_ID : null)} tell=${tell} busy=${busy} label=${`${title} what was found in ${found.name}`} onClick=${press}>${title}<//>
     <${Question} ask=${ask} onClose=${() => setAsk(null)} onAnswer=${(reason) => send("dismiss", { reason, found_at: found.found_at })} />`;
 }

@@ -381,7 +381,7 @@ CAUSES: list[tuple[Exception | str, str | None]] = [
     (Archived("r", "a:v1"), "Archived at r"),
     (BrokenAtDestination("r", A), "r keeps wrong bytes"),
     (DigestMismatch(f"the bytes served as {A} hash to another digest"), "The bytes are not those of their digest"),
-    (HolderVanished(VANISHED), "The function ended without a word"),
+    (HolderVanished(VANISHED), "The function stopped without an error message"),
     (MISMATCH, "Tags differ from the primary's"),
     ("internal error: KeyError", "A fault of Geosync's"),
     ("registry: strange", None),
