@@ -16,6 +16,7 @@ from tests.support.noted import note_finding
 from geosync import __version__
 from geosync.clock import Clock, moment
 from geosync.errors import NotFound, RegistryUnavailable
+from geosync.sync_registry import attempts
 from geosync.sync_registry.items import Reference, Seen
 from geosync.sync_registry.measured import Tally
 from geosync.sync_registry.site import catalogue, walks
@@ -71,6 +72,7 @@ class Moment:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now_ms = NOW_MS
         monkeypatch.setattr(Clock, "now_ms", lambda _: self.now_ms)
+        monkeypatch.setattr(attempts, "_jitter", lambda: 20)  # seconds until the next try, which a page shows
         sent = Message.mark_sent
 
         def mark_sent(message: Any, *args: Any, **more: Any) -> None:
