@@ -7,6 +7,9 @@ what is under the mouse, the seconds until the next try. The tests that compare 
 An eighth of the size is enough to see what is where and in which colour: a point of the small picture is as good as
 the kept one where no channel differs by more than LEVELS. MOST_POINTS may differ; a word that moves has more of them.
 
+Another version of Chromium may draw a line, a rounded corner or a shadow another way. So screenshots are compared only
+by the version that the kept ones are of (screens/chromium); the layout is by each (layout.py).
+
 `GEOSYNC_KEEP_LAYOUTS=1` keeps the screenshots as they are now.
 """
 
@@ -19,6 +22,8 @@ from tests.e2e.browser import SCREENSHOTS, Dashboard
 from tests.support.boxes import font
 
 KEPT = Path(__file__).with_name("screens")
+CHROMIUM = KEPT / "chromium"
+"""Names the version of Chromium, as far as its first dot, that took the kept ones."""
 SCALE = 1 / 8
 TALLEST = 2400
 """CSS pixels of a page that are compared: a list of twenty cards on a phone is longer, and more of the same."""
@@ -84,12 +89,20 @@ const read = async (data) => {
 _FONT = base64.b64encode(font()).decode()
 
 
+def is_comparable(dashboard: Dashboard) -> bool:
+    """Tell whether the browser is of the version that took the kept screenshots."""
+    return _version(dashboard) == CHROMIUM.read_text().strip()
+
+
 def compare(dashboard: Dashboard, name: str, *, anew: bool) -> None:
     """Compare the page as it is now with the kept screenshot of this name; `anew`: keep this one."""
+    if not anew and not is_comparable(dashboard):
+        return
     taken, kept = _taken(dashboard), KEPT / f"{name}.png"
     if anew:
         KEPT.mkdir(exist_ok=True)
         kept.write_bytes(base64.b64decode(taken))
+        CHROMIUM.write_text(f"{_version(dashboard)}\n")
         return
     before = base64.b64encode(kept.read_bytes()).decode()
     if taken == before:
@@ -101,6 +114,10 @@ def compare(dashboard: Dashboard, name: str, *, anew: bool) -> None:
     now = SCREENSHOTS / f"{name}-now.png"
     now.write_bytes(base64.b64decode(taken))
     raise AssertionError(f"{name} looks different: {found['why']} ({now} is not {kept})")
+
+
+def _version(dashboard: Dashboard) -> str:
+    return str(dashboard.driver.capabilities["browserVersion"]).partition(".")[0]
 
 
 def _taken(dashboard: Dashboard) -> str:

@@ -69,7 +69,8 @@ def test_who_may_only_look_is_shown_nothing_as_if_they_could(
             layouts.compare(dashboard, f"{name} read only")
         dashboard.go("Replication details")
         _sees_what_is_wrong(dashboard)
-        _sees_a_broken_stylesheet(dashboard)
+        if screens.is_comparable(dashboard):
+            _sees_a_broken_stylesheet(dashboard)
         dashboard.go("Dead letters")
         dashboard.shows("poison")
         assert _that_act(dashboard) == []
