@@ -22,6 +22,7 @@ from tests.support.images import ImageMaker
 
 from geosync.sync_registry.items import KEEP, SYNCED, Reference
 from geosync.sync_registry.site.breaker import Limits
+from geosync.sync_registry.transitions.marks import Mark
 
 __all__ = ["primary", "secondary"]  # fixtures
 
@@ -132,17 +133,20 @@ def test_what_was_forgotten_is_reached_once_it_was_selected_again(
 def test_a_tag_that_somebody_else_put_or_wrote_over_stays(
     secondary: Secondary, make: ImageMaker, repository: str
 ) -> None:
-    images = fill(secondary, make, repository, "v1", "v2", "v3", "dev")
+    images = fill(secondary, make, repository, "v1", "v2", "v3", "v4", "dev", "old")
     secondary.put(repository, "other", images["v1"])
+    secondary.sync_registry.mark(repository, Reference.tag("old"), Mark(expects=images["v2"].digest))
     select(secondary, include_tags="v*")
+    secondary.put(repository, "old", images["v1"])
+    secondary.sweep()
     resync(secondary, repository)
     secondary.put(repository, "dev", images["v1"])
 
     resync(secondary, repository)
     resync(secondary, repository)
 
-    assert secondary.digest(repository, "other") == secondary.digest(repository, "dev") == images["v1"].digest
-    assert [one.value for one, _ in secondary.sync_registry.seen_tags(repository, limit=9)] == ["v1", "v2", "v3"]
+    assert {secondary.digest(repository, one) for one in ("other", "dev", "old")} == {images["v1"].digest}
+    assert [one.value for one, _ in secondary.sync_registry.seen_tags(repository, limit=9)] == ["v1", "v2", "v3", "v4"]
 
 
 def test_an_operator_keeps_a_tag_that_is_outside(secondary: Secondary, make: ImageMaker, repository: str) -> None:

@@ -267,6 +267,7 @@ def test_a_copy_that_was_never_proved_is_remembered_in_place_of_what_was_seen_be
     assert step(moved, (None, SETTLED)) == LookAtSecondary()
     assert step(moved, (None, SETTLED), (B, SETTLED)) == Discharge(gone(B, 0, seen_at=SETTLED))
     assert step(moved, (None, SETTLED), (A, SETTLED)) == Discharge(gone(A)), "it was not copied"
+    assert step(moved, (None, SETTLED), (C, SETTLED)) == Discharge(gone(A)), "somebody else's is never what was seen"
 
 
 def test_while_the_breaker_is_on_what_comparisons_miss_stays_and_what_others_said_goes_on() -> None:

@@ -22,7 +22,7 @@ from geosync.sync_registry.timing import Timing
 
 MARKED = 1_000_000
 LATER = MARKED + 3_600_000
-A, B = "sha256:a", "sha256:b"
+A, B, C = "sha256:a", "sha256:b", "sha256:c"
 SEEN = Seen(digest=A, looked_at=5, seen_at=5, outside_since=7)
 
 
@@ -85,6 +85,11 @@ def test_a_tag_that_somebody_wrote_over_stays_and_is_forgotten() -> None:
     assert step(owed(OUTSIDE), B) == Discharge(None)
     assert step(owed(OUTSIDE), B, suspect_until=MARKED + 1) == Postpone(MARKED + 1), "an old write of ours, perhaps"
     assert step(owed(OUTSIDE, seen=None), B) == Discharge(None)
+    for said in ((), (ADOPT,)):
+        named = owed(*said, expects=(C,))
+        assert step(named) == LookAtSecondary()
+        assert step(named, B) == Discharge(None), "recorded as seen, it would go the next time"
+        assert step(named, A) == Discharge(SEEN), "nobody did"
 
 
 def test_a_copy_that_nobody_recorded_is_ours_by_what_its_event_named() -> None:

@@ -198,6 +198,10 @@ def _stay(owed: Owed, secondary: Look | None, suspect_until: int, *, gone_since:
     a look at the primary that could answer an event. So is a copy that was never proved, in place of what was seen
     before it. `gone_since` (ms) is the look that proved the tag to be gone from the primary, None where the primary was
     not asked.
+
+    What somebody wrote over the tag is never recorded: later it would be taken for what Geosync put there, and would be
+    removed once it is outside the selection. A tag that left the selection is forgotten then; of one that is gone from
+    the primary it stays recorded what Geosync saw there.
     """
     if KEEP in owed.if_absent:
         return Discharge(None)
@@ -209,8 +213,10 @@ def _stay(owed: Owed, secondary: Look | None, suspect_until: int, *, gone_since:
         return LookAtSecondary()
     if not proves_secondary(secondary, suspect_until):
         return Postpone(suspect_until)
-    if secondary.digest is None or not is_ours(owed, secondary.digest):
+    if secondary.digest is None:
         return Discharge(None)
+    if not _shows_ours(owed, secondary.digest):
+        return Discharge(None if gone_since is None else seen)
     found = Seen(digest=secondary.digest, looked_at=0, seen_at=secondary.at, gone_since=gone_since)
     return Discharge(seen if secondary.digest in known else found)
 
