@@ -213,10 +213,8 @@ def _stay(owed: Owed, secondary: Look | None, suspect_until: int, *, gone_since:
         return LookAtSecondary()
     if not proves_secondary(secondary, suspect_until):
         return Postpone(suspect_until)
-    if secondary.digest is None:
-        return Discharge(None)
-    if not _shows_ours(owed, secondary.digest):
-        return Discharge(None if gone_since is None else seen)
+    if secondary.digest is None or not _shows_ours(owed, secondary.digest):
+        return Discharge(None if secondary.digest is None or gone_since is None else seen)
     found = Seen(digest=secondary.digest, looked_at=0, seen_at=secondary.at, gone_since=gone_since)
     return Discharge(seen if secondary.digest in known else found)
 
