@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import takewhile
 
 from tests.simulation.clock import EPOCH_MS
 from tests.simulation.ledger import Ledger
@@ -185,11 +186,12 @@ def _was_overwritten(view: View, repository: str, tag: str, digest: str) -> bool
     """
     moves = [one for one in view.site.server.storage.moves if (one.repository, one.tag) == (repository, tag)]
     seen = view.site.table.table.get(Key(repository, f"tag#{tag}"), {})
-    if len(moves) < 2 or seen.get("digest") != digest or moves[-1].why != "client":
+    theirs = [*takewhile(lambda one: one.why == "client", reversed(moves))]
+    if not theirs or len(theirs) == len(moves) or seen.get("digest") != digest:
         return False
-    ours, last = moves[-2:]
+    ours, first = moves[-len(theirs) - 1], theirs[-1]
     seen_s = (seen["seen_at"] - EPOCH_MS - view.site.skew_ms) / 1000
-    return ours.why.startswith("sync@") and ours.digest == digest and seen_s <= last.at_s
+    return ours.why.startswith("sync@") and ours.digest == digest and seen_s <= first.at_s
 
 
 def _moves_by_tag(site: Site) -> dict[tuple[str, str], list[TagMove]]:

@@ -65,6 +65,8 @@ class Ledger:
     """The rows of the table, and those in each state."""
     rows_before: list[tuple[float, Counter[str]]] = field(default_factory=list)
     """What `rows` was until each moment."""
+    recounted_s: list[float] = field(default_factory=list)
+    """When a row became counted as something else than before."""
     owed: dict[Key, bool] = field(default_factory=dict)
     """Each owed reference, and whether it is parked."""
     owed_before: list[tuple[float, Key, bool | None]] = field(default_factory=list)
@@ -99,13 +101,18 @@ class Ledger:
     def _count_row(self, before: Item | None, after: Item | None) -> None:
         steps = Counter(_states(after))
         steps.subtract(_states(before))
+        if _counted(before) != _counted(after):
+            self.recounted_s.append(self.now_s())
         if any(steps.values()):
             self.rows_before.append((self.now_s(), self.rows.copy()))
             self.rows.update(steps)
 
     def rows_since(self, at_s: float, name: str) -> tuple[int, int]:
-        """The least and the most rows of a kind since a moment; one that moved meanwhile may be read twice, or not."""
-        seen, moved = [self.rows[name]], 0
+        """The least and the most rows of a kind since a moment; one that moved meanwhile may be read twice, or not.
+
+        So may one that is counted anew: a status reads the sums, and then the rows that correct them.
+        """
+        seen, moved = [self.rows[name]], sum(one >= at_s for one in self.recounted_s) if name != "rows" else 0
         for changed_s, before in reversed(self.rows_before):
             if changed_s < at_s:
                 break
@@ -181,6 +188,11 @@ def _event_of(message: Message) -> dict[str, Any] | None:
     except ValueError:
         return None
     return event if isinstance(event, dict) and "repository" in event else None
+
+
+def _counted(row: Item | None) -> tuple[object, object]:
+    """What a row says that the sums have it as."""
+    return (row or {}).get("state_counted"), (row or {}).get("verification_counted")
 
 
 def _states(row: Item | None) -> Iterator[str]:

@@ -70,6 +70,8 @@ def pair() -> Pair:
 def test_a_tag_that_a_stranger_moved_after_it_was_seen_is_forgiven(pair: Pair, judge: Any) -> None:
     pair.move_here(SEEN_S + 1, OTHERS, "client")
     assert not pair.false(judge)
+    pair.move_here(SEEN_S + 2, "sha256:another stranger's", "client")
+    assert not pair.false(judge)
 
 
 @pytest.mark.parametrize("judge", JUDGES)
