@@ -14,6 +14,7 @@ from tests.functional.cli.drill.parts import ChangeSets, Drilled
 from geosync.cli.drill.rehearsal import Rehearsal
 from geosync.cli.site import StackSite as DeployedSite
 from geosync.errors import GeosyncError
+from geosync.sync_registry.site.drills import Drills
 
 
 def paused(drilled: Drilled) -> None:
@@ -29,7 +30,11 @@ def held(drilled: Drilled) -> None:
 
 
 def drilling(drilled: Drilled) -> None:
-    drilled.sync_registry.drills.begin("other", who="arn:aws:iam::1:user/other", lasts_ms=60_000)
+    begin(drilled.sync_registry.drills)
+
+
+def begin(drills: Drills) -> None:
+    drills.begin("other", who="arn:aws:iam::1:user/other", lasts_ms=60_000)
 
 
 @pytest.mark.parametrize(
@@ -73,7 +78,8 @@ def test_while_a_registry_is_out_there_is_no_drill(
 
 
 def test_a_drill_that_was_killed_is_taken_over_after_its_end(drilled: Drilled, clock: PlayedClock) -> None:
-    drilling(drilled)
+    # By the clock of the command: on a slow machine the machine's own is many seconds past it.
+    begin(Drills(drilled.sync_registry._store, clock))
     clock.ahead_s += 61
     drilled.document()
     assert len(drilled.kept()) == 1
