@@ -25,6 +25,8 @@ SAMPLES: Mapping[str, Any] = {
     "SiteAccountIds": ["444455556666"],
     "SiteStack": "geosync-of-a-sample",
     "WheelBucket": "a-bucket",
+    "SubnetIds": ["subnet-0a", "subnet-0b"],
+    "SecurityGroupIds": ["sg-0a", "sg-0b"],
     "RegistrySecretArns": [f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:primary-AbCdEf"],
     "PushSecretArn": f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:canary-AbCdEf",
 }

@@ -250,7 +250,7 @@ def drill(run: Run) -> None:
     left = run.site.client("cloudformation").list_change_sets(StackName=run.site.about["stack"])
     assert "geosync-drill" not in {one["ChangeSetName"] for one in left["Summaries"]}
     assert run.geosync.deployed(run.site).role == "secondary"
-    assert run.site.item("#site", "drilling") is None
+    assert run.site.item("#drill", "drilling") is None
     assert f"drill#{report['id']}" in {one["id"] for one in run.site.items("events_table")}
 
 

@@ -19,8 +19,8 @@ PREFIX, NOW = "group/upgraded", 1_764_500_000_000
 LATER_MS = 3_600_000
 NEW = {
     "#bandwidth/worker#": "a share of the line ends by itself within minutes; without one a worker has all of it",
-    "#site/drill": "no drill was made",
-    "#site/drilling": "no drill is being made",
+    "#drill/drill": "no drill was made",
+    "#drill/drilling": "no drill is being made",
     "#slots-/slot#": "the slots of both versions are apart until the former one's invocations end: 15 minutes",
     "…/half#": "what left the selection half was forgotten: rolling verification finds it, as before",
 }

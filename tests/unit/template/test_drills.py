@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
-from local.intrinsics import Resolver
+from local.intrinsics import SAMPLES, Resolver
 from tests.support import drill_role
 from tests.unit.template.parts import ROOT, TEMPLATE, as_list
 
@@ -94,7 +94,11 @@ def trust(run_by: str) -> dict[str, Any]:
 
 
 def test_the_role_is_taken_by_codebuild_in_this_account_or_by_one_subject_of_one_provider() -> None:
-    assert trust("codebuild")["Condition"] == {"StringEquals": {"aws:SourceAccount": "111122223333"}}
+    name = Resolver(drill_role.TEMPLATE, met=True).value(RESOURCES["Drill"]["Properties"]["Name"])
+    project = f"arn:aws:codebuild:eu-west-1:111122223333:project/{name}"
+    assert trust("codebuild")["Condition"] == {
+        "StringEquals": {"aws:SourceAccount": "111122223333", "aws:SourceArn": project}
+    }
     for run_by, host in (("github", "token.actions.githubusercontent.com"), ("gitlab", "gitlab.com")):
         (operator, keys), *others = trust(run_by)["Condition"].items()
         assert (operator, others) == ("StringEquals", [])
@@ -121,7 +125,7 @@ def test_the_role_changes_no_stack_and_reaches_nothing_of_another_site() -> None
         for service in ("dynamodb", "sqs"):
             for arn in resources:
                 assert not arn.startswith(f"arn:aws:{service}:") or "geosync-oregon-" in arn, arn
-    assert reaching == {"StandInTheVpc"}
+    assert reaching == {"LookAtTheVpc"}
     changing = {one for _, actions, _ in statements() for one in actions if one.startswith("cloudformation:")}
     assert {one for one in changing if not one.startswith("cloudformation:Describe")} == {
         "cloudformation:CreateChangeSet",
@@ -130,6 +134,44 @@ def test_the_role_changes_no_stack_and_reaches_nothing_of_another_site() -> None
     worked_out = drill_role.statement(POLICY, "WorkOutAnUpdate")
     assert worked_out["Condition"] == {"StringEquals": {"cloudformation:ChangeSetName": "geosync-drill"}}
     assert worked_out["Resource"] == "arn:aws:cloudformation:us-west-2:111122223333:stack/geosync-oregon/*"
+
+
+def test_in_a_vpc_the_role_makes_and_removes_interfaces_in_its_subnets_alone() -> None:
+    looks = as_list(drill_role.statement(POLICY, "LookAtTheVpc")["Action"])
+    assert [one for one in looks if not one.startswith("ec2:Describe")] == []
+    subnets, groups = (
+        [f"arn:*:ec2:*:*:{kind}/{one}" for one in named]
+        for kind, named in (("subnet", SAMPLES["SubnetIds"]), ("security-group", SAMPLES["SecurityGroupIds"]))
+    )
+    interface = "arn:aws:ec2:us-west-2:111122223333:network-interface/*"
+    assert drill_role.statement(POLICY, "MakeAnInterface")["Resource"] == [interface, *subnets, *groups]
+    for sid in ("RemoveTheInterface", "LetCodeBuildUseTheInterface"):
+        found = drill_role.statement(POLICY, sid)
+        assert (found["Resource"], found["Condition"]["ArnLike"]) == (interface, {"ec2:Subnet": subnets})
+
+
+@pytest.mark.parametrize(
+    ("name", "fits", "refused"),
+    [
+        ("WheelBucket", ["", "acme-releases", "acme.releases"], ["*", "acme-*", "acme/other", "A"]),
+        (
+            "WheelKey",
+            ["geosync-0.1.0-py3-none-any.whl", "a/b/geosync-1-py3-none-any.whl"],
+            ["*/geosync-1-py3-none-any.whl"],
+        ),
+        ("Schedule", ["cron(17 4 ? * MON *)", "cron(0 4 1,15 * ? *)", "rate(7 days)"], ["weekly", "", "cron(*) x"]),
+        ("SubnetIds", ["", "subnet-0a1b"], ["*", "subnet-*"]),
+        ("SecurityGroupIds", ["", "sg-0a1b"], ["*", "sg-?"]),
+    ],
+)
+def test_a_parameter_names_one_thing(name: str, fits: list[str], refused: list[str]) -> None:
+    pattern = drill_role.TEMPLATE["Parameters"][name]["AllowedPattern"]
+    assert [one for one in [*fits, *refused] if re.fullmatch(pattern, one)] == fits
+
+
+def test_the_key_opens_the_tables_the_secrets_and_the_wheel() -> None:
+    through = drill_role.statement(POLICY, "UseTheKey")["Condition"]["StringEquals"]["kms:ViaService"]
+    assert through == [f"{service}.us-west-2.amazonaws.com" for service in ("dynamodb", "secretsmanager", "s3")]
 
 
 def test_the_tables_that_the_role_names_are_the_template_s() -> None:

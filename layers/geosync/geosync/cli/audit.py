@@ -51,7 +51,8 @@ def audited(site: StackSite, action: str, *details: str) -> Iterator[str]:
     audit = audit_of(site)
     try:
         who = caller_of(site)
-        entry = audit.begin(who, f"geosync {action}", source=SOURCE, detail=shlex.join(details))
+        of = f"{action.replace(' ', '-')}-"
+        entry = audit.begin(who, f"geosync {action}", source=SOURCE, detail=shlex.join(details), of=of)
     except (BotoCoreError, ClientError) as error:
         text = f"the audit log of {site.name} does not take it, so nothing was done: {error}"
         raise NotAudited(text) from error

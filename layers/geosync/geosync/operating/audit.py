@@ -55,13 +55,14 @@ class Audit:
         self._clock = clock
 
     def begin(
-        self, who: str, action: str, *, source: str, detail: str, about: Mapping[str, str] | None = None
+        self, who: str, action: str, *, source: str, detail: str, of: str = "", about: Mapping[str, str] | None = None
     ) -> AuditEntry:
         """Write down an action before it is taken. If this raises botocore's errors, the action must not be taken.
 
         `about` has the names of what the action names by an id alone: of a `repository`, of a site (`site_name`).
+        The entry's id begins with `of`, so that a role can be let write entries of one command alone.
         """
-        entry = AuditEntry(id=f"{AUDIT_ID}{uuid.uuid4().hex}", action=action, who=who)
+        entry = AuditEntry(id=f"{AUDIT_ID}{of}{uuid.uuid4().hex}", action=action, who=who)
         self._put(entry, "begun", source=source, detail=detail, **(about or {}))
         return entry
 

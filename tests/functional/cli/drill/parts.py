@@ -183,5 +183,5 @@ class Drilled:
         """The whole table, without the canary's repository and what is kept of drills."""
         table = boto3.resource("dynamodb", region_name=REGION).Table(self.site.outputs["SyncRegistryTable"])
         found = {(str(one["repository"]), str(one["item"])): one for one in table.scan()["Items"]}
-        ours = {("#site", "drill"), ("#site", "drilling")}
+        ours = {("#drill", "drill"), ("#drill", "drilling")}
         return {key: one for key, one in found.items() if key not in ours and key[0] != self.named("canary")}

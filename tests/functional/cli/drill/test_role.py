@@ -15,6 +15,8 @@ from tests.support.aws_actions import actions, partitions
 from tests.support.drill_role import policy, statement
 from tests.unit.template.parts import as_list
 
+from geosync.sync_registry.items import SITE
+
 PLAYED = {"DescribeStackEvents", "CreateChangeSet", "DeleteChangeSet", "DescribeChangeSet"}
 """What a double answers here (parts.ChangeSets). DescribeStacks finds the stack, which these tests give."""
 FREE = {"sts:GetCallerIdentity"}
@@ -86,10 +88,27 @@ def test_the_role_of_the_schedule_may_do_what_a_drill_does_and_nothing_else(
     allowed = {(action, _table(one)) for one in document["Statement"] for action in as_list(one["Action"])}
     assert {one for one in allowed if not one[0].startswith(BY_CODEBUILD)} == used
     for sid, table in (("NoteTheDrill", "SyncRegistryTable"), ("WriteItDown", "EventsTable")):
-        (patterns,) = [next(iter(one.values())) for one in statement(document, sid)["Condition"].values()]
         written = {key for name, key in calls.written if names.get(name) == TABLES[table]}
         assert written
-        assert {key for key in written if not any(fnmatchcase(key, pattern) for pattern in patterns)} == set()
+        assert {key for key in written if not _lets(document, sid, key)} == set()
+
+
+def test_the_role_of_the_schedule_makes_no_token_and_changes_no_record_of_others(drilled: Drilled) -> None:
+    drilled.sync_registry.pause("storage is moved")
+    assert drilled.site.run("resume").exit_code == 0
+    (other,) = [one["id"] for one in drilled.site.audit()]
+    document = policy(stack="geosync-test", region="eu-west-1", account="111122223333", secrets=["a", "b"])
+    writes = ("dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem", "dynamodb:BatchWriteItem")
+    writing = [one["Sid"] for one in document["Statement"] if {*writes} & {*as_list(one["Action"])}]
+    assert writing == ["NoteTheDrill", "WriteItDown", "WriteDownTheEnd"]
+    for key in (SITE, "group/app", other, "audit#0123", "audit#discarded-1", "audit#refused-1-POST", "an-event"):
+        assert [sid for sid in writing if _lets(document, sid, key)] == [], key
+
+
+def _lets(document: dict[str, Any], sid: str, key: str) -> bool:
+    """Whether a statement lets an item with this partition key be written."""
+    (patterns,) = [next(iter(one.values())) for one in statement(document, sid)["Condition"].values()]
+    return any(fnmatchcase(key, pattern) for pattern in patterns)
 
 
 def _table(of: Mapping[str, Any]) -> str:

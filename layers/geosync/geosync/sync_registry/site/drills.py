@@ -1,8 +1,11 @@
 """Drills of this site: who carries one out now, and how the last one ended.
 
-    #site / drilling   owner, who, began_at, until (ms): nobody else begins a drill before then
-    #site / drill      id, at (ms), verdict, why, and what was measured (recovery_point_age_ms, recovery_time_ms):
-                       the last one, whose report is in the event log; report_id, the newest report that is kept
+    #drill / drilling   owner, who, began_at, until (ms): nobody else begins a drill before then
+    #drill / drill      id, at (ms), verdict, why, and what was measured (recovery_point_age_ms, recovery_time_ms):
+                        the last one, whose report is in the event log; report_id, the newest report that is kept
+
+They have a partition of their own: the role for drills (docs/operations/drills.yaml) may write to this one, and to no
+token, breaker or pause, which `#site` has.
 
 A drill that was killed lets go when its time is over: the next one takes over.
 """
@@ -16,12 +19,13 @@ from boto3.dynamodb.conditions import Attr
 
 from geosync.clock import Clock
 from geosync.errors import ConditionFailed, Contended
-from geosync.sync_registry.items import SITE, Item
+from geosync.sync_registry.items import Item
 from geosync.sync_registry.table.attributes import whole_number
 from geosync.sync_registry.table.changes import Delete, Key, Store, Update
 
-_DRILLING = Key(SITE, "drilling")
-LAST = Key(SITE, "drill")
+DRILL = "#drill"
+_DRILLING = Key(DRILL, "drilling")
+LAST = Key(DRILL, "drill")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
