@@ -2,12 +2,15 @@
 
 import itertools
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError
 from functions.admin import app
 from tests.functional.admin.parts import ACT, READ, A, Ask, Site
 from tests.support.clock import FakeClock
 
+from geosync.errors import Contended
 from geosync.messages.geo_event import GeoEvent
 from geosync.notifications.outcomes import Unusable
 from geosync.notifications.publish import EventLogWriter
@@ -215,6 +218,34 @@ def test_the_audit_log_says_in_words_what_was_asked_of_which_repository(site: Si
         ("Reverify group/app", "group/app", "refused"),
         ("POST", None, "refused"),
     }
+
+
+def test_of_many_tags_the_audit_log_has_the_first_their_number_and_the_reason(site: Site, ask: Ask) -> None:
+    site.synced("group/app", v1=A)
+    path = f"/api/v4/geo/container_repositories/{site.id_of('group/app')}"
+    tags = [f"release-{number:04}-of-a-branch-with-a-long-name" for number in range(200)]
+    ask.act(f"{path}/resync", {"references": tags})
+    (entry,) = ask("GET", AUDIT).json["nodes"]
+    assert entry["summary"] == f"Resync {', '.join(tags[:5])} and 195 more of group/app"
+    assert entry["detail"].startswith('{"references": ["release-0000')
+
+
+def test_a_name_that_cannot_be_read_keeps_nothing_from_the_audit_log(
+    site: Site, ask: Ask, log: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.synced("group/app", v1=A)
+    path = f"/api/v4/geo/container_repositories/{site.id_of('group/app')}/reverify"
+    ask("GET", EVENTS)
+    denied = ClientError({"Error": {"Code": "AccessDeniedException", "Message": "no"}}, "Query")
+    read = app.api()._site.sync_registry.listing
+    for fault in (denied, EndpointConnectionError(endpoint_url="https://x"), Contended("in use")):
+        monkeypatch.setattr(read, "name_of", Mock(side_effect=fault))
+        assert ask("POST", path, {}, token=READ).status == 403
+        ask.act(path, {})
+    told = [(one["summary"].split()[:2], one["repository"], one["outcome"]) for one in ask("GET", AUDIT).json["nodes"]]
+    words = ["Reverify", "container"]
+    assert sorted(told, key=str) == sorted(3 * [(words, None, "failed"), (words, None, "refused")], key=str)
+    assert len([line for line in log() if line["message"] == "audit_without_name"]) == 6
 
 
 def test_the_audit_log_names_the_site_that_is_expected_no_more(primary: Site, ask: Ask) -> None:

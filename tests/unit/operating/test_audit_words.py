@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from geosync.operating.audit_words import summary
+from geosync.operating.audit_words import abridged, summary
 
 ONE = "POST /api/v4/geo/container_repositories/17/"
 MANY = "POST /api/v4/geo/container_repositories/"
@@ -55,11 +55,70 @@ def test_a_site_is_told_by_its_name_where_that_was_kept() -> None:
     assert summary({"action": f"DELETE {SITES}/12", "site_name": "oregon"}) == "Expect the site oregon no more"
 
 
+UNKNOWN = [
+    ("resync", "Resync something of group/app"),
+    ("adopt", "Adopt tags of group/app"),
+    ("keep", "Keep tags of group/app"),
+    ("reverify", "Reverify group/app"),
+    ("dismiss", "Dismiss what was found in group/app"),
+]
+"""The words where nobody can tell which references were named."""
+
+
+@pytest.mark.parametrize(("verb", "words"), UNKNOWN)
 @pytest.mark.parametrize(
-    "detail", ['{"references": ["v1', '["v1"]', "null", "[" * 6000, '{"references": 7, "reason": 7}']
+    "detail", ['{"tags": ["v1', '{"references": ["v1', '["v1"]', "null", "[" * 6000, '{"references": 7, "tags": 7}']
 )
-def test_a_body_that_was_cut_or_is_none_of_ours_is_passed_over(detail: str) -> None:
-    assert summary({"action": f"{ONE}resync", "detail": detail, "repository": NAME}) == "Resync group/app"
+def test_where_what_was_named_is_not_known_it_is_not_said_to_be_all(verb: str, words: str, detail: str) -> None:
+    assert summary({"action": f"{ONE}{verb}", "detail": detail, "repository": NAME}) == words
+
+
+@pytest.mark.parametrize(("verb", "words"), UNKNOWN)
+@pytest.mark.parametrize("detail", ["read_only", "{}", ""])
+def test_of_a_refused_request_it_is_not_known_what_it_named(verb: str, words: str, detail: str) -> None:
+    entry = {"action": f"{ONE}{verb}", "detail": detail, "repository": NAME, "outcome": "refused"}
+    assert summary(entry) == words
+
+
+def told_long(action: str, body: object) -> str:
+    """The words of an entry whose body was too long to be kept."""
+    detail = json.dumps(body)
+    return summary({"action": action, "detail": detail[:50], "repository": NAME, "asked": abridged(detail)})
+
+
+def test_of_a_body_that_is_too_long_to_be_kept_the_first_are_named_and_the_reason() -> None:
+    tags = [f"release-{number:04}" for number in range(200)]
+    first = "release-0000, release-0001, release-0002, release-0003, release-0004 and 195 more of group/app"
+    assert told_long(f"{ONE}adopt", {"tags": tags, "reason": "moved"}) == f"Adopt {first}: moved"
+    assert told_long(f"{ONE}resync", {"references": tags, "keep": True}) == f"Resync {first}, removing no tag"
+    assert told_long(f"{LETTERS}discard", {"ids": tags, "reason": "r"}) == "Discard 200 dead letters: r"
+
+
+def test_what_is_kept_of_a_long_body_is_bounded() -> None:
+    long = "x" * 100_000
+    body = {"tags": [long] * 100, "reason": long, "name": long, "url": long, "other": long, "keep": long}
+    kept = abridged(json.dumps(body))
+    assert kept is not None
+    assert len(kept) < 9_000
+    assert abridged("[1]") is abridged('{"tags": ["') is None
+
+
+@pytest.mark.parametrize("name", ["v1 of other/app, removing no tag: approved", "v1, v2", "", "a\u202eb", "sha256:ab"])
+def test_what_is_no_reference_is_quoted_so_that_it_forges_no_words(name: str) -> None:
+    quoted = json.dumps(name)
+    for verb, list_ in (("resync", "references"), ("adopt", "tags")):
+        detail = json.dumps({list_: ["v1", name]})
+        told = summary({"action": f"{ONE}{verb}", "detail": detail, "repository": NAME})
+        assert told == f"{verb.capitalize()} v1, {quoted} of group/app"
+    detail = json.dumps({"name": name, "url": f"https://o/ {name}"})
+    told = summary({"action": f"POST {SITES}", "detail": detail})
+    assert told == f"Expect the site {quoted} at {json.dumps(f'https://o/ {name}')}"
+
+
+def test_a_digest_is_told_as_it_is() -> None:
+    digest = f"sha256:{'a' * 64}"
+    entry = {"action": f"{ONE}resync", "detail": json.dumps({"references": [digest]}), "repository": NAME}
+    assert summary(entry) == f"Resync {digest} of group/app"
 
 
 def test_what_the_command_did_is_the_command_as_it_was_typed() -> None:

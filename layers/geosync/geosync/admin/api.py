@@ -154,10 +154,17 @@ class AdminApi:
         return answer(refused.status, str(refused))
 
     def _about(self, action: str) -> dict[str, str]:
-        """The name of what an action names by its id: it may be gone when somebody reads the audit log."""
+        """The name of what an action names by its id: it may be gone when somebody reads the audit log.
+
+        Nothing where the table does not tell: without a name a refusal is written down all the same.
+        """
         number, site, sync_registry = repository_id(action), expected_site_id(action), self._site.sync_registry
-        name = sync_registry.listing.name_of(number) if number is not None else None
-        known = [one.name for one in sync_registry.sites.all() if one.id == site] if site is not None else []
+        try:
+            name = sync_registry.listing.name_of(number) if number is not None else None
+            known = [one.name for one in sync_registry.sites.all() if one.id == site] if site is not None else []
+        except (BotoCoreError, ClientError, GeosyncError) as error:
+            self._logger.warning("audit_without_name", extra={"action": action, "reason": reason(error)})
+            return {}
         return ({"repository": name} if name is not None else {}) | ({"site_name": known[0]} if known else {})
 
     # ---------------------------------------------------------------------------------------------- put together

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from geosync.clock import SYSTEM_CLOCK, Clock
 from geosync.messages.event_log import AUDIT, AUDIT_ID, hour_of
+from geosync.operating.audit_words import abridged
 
 if TYPE_CHECKING:
     from aws_lambda_powertools import Logger
@@ -63,7 +64,9 @@ class Audit:
         The entry's id begins with `of`, so that a role can be let write entries of one command alone.
         """
         entry = AuditEntry(id=f"{AUDIT_ID}{of}{uuid.uuid4().hex}", action=action, who=who)
-        self._put(entry, "begun", source=source, detail=detail, **(about or {}))
+        asked = abridged(detail) if len(detail) > MOST_DETAIL else None
+        more = {"asked": asked} if asked is not None else {}
+        self._put(entry, "begun", source=source, detail=detail, **more, **(about or {}))
         return entry
 
     def end(self, entry: AuditEntry, *, status: int) -> None:
