@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from click.testing import Result
@@ -115,6 +116,22 @@ def test_a_primary_in_an_opt_in_region_is_let_in_with_the_same_update(
     follow(secondary, "--yes")
     (update,) = cloudformation.updates
     assert update.get("OptInRegions") == expected
+
+
+def test_the_example_for_terraform_leaves_alone_all_that_follow_changes(
+    secondary: Site, cloudformation: CloudFormation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clients = AwsAccess.client
+    monkeypatch.setattr(AwsAccess, "client", lambda self, service, region=None: clients(self, service, REGION))
+    leader, site = cloudformation.stacks[OTHER], cloudformation.stacks[secondary.stack]
+    cloudformation.stacks[OTHER] = replace(leader, region="eu-south-1")
+    keys = {"PrimaryBucketKmsKeyArn": "key-a", "LocalBucketKmsKeyArn": "key-b"}
+    more = {"OptInRegions": "", "PrimaryRegistryBucket": "a", "LocalRegistryBucket": "b", **keys}
+    cloudformation.stacks[secondary.stack] = replace(site, parameters={**site.parameters, **more})
+    follow(secondary, "--yes")
+    (update,) = cloudformation.updates
+    page = (Path(__file__).parents[4] / "docs" / "getting-started.md").read_text()
+    assert update.keys() == {*re.findall(r'^      parameters\["(\w+)"\],$', page, re.MULTILINE)}
 
 
 def test_a_primary_with_a_private_admin_api_is_followed_without_reports(
