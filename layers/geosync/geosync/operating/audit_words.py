@@ -17,7 +17,9 @@ from geosync.oci.references import is_digest, is_tag
 
 MOST_NAMED = 5
 """Tags and digests that are named; of more the number."""
-_LISTS, _TEXTS, _FLAGS = ("references", "tags", "ids"), ("reason", "name", "url", "scope"), ("keep", "all")
+_LISTS = ("references", "tags", "ids")
+_WORDED = (*_LISTS, "reason", "name", "url", "scope", "keep", "all")
+"""Of a body's fields those that are worded."""
 _LONGEST = 1000
 """Characters of a reason, as the API takes it."""
 _GEO = "/api/v4/geo/"
@@ -66,12 +68,8 @@ def abridged(detail: str) -> str | None:
     body = _parsed(detail)
     if body is None:
         return None
-    lists = {name: body[name] for name in _LISTS if isinstance(body.get(name), list)}
-    texts = {name: body[name][:_LONGEST] for name in _TEXTS if isinstance(body.get(name), str)}
-    flags = {name: body[name] for name in _FLAGS if isinstance(body.get(name), bool)}
-    first = {name: [str(one)[:_LONGEST] for one in found[:MOST_NAMED]] for name, found in lists.items()}
-    counts = {name: len(found) for name, found in lists.items()}
-    return json.dumps({"body": {**first, **texts, **flags}, "counts": counts})
+    counts = {name: len(body[name]) for name in _LISTS if isinstance(body.get(name), list)}
+    return json.dumps({"body": {name: _cut(body[name]) for name in _WORDED if name in body}, "counts": counts})
 
 
 def summary(entry: Mapping[str, Any]) -> str:
@@ -88,16 +86,24 @@ def summary(entry: Mapping[str, Any]) -> str:
     return _with_reason(_what(action, asked, entry), asked.body)
 
 
+def _cut(value: object) -> object:
+    if isinstance(value, list):
+        return [str(one)[:_LONGEST] for one in value[:MOST_NAMED]]
+    if isinstance(value, str):
+        return value[:_LONGEST]
+    return value if isinstance(value, bool) else None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Asked:
-    """What a request's body asked for; `counts` of the lists that are not whole. Not `is_known`: nobody can tell."""
+    """The body of a request; `counts` of the lists that are not whole. Not `is_known`: nobody can tell."""
 
     body: Mapping[str, Any]
     counts: Mapping[str, int]
     is_known: bool
 
     def named(self, name: str) -> str | None:
-        """What a list names, of many the first and the number of the others; "": nothing, None: it is not known."""
+        """The elements of a list, of many the first and the number of the others; "": none, None: it is not known."""
         found = self.body.get(name, [])
         if not self.is_known or not isinstance(found, list):
             return None

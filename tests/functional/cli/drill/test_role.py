@@ -106,7 +106,7 @@ def test_the_role_of_the_schedule_makes_no_token_and_changes_no_record_of_others
 
 
 def _lets(document: dict[str, Any], sid: str, key: str) -> bool:
-    """Whether a statement lets an item with this partition key be written."""
+    """True where a statement lets an item with this partition key be written."""
     (patterns,) = [next(iter(one.values())) for one in statement(document, sid)["Condition"].values()]
     return any(fnmatchcase(key, pattern) for pattern in patterns)
 
