@@ -110,8 +110,9 @@ def test_what_an_image_consists_of_are_blobs_whatever_they_say_of_themselves(med
     assert image.children == ()
 
 
-def test_an_empty_list_of_manifests_may_be_null_but_not_missing() -> None:
+def test_an_empty_list_of_manifests_may_be_null_or_missing_where_nothing_tells_of_another_kind() -> None:
     assert manifest({"manifests": None}, media_types.OCI_INDEX).children == ()
+    assert manifest({"schemaVersion": 2}, media_types.OCI_INDEX).children == ()
     with pytest.raises(MalformedManifest):
         _ = manifest({}, media_types.OCI_INDEX).children
 
@@ -158,6 +159,9 @@ def test_parameters_and_case_of_the_content_type_do_not_matter() -> None:
         ({"layers": []}, media_types.OCI_MANIFEST),
         ({}, media_types.OCI_INDEX),
         ({"manifests": {}}, media_types.OCI_INDEX),
+        ({"schemaVersion": 2, "config": CONFIG, "layers": []}, media_types.OCI_INDEX),
+        ({"schemaVersion": 2, "config": CONFIG}, media_types.DOCKER_LIST),
+        ({"schemaVersion": 2, "layers": [descriptor("layer")]}, media_types.OCI_INDEX),
         ({"config": CONFIG, "layers": [None]}, media_types.OCI_MANIFEST),
         ({"config": {**CONFIG, "digest": "sha256:../../x"}}, media_types.OCI_MANIFEST),
         ({"config": {**CONFIG, "urls": "https://example.com"}}, media_types.OCI_MANIFEST),

@@ -213,9 +213,12 @@ class Manifest:
     def _read_descriptors(self, document: Document) -> Iterator[Descriptor]:
         if self.is_index:
             # Distribution takes an index without the field, as one with null, for an empty one. What is served as an
-            # index and says nothing of the kind would "copy" without its content.
-            if not document.has("manifests") and document.value("schemaVersion") != 2:
-                raise MalformedManifest("manifests is not a list")
+            # index and is none would "copy" without its content: an image, say, that a proxy mislabels.
+            if not document.has("manifests"):
+                if document.has("config") or document.has("layers"):
+                    raise MalformedManifest(f"served as {self.media_type}, but it is an image: it has no manifests")
+                if document.value("schemaVersion") != 2:
+                    raise MalformedManifest("manifests is not a list")
             yield from _descriptors(document, "manifests")
         elif self.media_type == media_types.OCI_ARTIFACT_MANIFEST:
             yield from _descriptors(document, "blobs")
