@@ -44,6 +44,7 @@ GeosyncError
         ├── Unauthorized          401: the credentials are not accepted
         │   └── Denied            403: they are accepted, and lack a permission
         ├── NotFound              404; permanent where the registry itself said so (`explained`)
+        │   └── ChildAbsent       404 for what an index lists, which may come yet; parked after a few
         ├── BlobsUnknown          400 MANIFEST_BLOB_UNKNOWN: names everything that is missing
         ├── Refused               any other 4xx, 501 and 505: the same
         │   └── ArrivedWrong      DIGEST_INVALID, SIZE_INVALID: what arrived is not what was sent; parked after a few
@@ -199,9 +200,7 @@ class CorruptItem(SyncRegistryError):
     """An item of the sync registry holds what no version of Geosync writes, most likely an edit by hand; permanent."""
 
     def __init__(self, repository: str, item: str, attribute: str, what: str) -> None:
-        self.repository = repository
-        self.item = item
-        self.attribute = attribute
+        self.repository, self.item, self.attribute = repository, item, attribute
         super().__init__(f"sync registry: repository {repository}: item {item}: {attribute} {what}")
 
 
@@ -212,9 +211,8 @@ class ConditionFailed(SyncRegistryError):
     """
 
     def __init__(self, key: tuple[str, str], item: Mapping[str, Any] | None) -> None:
-        self.key = key
+        self.key, self.item = key, item
         self.repository, name = key
-        self.item = item
         super().__init__(f"sync registry: {self.repository}: {name}: somebody else was faster")
 
 
@@ -320,8 +318,7 @@ class RegistryError(ReplicationError):
         detail: str = "",
         explained: bool = True,
     ) -> None:
-        self.registry = registry
-        self.request = request
+        self.registry, self.request = registry, request
         self.status = status
         self.codes = tuple(codes)
         self.detail = detail
@@ -342,6 +339,10 @@ class Denied(Unauthorized):
 
 class NotFound(RegistryError):
     """404 where the thing must exist."""
+
+
+class ChildAbsent(NotFound):
+    """404 for an entry of an index: it may come later, or never."""
 
 
 class BlobsUnknown(RegistryError):

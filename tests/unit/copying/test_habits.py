@@ -7,6 +7,7 @@ from collections import Counter
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
+from tests.unit.copying.asked import requests
 from tests.unit.copying.fakes import FakeRegistry, descriptor_of, digest_of
 from tests.unit.copying.sites import Site, layers
 
@@ -14,6 +15,7 @@ from geosync.copying import referrers
 from geosync.copying.copy import Copier
 from geosync.copying.outcome import CopyResult
 from geosync.copying.parts import CopyRun
+from geosync.copying.refusals import MANY_BLOBS
 from geosync.oci.manifests import Manifest
 from geosync.oci.transport import Body
 from geosync.oci.uploads import Upload
@@ -30,6 +32,27 @@ def forget(site: Site) -> None:
 
 def stop_checking(registry: FakeRegistry) -> None:
     registry.checks_blobs = registry.checks_children = False
+
+
+@pytest.mark.parametrize("shape", ["image", "index"])
+def test_after_a_failure_what_is_refused_in_time_costs_no_request_more(shape: str) -> None:
+    """Of an index few children are missing as a rule, and of an image of fewer than 100 blobs few layers."""
+    made: list[Counter[str]] = []
+    for is_tried_again in (False, True):
+        site = Site()
+        if shape == "image":
+            copied = site.source.add_image(*layers(MANY_BLOBS - 2))
+        else:
+            copied = site.source.add_index(*(site.source.add_image(*layers(2, start=10 * one)) for one in range(4)))
+            site.destination.manifests = {one.digest: site.source.manifests[one.digest] for one in copied.children[1:]}
+        site.destination.blobs = dict(site.source.blobs)
+        del site.destination.blobs[digest_of(layers(1)[0])]
+        with site.copier() as copier:
+            copier.copy(copied, "v1", is_tried_again=is_tried_again)
+        assert site.is_whole(copied)
+        made.append(requests(site))
+    assert made[0] == made[1]
+    assert made[0]["POST upload"] == (1 if shape == "image" else 3), "what is there was not asked for"
 
 
 # --- it stops to check

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 from typing import Any
 
 import pytest
@@ -10,9 +11,11 @@ from tests.unit.copying.fakes import descriptor_of
 from tests.unit.copying.sites import Site, layers
 
 from geosync.clock import SYSTEM_CLOCK
+from geosync.copying.graph import Graph
+from geosync.copying.parts import CopyRun
 from geosync.copying.repair import Repairer
 from geosync.copying.route import Route
-from geosync.errors import NotFound
+from geosync.errors import ChildAbsent, DigestMismatch, NotFound
 from geosync.oci import media_types
 from geosync.oci.manifests import Manifest
 from geosync.sync_registry.items import EVERYTHING
@@ -143,7 +146,10 @@ def test_a_child_that_the_primary_lacks_too_is_left_out_where_it_may_be(*, check
     del site.source.manifests[absent.digest]
     site.destination.never_checked = {absent.digest}
     with site.copier() as copier:
-        copier.copy(index, "v1")
+        with pytest.raises(ChildAbsent):
+            copier.copy(index, "v1", replaces=True)
+        assert "v1" not in site.destination.tagged
+        copier.copy(index, "v1", leaves_out=True, replaces=True)
     assert site.destination.tagged["v1"] == index.digest
     assert site.is_whole(present)
     assert absent.digest not in site.destination.manifests
@@ -153,6 +159,56 @@ def test_a_child_that_the_primary_lacks_too_is_left_out_where_it_may_be(*, check
     assert look(site, index).blobs == {lost}
     Repairer(Route(pair=site.pair), check=lambda: None).repair(index, frozenset({lost}))
     assert not look(site, index).bad
+
+
+def test_a_child_that_was_left_out_comes_with_the_next_index_that_lists_it() -> None:
+    site = Site(checks_children=False)
+    child, other = site.source.add_image(*layers(1)), site.source.add_image(*layers(1, start=5))
+    first, second = site.source.add_index(child, other), site.source.add_index(other, child)
+    del site.source.manifests[child.digest]
+    with site.copier() as copier:
+        copier.copy(first, "first", leaves_out=True)
+        site.source.manifests[child.digest] = child
+        copier.copy(second, "second", leaves_out=True)
+    assert site.destination.tagged == {"first": first.digest, "second": second.digest}
+    assert site.is_whole(second)
+
+
+def test_of_two_copies_only_the_one_that_may_leaves_a_child_out() -> None:
+    site = Site()
+    child = site.source.add_image(*layers(1))
+    indexes = [site.source.add_index(child), site.source.add_index(child, child)]
+    runs = [CopyRun(Event()), CopyRun(Event(), leaves_out=True)]
+    graph = Graph()
+    strict, lenient = (graph.root(run, index, "v1") for run, index in zip(runs, indexes, strict=True))
+    assert strict is not None
+    assert lenient is not None
+    (part,) = graph.need(strict, [child.descriptor], []) or [strict]
+    assert graph.need(lenient, [child.descriptor], []) == []
+    error = NotFound("source:5000", "GET", status=404)
+    assert graph.leave_out(part, error) == [lenient]
+    assert [run.error for run in runs] == [error, None]
+    assert not runs[1].ended.is_set()
+    assert graph.need(lenient, [child.descriptor], []) is None
+
+
+def test_a_child_that_is_wrong_here_and_gone_at_the_primary_is_not_absent() -> None:
+    site = Site(checks_children=False)
+    child = site.source.add_image(*layers(1))
+    index = site.source.add_index(child)
+    with site.copier() as copier:
+        copier.copy(index, "v1")
+    del site.source.manifests[child.digest]
+    assert not look(site, index).bad
+
+    def read_wrong(verb: str, what: str) -> None:
+        if (verb, what) == ("GET manifest", child.digest):
+            raise DigestMismatch("it hashes to another digest")
+
+    site.destination.before = read_wrong
+    assert look(site, index).manifests == {child.digest}
+    with pytest.raises(ChildAbsent):
+        Repairer(Route(pair=site.pair), check=lambda: None).repair(index, frozenset({child.digest}))
 
 
 def test_a_child_that_the_primary_has_is_missing_where_it_is_not_looked_for_by_itself() -> None:

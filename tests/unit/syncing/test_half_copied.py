@@ -8,6 +8,7 @@ import pytest
 from tests.support.ahead_clock import AheadClock
 from tests.unit.syncing.test_holder import REPOSITORY, Site
 
+from geosync.copying.refusals import MANY_BLOBS
 from geosync.errors import OutcomeUnknown, OutOfTime
 from geosync.oci.manifests import Manifest
 from geosync.oci.memory import GRAPHS_BYTES
@@ -253,12 +254,17 @@ def test_an_index_whose_copy_failed_is_looked_below_down_to_the_blobs_of_its_chi
     assert world.is_whole()
 
 
-@pytest.mark.parametrize("shape", ["image", "index"])
-def test_what_a_registry_does_not_refuse_in_time_is_brought_by_the_next_attempt(shape: str) -> None:
+def image_of_many(world: World) -> Manifest:
+    """Push an image of as many blobs as a registry may look for too long, as `v1`."""
+    world.image = world.primary.add_image(*(f"layer {number}".encode() for number in range(1, MANY_BLOBS)), tag="v1")
+    return world.image
+
+
+def test_what_a_registry_does_not_refuse_in_time_is_brought_by_the_next_attempt() -> None:
     """It looks for each of 1,000 layers before it refuses the image."""
     world = World()
     world.secondary.checks_blobs = world.secondary.checks_children = True
-    pushed = world.primary.add_index(world.image, tag="v1") if shape == "index" else world.image
+    pushed = image_of_many(world)
     world.mark(expects=pushed)
 
     def answer_late(verb: str, _: str) -> None:
@@ -275,6 +281,25 @@ def test_what_a_registry_does_not_refuse_in_time_is_brought_by_the_next_attempt(
     assert world.site.hold() is Ending.FINISHED
     assert (world.owed(), world.secondary.tagged["v1"]) == (None, pushed.digest)
     assert world.is_whole()
+
+
+@pytest.mark.parametrize("is_counted", [True, False], ids=["it failed", "its registry was on hold"])
+def test_a_hold_does_not_multiply_the_requests_of_the_next_attempt(*, is_counted: bool) -> None:
+    world = World()
+    world.secondary.checks_blobs = world.secondary.checks_children = True
+    image = image_of_many(world)
+    world.secondary.blobs |= {blob.digest: world.primary.blobs[blob.digest] for blob in image.blobs[:-1]}
+    world.mark(expects=image)
+    owed = world.owed()
+    assert owed is not None
+    if is_counted:
+        world.site.sync_registry.fail(owed, "a blob did not come")
+    else:
+        world.site.sync_registry.postpone(owed, world.clock.now_ms(), failure="429")
+    world.settle()
+    assert world.site.hold() is Ending.FINISHED
+    assert world.secondary.tagged["v1"] == image.digest
+    assert len(world.secondary.of("POST upload")) == 2 + (MANY_BLOBS if is_counted else 1), "two are of v0"
 
 
 def forgotten_when_the_tag_moved(world: World) -> None:

@@ -68,6 +68,7 @@ class Site:
         self.clock = clock
         self.timing = timing
         self.selection = EVERYTHING
+        self.habits = Capabilities()
         self.removes_outside = False
         self.store = MemoryStore()
         self.follow("a primary")
@@ -94,7 +95,7 @@ class Site:
                 primary=here,
                 secondary=there,
                 remover=TagRemover(),
-                capabilities=lambda _: Capabilities(),
+                capabilities=lambda _: self.habits,
                 prefix=self.prefix,
                 selection=self.selection,
             ),

@@ -14,8 +14,8 @@ from the same repository is its existence check. Requests, with the caller's GET
     an image that another repository has     n + 5
 
 In a repository that is new at the destination all is missing, and the PUT that asks is spared: one request less for
-each reference, and a round. So it is after an attempt that failed, as what did not come in time may have been its
-answer: on S3, 1,000 layers are looked for one after the other before it comes. What is there costs its POST then.
+each reference, and a round. So it is for an image of 100 blobs and more after an attempt that failed, as what did not
+come in time may have been its answer (refusals.MANY_BLOBS). What is there costs its POST then: n + 1 instead of none.
 
 A 201 says that everything is there only on a registry that checks. Whether it does was learnt once, and a registry may
 be configured anew: that habit is no proof. The refusal of an image shows that its blobs are checked. Nothing shows it
@@ -45,7 +45,7 @@ from geosync.copying import referrers, refusals
 from geosync.copying.blobs import BlobMover
 from geosync.copying.graph import Graph
 from geosync.copying.hands import Hands
-from geosync.copying.kinds import Kinds, may_be_of_another_kind
+from geosync.copying.kinds import Kinds, absent, may_be_of_another_kind
 from geosync.copying.outcome import CopyResult
 from geosync.copying.parts import CopyRun, Part
 from geosync.copying.route import Route
@@ -54,7 +54,6 @@ from geosync.copying.sizes import Sizes
 from geosync.copying.stopping import Stopped
 from geosync.copying.workers import Workers
 from geosync.errors import BlobsUnknown, Denied, NotFound, OutOfTime, Refused, RegistryError
-from geosync.oci import media_types
 from geosync.oci.manifests import Descriptor, Manifest
 
 HEAVY_PARALLELISM = 6
@@ -106,14 +105,16 @@ class Copier:
         is_there: bool = False,
         is_tried_again: bool = False,
         looks_below: bool = False,
+        leaves_out: bool = False,
         replaces: bool = False,
         begin: Callable[[], None] = lambda: None,
     ) -> CopyResult:
         """Put `manifest` at the destination under `tag` (None: by its digest), with everything that it needs there.
 
         One that `is_there` is put only if something below it was not. `is_tried_again`: an earlier attempt failed, so
-        that nothing is put before what it needs is there. `looks_below`: an earlier attempt broke off, so
-        that a child may be there without what is below it; those that are found there are looked below. `replaces`: the
+        that an image of many blobs is put only after them. `looks_below`: an earlier attempt broke off, so
+        that a child may be there without what is below it; those that are found there are looked below. `leaves_out`:
+        an index is put without a child that the source lacks, too, where the destination takes it. `replaces`: the
         destination has another image under the tag, which stays until all of this one is there. `begin` is called once
         there is memory for it, before the first request; what it raises ends the copy.
 
@@ -125,7 +126,8 @@ class Copier:
         what `tag_write` or `stop` gave.
         """
         started = self._route.clock.monotonic_s()
-        run = self._run(is_tried_again=is_tried_again, looks_below=looks_below)
+        ended = self._route.threads.event()
+        run = CopyRun(ended, is_tried_again=is_tried_again, looks_below=looks_below, leaves_out=leaves_out)
         with self._memory.graph(len(manifest.content), self._route.deadline, is_wide=manifest.is_index):
             begin()
             root = self._graph.root(run, manifest, tag)
@@ -146,20 +148,21 @@ class Copier:
 
         An index brings its children: what else asks for one of them needs no request of its own. Raises as `copy`.
         """
-        run = self._run()
+        run = CopyRun(self._route.threads.event())
         if not self._graph.join(run, digest):
             return False
         run.wait()
         return True
 
-    def copy_referrers(self, manifest: Manifest) -> int:
+    def copy_referrers(self, manifest: Manifest, *, leaves_out: bool = False) -> int:
         """Copy what refers to `manifest`, to all below it, and to those referrers in turn. Returns how many it copied.
 
         For a backfill or a resync: one request to the source for each manifest asked about, if it has the API.
+        `leaves_out` as in `copy`.
         """
         copied = 0
         for referrer in referrers.missing(self._route.pair, manifest, self._route.threads):
-            self.copy(referrer, None)
+            self.copy(referrer, None, leaves_out=leaves_out)
             copied += 1
         return copied
 
@@ -179,9 +182,6 @@ class Copier:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-    def _run(self, *, is_tried_again: bool = False, looks_below: bool = False) -> CopyRun:
-        return CopyRun(self._route.threads.event(), is_tried_again=is_tried_again, looks_below=looks_below)
 
     # What follows runs in the workers' threads, `_start` in the caller's too.
 
@@ -264,25 +264,19 @@ class Copier:
         return manifest
 
     def _is_left_out(self, part: Part, error: RegistryError) -> bool:
-        """Go on without a child that the source lacks, too; False where somebody asks for it by itself."""
-        above = self._graph.leave_out(part) if isinstance(error, NotFound) else None
+        """Go on without a child that the source lacks, too; False where that may not be."""
+        above = self._graph.leave_out(part, error) if isinstance(error, NotFound) else None
         self._go_on_above(above or ())
         return above is not None
 
     def _put_asks(self, part: Part, manifest: Manifest) -> bool:
-        """True if this destination refuses `manifest` as long as a part of it is missing.
-
-        Its habits with an image and an index are known. To many registries the artifact manifest, withdrawn from the
-        specification, is a document like any other.
-        """
-        is_known = self._mover.is_new and refusals.unusual(manifest) is None
-        if is_known or self._graph.is_tried_again(part):
+        """True if this destination refuses `manifest`, and in time, as long as a part of it is missing."""
+        if self._mover.is_new and refusals.unusual(manifest) is None:
             return False
-        habits = self._habits
         below = self._kinds.parts(manifest)
-        if manifest.media_type == media_types.OCI_ARTIFACT_MANIFEST:
-            return not below.blobs
-        return (habits.checks_children or not below.manifests) and (habits.checks_blobs or not below.blobs)
+        if self._graph.is_tried_again(part) and refusals.may_be_late(below):
+            return False
+        return refusals.is_sure(manifest, below, self._habits)
 
     def _is_there(self, digest: str) -> bool:
         return self._destination.head_manifest(digest) is not None
@@ -290,8 +284,7 @@ class Copier:
     def _fetch(self, digest: str) -> Manifest:
         manifest = self._source.get_manifest(digest)
         if manifest is None:
-            request = f"GET /v2/{self._source.name}/manifests/{digest}"
-            raise NotFound(self._source.client.name, request, status=404, detail="an index refers to it")
+            raise absent(self._source, digest)
         return manifest
 
     def _wait_for(

@@ -109,7 +109,7 @@ class Graph:
             if part.stopped:
                 return []
             is_half = looks_below(part)
-            wanted = {key: descriptor for key, descriptor in wanted.items() if not self._is_done(key, is_half)}
+            wanted = {key: descriptor for key, descriptor in wanted.items() if not self._is_done(part, key, is_half)}
             self._check(part, wanted)
             charges.charge_edges(part, len(wanted))
             fresh = []
@@ -158,10 +158,22 @@ class Graph:
         with self._lock:
             return None if part.is_subject or looks_below(part) else self._finish(part, None)
 
-    def leave_out(self, part: Part) -> list[Part] | None:
-        """Note that nobody has the manifest `part`, and that what waited for it goes on. Returns as `finish_found`."""
+    def leave_out(self, part: Part, error: BaseException) -> list[Part] | None:
+        """Note that nobody has the manifest `part`, and that the indexes that waited for it go on without it.
+
+        The runs that may not leave it out end with `error`. Returns as `finish`; None where no run may.
+        """
         with self._lock:
-            return self._finish(part, None) if self._only_indexes_want(part) else None
+            strict = [run for run in part.runs if not run.leaves_out]
+            if len(strict) == len(part.runs) or not self._only_indexes_want(part):
+                return None
+            self._fail(strict, error)
+            for above in part.needed_by:
+                above.left_out = above.left_out or set()
+                above.left_out.add(part.key)
+            ready = self._finish(part, None)
+            self._done.discard(part.key)
+            return ready
 
     def undo(self, blobs: Iterable[str]) -> None:
         """Forget that these blobs are at the destination, which denies it: who needs one has it brought again."""
@@ -216,8 +228,10 @@ class Graph:
     def _only_indexes_want(part: Part) -> bool:
         return bool(part.needed_by) and not part.subject_of and all(one.is_index for one in part.needed_by)
 
-    def _is_done(self, key: Key, is_half: bool) -> bool:
-        """A manifest that was only found there is not done for who looks below it."""
+    def _is_done(self, part: Part, key: Key, is_half: bool) -> bool:
+        """A manifest that was only found there is not done for who looks below it. What `part` leaves out is done."""
+        if part.left_out and key in part.left_out:
+            return True
         return key in self._done and (key in self._whole or not (is_half and key[1]))
 
     def _finish(self, part: Part, moved: int | None) -> list[Part]:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 
-from geosync.errors import NotFound, RegistryError, RegistryUnavailable
+from geosync.errors import ChildAbsent, NotFound, RegistryError, RegistryUnavailable
 from geosync.oci.manifests import Descriptor, Manifest
 from geosync.oci.repository import Repository
 
@@ -95,6 +95,12 @@ def _parts(manifests: Iterable[Descriptor], blobs: Sequence[Descriptor]) -> Part
 
 def _ask(request: Callable[[], bool]) -> bool:
     return request()
+
+
+def absent(primary: Repository, digest: str) -> ChildAbsent:
+    """The error for an entry of an index that the primary does not have."""
+    request = f"GET /v2/{primary.name}/manifests/{digest}"
+    return ChildAbsent(primary.client.name, request, status=404, detail="an index refers to it")
 
 
 def may_be_of_another_kind(error: RegistryError) -> bool:

@@ -31,12 +31,13 @@ class CopyRun:
     """One reference on its way: `ended` is set once it is there or once `error` says why it is not.
 
     `is_tried_again`: an earlier attempt failed. `looks_below`: one may have left half a manifest, so that one that is
-    found there is looked below.
+    found there is looked below. `leaves_out`: an index may be put without a child that the source lacks, too.
     """
 
     ended: threading.Event
     is_tried_again: bool = False
     looks_below: bool = False
+    leaves_out: bool = False
     number: int = field(default_factory=_numbers.__next__, init=False)
     """Those that came later have higher ones: sets of them are gone through in this order, the same in each replay."""
     error: BaseException | None = None
@@ -96,6 +97,8 @@ class Part:
     needs: list[Part] = field(default_factory=list)
     needed_by: list[Part] = field(default_factory=list)
     pending: int = 0
+    left_out: set[Key] | None = None
+    """What it is put without: the source lacks it. Whatever else lists that asks the source anew."""
     looked_for_by: Part | None = None
     """The part that had it looked for although no answer named it missing: it is most likely there."""
     taken: bool = False

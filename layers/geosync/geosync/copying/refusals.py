@@ -10,9 +10,14 @@ from geosync.errors import BlobsUnknown, Refused, RegistryError, RegistryUnavail
 from geosync.oci import media_types
 from geosync.oci.manifests import Descriptor, Manifest
 from geosync.oci.repository import Repository
+from geosync.pair.capabilities import Capabilities
 
 MAX_NAMED = 3
 """Digests that an error names, and that are looked for before a registry is said to contradict itself."""
+MANY_BLOBS = 100
+"""The refusal of an image of so many blobs may come too late. Distribution looks for one after the other, and the PUT
+of a tag is waited for 20 s (a third of LeaseSeconds). Of 1,000 on S3 it takes longer; of fewer than 100, each look
+would have to take 200 ms."""
 
 
 @contextmanager
@@ -25,6 +30,21 @@ def explained(manifest: Manifest) -> Iterator[None]:
             detail = f"it answers so to {format_}, which it does not take"
             raise Refused(error.registry, error.request, status=500, codes=error.codes, detail=detail) from error
         raise
+
+
+def is_sure(manifest: Manifest, below: Parts, habits: Capabilities) -> bool:
+    """Tell whether a destination of these habits refuses `manifest` as long as a part of it is missing.
+
+    To many registries the artifact manifest, withdrawn from the specification, is a document like any other.
+    """
+    if manifest.media_type == media_types.OCI_ARTIFACT_MANIFEST:
+        return not below.blobs
+    return (habits.checks_children or not below.manifests) and (habits.checks_blobs or not below.blobs)
+
+
+def may_be_late(below: Parts) -> bool:
+    """Tell whether a destination may look for these longer than anybody waits. An index of images has no blobs."""
+    return len(below.all_blobs) >= MANY_BLOBS
 
 
 def missing(answer: BlobsUnknown, below: Parts) -> tuple[list[Descriptor], list[Descriptor]]:

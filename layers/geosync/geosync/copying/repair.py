@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from geosync.copying.blobs import BlobMover
-from geosync.copying.kinds import Kinds, may_be_of_another_kind
+from geosync.copying.kinds import Kinds, absent, may_be_of_another_kind
 from geosync.copying.parts import MAX_DEPTH, MAX_MANIFEST_BYTES, MAX_PARTS
 from geosync.copying.route import Route
 from geosync.copying.sharing import Sharing
@@ -92,6 +92,7 @@ class Repairer:
                 try:
                     child = self._fetch(descriptor)
                 except NotFound:
+                    self._check_absent(descriptor.digest)
                     continue  # the index is as whole here as at the source, if it is taken without it
                 if child is None:
                     blobs[descriptor.digest] = descriptor
@@ -129,8 +130,7 @@ class Repairer:
                 return None
             raise
         if child is None and not self._kinds.turns(entry, is_manifest=True):
-            request = f"GET /v2/{self._source.name}/manifests/{entry.digest}"
-            raise NotFound(self._source.client.name, request, status=404, detail="an index refers to it")
+            raise absent(self._source, entry.digest)
         return child
 
     def _is_there(self, digest: str) -> bool:
@@ -139,6 +139,13 @@ class Repairer:
             return self._destination.get_manifest(digest) is not None
         except (DigestMismatch, MalformedManifest):
             return False
+
+    def _check_absent(self, digest: str) -> None:
+        """Raise ChildAbsent where the destination has wrong bytes under a digest that the source lacks."""
+        try:
+            self._destination.get_manifest(digest)
+        except (DigestMismatch, MalformedManifest) as error:
+            raise absent(self._source, digest) from error
 
     def _bring(self, mover: BlobMover, blob: Descriptor, *, distrusted: bool) -> None:
         self._check()

@@ -203,7 +203,7 @@ class Owed:
     copied: frozenset[str] = frozenset()  # digests it began to put, if nothing else tells (decisions.is_to_be_noted)
     half_copied: frozenset[str] = frozenset()  # the same under another primary: none is its own, half may be here
     deaths: int = 0  # holders that vanished while they worked on it, since it was last marked
-    doubts: int = 0  # attempts that found wrong content, which may have broken on its way, since it was last marked
+    doubts: int = 0  # attempts that found what may pass, since it was marked: wrong content, a child that is absent
     seen: Seen | None = None
     named: frozenset[str] = frozenset()
     pushed_as: str | None = None

@@ -31,6 +31,9 @@ Found = TypeVar("Found")
 PAUSES_AFTER_500_S = (0.1, 0.2, 0.4, 0.7, 1.0, 1.5)
 """Seconds before a look is tried again that a registry answered with 500. Of 500 tags of one digest, sixteen at a time,
 a fifth of the looks were answered so: seven in a row are one of 50,000."""
+DOUBTS_FOR_ALL = 3
+"""Failed attempts, in two minutes and more, before an index is put without a child that the primary answers 404 for: it
+may be there again. After each 404 the reference itself is looked at, which may have moved."""
 SEEN_PAGE = 500
 """Tags read at a time to find those of a digest."""
 
@@ -307,29 +310,40 @@ class ReferenceSync:
 
     def _copy(self, attempt: Attempt, manifest: Manifest, *, is_there: bool) -> bool:
         """Copy the manifest with all below it; False if a part is gone because the reference changed meanwhile."""
-        tag = attempt.reference if attempt.owed.reference.kind == "tag" else None
+        is_repaired = False
         try:
-            if attempt.owed.distrust:
-                self._repairer.repair(manifest, attempt.owed.distrust)
-            attempt.copied = self._copier.copy(
-                manifest,
-                tag,
-                is_there=is_there,
-                is_tried_again=attempt.owed.failure is not None,
-                looks_below=decisions.may_be_half_copied(attempt.owed, manifest.digest),
-                replaces=attempt.replaces(manifest.digest),
-                begin=lambda: self._begin_copy(attempt, manifest.digest),
-            )
+            try:
+                if attempt.owed.distrust:
+                    self._repairer.repair(manifest, attempt.owed.distrust)
+                is_repaired = True
+                self._copy_once(attempt, manifest, is_there=is_there)
+            except NotFound:
+                # A part is gone. Was the whole reference deleted, or moved to another image, since it was read?
+                self._look_at_primary(attempt, whole=True)
+                if attempt.primary.digest != manifest.digest:
+                    return False
+                if not (is_repaired and manifest.is_index and self._leaves_out(attempt)):
+                    raise
+                self._copy_once(attempt, manifest, is_there=is_there, leaves_out=True)
         except OutOfTime:
             self._note_broken_off(attempt, manifest.digest)
             raise
-        except NotFound:
-            # A part is gone. Was the whole reference deleted, or moved to another image, since it was read?
-            self._look_at_primary(attempt, whole=True)
-            if attempt.primary.digest == manifest.digest:
-                raise
-            return False
         return True
+
+    def _copy_once(self, attempt: Attempt, manifest: Manifest, *, is_there: bool, leaves_out: bool = False) -> None:
+        attempt.copied = self._copier.copy(
+            manifest,
+            attempt.reference if attempt.owed.reference.kind == "tag" else None,
+            is_there=is_there,
+            is_tried_again=attempt.owed.attempts > 0,  # a hold counts none: a registry that throttles is spared
+            looks_below=decisions.may_be_half_copied(attempt.owed, manifest.digest),
+            leaves_out=leaves_out,
+            replaces=attempt.replaces(manifest.digest),
+            begin=lambda: self._begin_copy(attempt, manifest.digest),
+        )
+
+    def _leaves_out(self, attempt: Attempt) -> bool:
+        return attempt.owed.doubts >= DOUBTS_FOR_ALL
 
     def _begin_copy(self, attempt: Attempt, digest: str) -> None:
         attempt.begun.add(digest)
@@ -353,7 +367,7 @@ class ReferenceSync:
         """Copy the referrers of the reference with it: as far as is known, no event announced them."""
         attempt.manifest = attempt.manifest or self._primary.get_manifest(attempt.digest)
         if attempt.manifest is not None:
-            self._copier.copy_referrers(attempt.manifest)
+            self._copier.copy_referrers(attempt.manifest, leaves_out=self._leaves_out(attempt))
 
     def _mark_tags_of(self, owed: Owed) -> None:
         """Mark the tags of a digest that is gone from the primary: some registries announce only the digest.

@@ -28,6 +28,7 @@ from geosync.aws.errors import reason, tells_of_throttling
 from geosync.copying.outcome import Outcome
 from geosync.errors import (
     ArrivedWrong,
+    ChildAbsent,
     ContentError,
     GeosyncError,
     HolderVanished,
@@ -146,7 +147,7 @@ class Settler:
     def _settle_failed(self, owed: Owed, error: Exception) -> None:
         """Count the attempt. If no later one can succeed, put a message into the DLQ, and then park the reference."""
         text = str(error) if isinstance(error, GeosyncError) else f"internal error: {type(error).__name__}"
-        timing, doubted = self._sync_registry.timing, isinstance(error, ContentError | ArrivedWrong)
+        timing, doubted = self._sync_registry.timing, isinstance(error, ContentError | ArrivedWrong | ChildAbsent)
         parked = is_last_doubt(owed, timing) if doubted else _is_final(error)
         if doubted and parked:
             text = f"in {owed.doubts + 1} attempts: {text}"

@@ -46,10 +46,14 @@ class _Node:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Looked:
-    """The manifests that one call looked at, by digest, and the manifests and blobs that are missing or wrong."""
+    """The manifests that one call looked at, by digest, and the manifests and blobs that are missing or wrong.
+
+    `wrong` holds those of the `missing` manifests whose digest has other bytes at the secondary.
+    """
 
     nodes: Mapping[str, _Node]
     missing: set[str]
+    wrong: frozenset[str]
     lost: set[str]
     found: set[str]
 
@@ -97,6 +101,8 @@ class _Shared:
         self._bytes = 0
         self._known: dict[tuple[str, bool], Descriptor] = {}
         self._lock = threading.Lock()
+        self.wrong: set[str] = set()
+        """Manifests that are not what their digests say."""
 
     def node(self, kinds: Kinds, manifest: Manifest) -> _Node:
         """Read what a manifest refers to. Raises MalformedManifest, also when a copy of all this would be refused."""
@@ -120,8 +126,8 @@ class Contents:
     """Looks below manifests of one repository. For one thread; its requests run in `pool`.
 
     The primary is asked about what is not at the secondary as it was looked for. An index's child that is at neither is
-    not missing, nor is a blob that has `urls`. An index's entry may be of the other kind (`copying/kinds.py`); it is
-    then looked for so.
+    not missing, nor is a blob that has `urls`; a child whose bytes are wrong here is wrong. An index's entry may be of
+    the other kind (`copying/kinds.py`); it is then looked for so.
     """
 
     def __init__(self, pair: Pair, asking: Asking, pool: Executor) -> None:
@@ -154,9 +160,10 @@ class Contents:
         return result
 
     def _look(self, manifests: Sequence[Manifest]) -> _Looked:
-        nodes, missing = self._descend(manifests)
+        shared = _Shared(len(manifests))
+        nodes, missing = self._descend(manifests, shared)
         found, lost = self._look_for_blobs(nodes.values())
-        return _Looked(nodes=nodes, missing=missing, lost=lost, found=found)
+        return _Looked(nodes=nodes, missing=missing, wrong=frozenset(shared.wrong), lost=lost, found=found)
 
     def _turn(self, looked: _Looked) -> bool:
         """Ask the primary about entries of indexes that are missing; True when any is of the other kind there."""
@@ -167,9 +174,9 @@ class Contents:
         return any(list(self._pool.map(lambda one: self._kinds.turns(one[0], is_manifest=one[1]), missing)))
 
     def _leave_out(self, looked: _Looked) -> None:
-        """Take from what is missing the children that the primary lacks, too."""
+        """Take from what is missing the children that the primary lacks, too; a wrong one stays wrong."""
         entries = _children(looked.nodes.values())
-        missing = [entries[digest] for digest in looked.missing]
+        missing = [entries[digest] for digest in looked.missing - looked.wrong]
         nowhere = self._pool.map(self._kinds.is_nowhere, missing)
         looked.missing.difference_update(one.digest for one, is_so in zip(missing, nowhere, strict=True) if is_so)
 
@@ -181,28 +188,33 @@ class Contents:
     def manifest(self, reference: str) -> Manifest | None:
         """The secondary's manifest, None when it is not there, or not what its digest says."""
         try:
-            return self._asking.ask(lambda: self._pair.secondary.get_manifest(reference))
+            return self._get(reference)
         except ContentError:
             return None
 
+    def _get(self, reference: str) -> Manifest | None:
+        return self._asking.ask(lambda: self._pair.secondary.get_manifest(reference))
+
     def _entry(self, entry: Descriptor, shared: _Shared) -> _Node | None:
-        """The secondary's manifest of an index's entry, None where it is not there or is a blob."""
+        """The secondary's manifest of an index's entry, None where it is not there, is wrong (noted) or is a blob."""
         client = self._pair.secondary.client
         with client.memory.step(client.deadline):
             try:
-                manifest = self.manifest(entry.digest)
+                manifest = self._get(entry.digest)
+            except ContentError:
+                shared.wrong.add(entry.digest)
+                return None
             except RegistryError as error:
                 if may_be_of_another_kind(error) and self._kinds.turns(entry, is_manifest=True):
                     return None
                 raise
             return None if manifest is None else shared.node(self._kinds, manifest)
 
-    def _descend(self, manifests: Sequence[Manifest]) -> tuple[dict[str, _Node], set[str]]:
+    def _descend(self, manifests: Sequence[Manifest], shared: _Shared) -> tuple[dict[str, _Node], set[str]]:
         """Get the manifests below `manifests`, level by level: all that there are by digest, and the missing ones.
 
         What was found whole before in this run is left out.
         """
-        shared = _Shared(len(manifests))
         nodes = {one.digest: shared.node(self._kinds, one) for one in manifests}
         missing: set[str] = set()
         level = list(nodes.values())

@@ -68,7 +68,10 @@ def fail(owed: Owed, failure: str, *, now_ms: int, jitter: int, timing: Timing, 
 
 
 def fail_in_doubt(owed: Owed, failure: str, *, now_ms: int, jitter: int, timing: Timing) -> Update:
-    """Count a failed attempt that found wrong content, as `fail`; parked after `max_doubts` of them."""
+    """Count a failed attempt that found what may pass, as `fail`; parked after `max_doubts` of them.
+
+    That is wrong content, and a child of an index that the primary does not have.
+    """
     parked = is_last_doubt(owed, timing)
     values = _failed(owed, failure, now_ms=now_ms, jitter=jitter, timing=timing, parked=parked)
     return _change(owed, {**values, "doubts": owed.doubts + 1})
@@ -91,7 +94,7 @@ def is_last_death(owed: Owed, timing: Timing) -> bool:
 
 
 def is_last_doubt(owed: Owed, timing: Timing) -> bool:
-    """True when one more attempt that finds wrong content has the reference parked."""
+    """True when one more attempt that finds what may pass has the reference parked."""
     return owed.doubts + 1 >= timing.max_doubts
 
 
