@@ -196,8 +196,7 @@ def _stay(owed: Owed, secondary: Look | None, suspect_until: int, *, gone_since:
     A tag that an operator said to keep counts from now on as one that Geosync did not put there. A copy whose holder
     died before recording it is known from what is owed alone, which is discharged now: so it is recorded here, without
     a look at the primary that could answer an event. So is a copy that was never proved, in place of what was seen
-    before it. `gone_since` (ms) is the look that proved the tag to be gone from the primary, None where the primary was
-    not asked.
+    before it. `gone_since` (ms) is the look that proved the tag to be gone from the primary; None: it was not asked.
 
     What somebody wrote over the tag is never recorded: later it would be taken for what Geosync put there, and would be
     removed once it is outside the selection. A tag that left the selection is forgotten then; of one that is gone from
@@ -213,10 +212,17 @@ def _stay(owed: Owed, secondary: Look | None, suspect_until: int, *, gone_since:
         return LookAtSecondary()
     if not proves_secondary(secondary, suspect_until):
         return Postpone(suspect_until)
-    if secondary.digest is None or not _shows_ours(owed, secondary.digest):
-        return Discharge(None if secondary.digest is None or gone_since is None else seen)
+    return Discharge(_kept(owed, seen, secondary, gone_since=gone_since))
+
+
+def _kept(owed: Owed, seen: Seen | None, secondary: Look, *, gone_since: int | None) -> Seen | None:
+    """Return what is recorded of a tag that stays, of which `seen` was recorded; None: it is forgotten."""
+    if secondary.digest is None:
+        return None
+    if not _shows_ours(owed, secondary.digest):
+        return seen if gone_since is not None else None
     found = Seen(digest=secondary.digest, looked_at=0, seen_at=secondary.at, gone_since=gone_since)
-    return Discharge(seen if secondary.digest in known else found)
+    return seen if seen is not None and seen.digest == found.digest else found
 
 
 def _gone(seen: Seen | None, gone_since: int | None) -> Seen | None:
