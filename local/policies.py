@@ -25,7 +25,6 @@ EXCEPTIONS: Mapping[tuple[str, str], str] = {
         "RESOURCE_STAR",
         "KeepItsNetworkInterface",
     ): "Lambda has not made the interface when it asks; LeaveItToLambda denies code",
-    ("RESOURCE_STAR", "LookAtTheVpc"): "EC2 knows no resource for what only looks",
     ("INVALID_ARN", "ExpandTheTemplate"): "a transform of AWS's own has aws in the account's place",
     ("UNKNOWN_CONDITION_FOR_ACTION", "LeaveItToLambda"): "Lambda gives the key with every call of a function's code",
 }

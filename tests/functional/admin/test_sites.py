@@ -225,7 +225,7 @@ def test_a_drill_whose_verdict_is_not_known_here_is_left_out_of_the_status(
 ) -> None:
     site.sync_registry.drills.record(LastDrill(id="d1", at=now(), verdict=verdict or "", why="of a later version"))
     if verdict is None:
-        site.store.write(Update(key=drills.LAST, remove=("verdict",)))
+        site.store.write(Update(key=drills.KEYS[0], remove=("verdict",)))
     answer = ask("GET", f"{ALL}/{BERLIN_ID}/status")
     assert (answer.status, answer.json["last_drill"]) == (200, None)
 

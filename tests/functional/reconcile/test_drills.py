@@ -9,6 +9,7 @@ from tests.functional.reconcile.test_history import metrics
 
 from geosync.clock import DAY_MS, SYSTEM_CLOCK
 from geosync.sync_registry.site.drills import LastDrill
+from geosync.sync_registry.table.changes import Key, Update
 
 
 def drilled(site: Site, days: float, verdict: str) -> None:
@@ -57,3 +58,16 @@ def test_without_a_schedule_and_at_a_primary_nobody_asks(endpoint: Endpoint, aws
     app.site().session.close()
     app.site.cache_clear()
     assert "drills" not in minute()
+
+
+def test_the_last_drill_of_a_version_that_kept_it_with_the_site_counts_until_there_is_another(site: Site) -> None:
+    item = {"id": "former", "at": SYSTEM_CLOCK.now_ms(), "verdict": "passed", "why": ""}
+    site.store.write(Update(key=Key("#site", "drill"), set=item))
+    assert [one and one.id for one in both(site)] == ["former", "former"]
+    drilled(site, 0, "failed")
+    assert [one and one.id for one in both(site)] == ["d", "d"]
+
+
+def both(site: Site) -> tuple[LastDrill | None, LastDrill | None]:
+    """The last drill as `geosync drill --last` reads it, and as a status does."""
+    return site.sync_registry.drills.last(), site.sync_registry.overview.read().last_drill

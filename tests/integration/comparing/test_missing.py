@@ -13,6 +13,7 @@ import pytest
 from local.registries import RegistrySpec
 from tests.integration.comparing.emptied import QUICK, WINDOW, compare, digests, empty, fill, here
 from tests.integration.conftest import Place, StartRegistry
+from tests.integration.minutes import WALK
 from tests.integration.secondary import Secondary, event, pushed, quick
 from tests.support.images import ImageMaker
 from tests.support.proxy import Status
@@ -378,6 +379,21 @@ def test_a_push_cancels_a_deletion_that_is_delayed(
     secondary.sweep_until(lambda: not secondary.owed(repository))
 
     assert secondary.digest(repository, "v0") == again.digest
+    secondary.close()
+
+
+def test_a_push_that_a_comparison_finds_cancels_it_too(
+    primary: Place, second_registry: Place, make: ImageMaker, repository: str
+) -> None:
+    delayed = quick(settle=0.3, suspect=0.5, deletion_delay=600)
+    secondary = Secondary(primary, second_registry, timing=delayed)
+    images = fill(secondary, make, repository, 1)
+    make.delete(images["v0"])
+    secondary.receive(event("deleted", repository, tag="v0"))
+    again = make.image(repository, "v0", layers=1)
+    secondary.receive(WALK)
+
+    secondary.sweep_until(lambda: secondary.digest(repository, "v0") == again.digest, passing=0)
     secondary.close()
 
 

@@ -15,7 +15,7 @@ from geosync.copying import referrers
 from geosync.copying.copy import Copier
 from geosync.copying.outcome import CopyResult
 from geosync.copying.parts import CopyRun
-from geosync.copying.refusals import MANY_BLOBS
+from geosync.copying.refusals import MANY_PARTS
 from geosync.oci.manifests import Manifest
 from geosync.oci.transport import Body
 from geosync.oci.uploads import Upload
@@ -41,7 +41,7 @@ def test_after_a_failure_what_is_refused_in_time_costs_no_request_more(shape: st
     for is_tried_again in (False, True):
         site = Site()
         if shape == "image":
-            copied = site.source.add_image(*layers(MANY_BLOBS - 2))
+            copied = site.source.add_image(*layers(MANY_PARTS - 2))
         else:
             copied = site.source.add_index(*(site.source.add_image(*layers(2, start=10 * one)) for one in range(4)))
             site.destination.manifests = {one.digest: site.source.manifests[one.digest] for one in copied.children[1:]}

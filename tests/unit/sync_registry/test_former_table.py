@@ -20,6 +20,7 @@ LATER_MS = 3_600_000
 NEW = {
     "#bandwidth/worker#": "a share of the line ends by itself within minutes; without one a worker has all of it",
     "#drill/drill": "no drill was made",
+    "#site/drill": "it is looked for where there is no drill in the partition of drills",
     "#drill/drilling": "no drill is being made",
     "#slots-/slot#": "the slots of both versions are apart until the former one's invocations end: 15 minutes",
     "…/half#": "what left the selection half was forgotten: rolling verification finds it, as before",
@@ -27,7 +28,10 @@ NEW = {
 """Kinds that the previous release did not have, and why a table without them is right."""
 GONE = {"#site/slot#": "ends by itself (expire_at): the former slots are not looked at"}
 """Kinds that today's code neither reads nor writes, and why nothing is lost."""
-NOT_WRITTEN = {"#site/counter#rows": "the previous release only read it, of those before it"}
+NOT_WRITTEN = {
+    "#site/counter#rows": "the previous release only read it, of those before it",
+    "#site/drill": "a version between the two had the last drill there, and today's code reads it",
+}
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import pytest
 from tests.support.ahead_clock import AheadClock
 from tests.unit.syncing.test_holder import REPOSITORY, Site
 
-from geosync.copying.refusals import MANY_BLOBS
+from geosync.copying.refusals import MANY_PARTS
 from geosync.errors import OutcomeUnknown, OutOfTime
 from geosync.oci.manifests import Manifest
 from geosync.oci.memory import GRAPHS_BYTES
@@ -59,6 +59,9 @@ class World:
 
     def is_whole(self) -> bool:
         return all(blob.digest in self.secondary.blobs for blob in self.image.blobs)
+
+    def has_parts(self) -> bool:
+        return self.is_whole() and all(child.digest in self.secondary.manifests for child in self.image.children)
 
     def owed(self, reference: Reference = TAG) -> Owed | None:
         return self.site.sync_registry.look(REPOSITORY, reference).owed
@@ -254,21 +257,31 @@ def test_an_index_whose_copy_failed_is_looked_below_down_to_the_blobs_of_its_chi
     assert world.is_whole()
 
 
-def image_of_many(world: World) -> Manifest:
-    """Push an image of as many blobs as a registry may look for too long, as `v1`."""
-    world.image = world.primary.add_image(*(f"layer {number}".encode() for number in range(1, MANY_BLOBS)), tag="v1")
+def index_of_many(world: World) -> Manifest:
+    """Push an index of as many images, each of one config, as `v1`."""
+    images = (world.primary.add_image(config=f"config {number}".encode()) for number in range(MANY_PARTS))
+    world.image = world.primary.add_index(*images, tag="v1")
     return world.image
 
 
-def test_what_a_registry_does_not_refuse_in_time_is_brought_by_the_next_attempt() -> None:
-    """It looks for each of 1,000 layers before it refuses the image."""
+def image_of_many(world: World) -> Manifest:
+    """Push an image of as many blobs as a registry may look for too long, as `v1`."""
+    world.image = world.primary.add_image(*(f"layer {number}".encode() for number in range(1, MANY_PARTS)), tag="v1")
+    return world.image
+
+
+@pytest.mark.parametrize("push_many", [image_of_many, index_of_many])
+def test_what_a_registry_does_not_refuse_in_time_is_brought_by_the_next_attempt(
+    push_many: Callable[[World], Manifest],
+) -> None:
+    """It looks for each of 1,000 layers before it refuses the image, and for each child of an index."""
     world = World()
     world.secondary.checks_blobs = world.secondary.checks_children = True
-    pushed = image_of_many(world)
+    pushed = push_many(world)
     world.mark(expects=pushed)
 
-    def answer_late(verb: str, _: str) -> None:
-        if verb == "PUT manifest" and not world.is_whole():
+    def answer_late(verb: str, what: str) -> None:
+        if (verb, what) == ("PUT manifest", "v1") and not world.has_parts():
             raise OutcomeUnknown("secondary:5000", "PUT manifest", detail="no answer within 20 s")
 
     world.secondary.before = answer_late
@@ -280,7 +293,7 @@ def test_what_a_registry_does_not_refuse_in_time_is_brought_by_the_next_attempt(
     world.settle()  # and no write is outstanding
     assert world.site.hold() is Ending.FINISHED
     assert (world.owed(), world.secondary.tagged["v1"]) == (None, pushed.digest)
-    assert world.is_whole()
+    assert world.has_parts()
 
 
 @pytest.mark.parametrize("is_counted", [True, False], ids=["it failed", "its registry was on hold"])
@@ -299,7 +312,7 @@ def test_a_hold_does_not_multiply_the_requests_of_the_next_attempt(*, is_counted
     world.settle()
     assert world.site.hold() is Ending.FINISHED
     assert world.secondary.tagged["v1"] == image.digest
-    assert len(world.secondary.of("POST upload")) == 2 + (MANY_BLOBS if is_counted else 1), "two are of v0"
+    assert len(world.secondary.of("POST upload")) == 2 + (MANY_PARTS if is_counted else 1), "two are of v0"
 
 
 def forgotten_when_the_tag_moved(world: World) -> None:

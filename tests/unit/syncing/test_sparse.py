@@ -21,11 +21,12 @@ PAUSE_MS = 3600_000
 class World:
     """A site with an index whose child the primary does not show."""
 
-    def __init__(self, *, checks_children: bool = False) -> None:
+    def __init__(self, *, checks_children: bool = False, is_known_to_check: bool | None = None) -> None:
         self.clock = AheadClock()
         self.site = Site(clock=self.clock, timing=Timing(settle_s=0.0, polls_s=()))
         self.primary, self.secondary = self.site.primary, self.site.secondary
-        self.site.habits = Capabilities(checks_children=checks_children)
+        known = checks_children if is_known_to_check is None else is_known_to_check
+        self.site.habits = Capabilities(checks_children=known)
         self.secondary.checks_children = checks_children
         self.child = self.primary.add_image(b"layer")
         self.index = self.primary.add_index(self.child, tag="v1")
@@ -63,8 +64,9 @@ def test_an_index_whose_child_does_not_come_is_copied_without_it_where_it_is_tak
     assert (world.owed(), world.tagged()) == (None, world.index.digest)
 
 
-def test_it_is_parked_after_a_few_attempts_where_the_registry_wants_the_child() -> None:
-    world = World(checks_children=True)
+@pytest.mark.parametrize("is_known_to_check", [True, False])
+def test_it_is_parked_after_a_few_attempts_where_the_registry_wants_the_child(*, is_known_to_check: bool) -> None:
+    world = World(checks_children=True, is_known_to_check=is_known_to_check)
     world.attempt(Timing().max_doubts - 1)
     owed = world.owed()
     assert owed is not None

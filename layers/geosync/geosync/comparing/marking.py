@@ -49,22 +49,21 @@ class Marker:
     def leave_owed(
         self, owed: Owed, different: Mapping[Reference, int | None], *, no_push: Container[Reference] = ()
     ) -> dict[Reference, int | None]:
-        """Return `different` without what is owed already, and note that this comparison found that different, too.
+        """Return `different` without what is tried by itself, and note that this comparison found that different, too.
 
         Each reference comes with the last moment (ms) at which it was known to be equal, as above. What is owed already
         is tried by itself, and what is parked waits for somebody to ask. The comparison proves nothing before that is
         settled: an earlier push than the one that made it owed may be missing here. What is owed as deleted, and is at
-        the primary, was pushed again: `no_push` are those that were just seen equal here, or gone there by now.
+        the primary, was pushed again: `no_push` are those that were just seen equal here, or gone there by now. It is
+        returned, too, as it would wait for its DeletionDelay.
         """
         already = self._sync_registry.owed_named((owed.repository, one) for one in different)
-        self._note_different(
-            {
-                one: different[one.reference]
-                for one in already.values()
-                if one is not None and not (pushes.is_only_deleted(one) and one.reference in no_push)
-            }
-        )
-        return {one: until for one, until in different.items() if (owed.repository, one) not in already}
+        finds = list(filter(None, already.values()))
+        deleted = _deleted(finds)
+        settled = {one for one in deleted if one in no_push}
+        self._note_different({one: different[one.reference] for one in finds if one.reference not in settled})
+        waits = {reference for _, reference in already} - (deleted - settled)
+        return {one: until for one, until in different.items() if one not in waits}
 
     def know_owed(
         self, owed: Owed, different: Mapping[Reference, int | None], *, no_push: Container[Reference] = ()
@@ -76,8 +75,8 @@ class Marker:
         """
         already = self._sync_registry.owed_named((owed.repository, one) for one in different)
         known = {one.reference: one for one in already.values() if one is not None}
-        deleted = [one for one in known.values() if pushes.is_only_deleted(one) and one.reference not in no_push]
-        self._note_different({one: different[one.reference] for one in deleted})
+        again = {one for one in _deleted(known.values()) if one not in no_push}
+        self._note_different({known[one]: different[one] for one in again})
         told = {one: known[one] for one in known if pushes.announced_at(known[one]) is not None}
         subscription = self._sync_registry.subscription.read() if told else None
         return {
@@ -155,6 +154,11 @@ def _is_news(owed: Owed, since: int) -> bool:
     is_noted = owed.walk is not None and not pushes.is_only_deleted(owed)
     known = owed.pushed_at if is_noted else owed.differs_since
     return known is None or since < known
+
+
+def _deleted(finds: Iterable[Owed]) -> set[Reference]:
+    """Those of `finds` that are owed as deleted."""
+    return {one.reference for one in finds if pushes.is_only_deleted(one)}
 
 
 def _differs_since(owed: Owed, equal: int | None, subscription: Subscription | None) -> int:

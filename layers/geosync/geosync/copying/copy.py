@@ -15,7 +15,7 @@ from the same repository is its existence check. Requests, with the caller's GET
 
 In a repository that is new at the destination all is missing, and the PUT that asks is spared: one request less for
 each reference, and a round. So it is for an image of 100 blobs and more after an attempt that failed, as what did not
-come in time may have been its answer (refusals.MANY_BLOBS). What is there costs its POST then: n + 1 instead of none.
+come in time may have been its answer (refusals.MANY_PARTS). What is there costs its POST then: n + 1 instead of none.
 
 A 201 says that everything is there only on a registry that checks. Whether it does was learnt once, and a registry may
 be configured anew: that habit is no proof. The refusal of an image shows that its blobs are checked. Nothing shows it

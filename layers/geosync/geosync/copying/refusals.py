@@ -14,8 +14,8 @@ from geosync.pair.capabilities import Capabilities
 
 MAX_NAMED = 3
 """Digests that an error names, and that are looked for before a registry is said to contradict itself."""
-MANY_BLOBS = 100
-"""The refusal of an image of so many blobs may come too late. Distribution looks for one after the other, and the PUT
+MANY_PARTS = 100
+"""The refusal of what refers to so many may come too late. Distribution looks for one after the other, and the PUT
 of a tag is waited for 20 s (a third of LeaseSeconds). Of 1,000 on S3 it takes longer; of fewer than 100, each look
 would have to take 200 ms."""
 
@@ -43,8 +43,8 @@ def is_sure(manifest: Manifest, below: Parts, habits: Capabilities) -> bool:
 
 
 def may_be_late(below: Parts) -> bool:
-    """Tell whether a destination may look for these longer than anybody waits. An index of images has no blobs."""
-    return len(below.all_blobs) >= MANY_BLOBS
+    """Tell whether a destination may look for these longer than anybody waits: it does, one after the other."""
+    return len(below.all_blobs) + len(below.manifests) >= MANY_PARTS
 
 
 def missing(answer: BlobsUnknown, below: Parts) -> tuple[list[Descriptor], list[Descriptor]]:

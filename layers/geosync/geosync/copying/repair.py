@@ -146,6 +146,9 @@ class Repairer:
             self._destination.get_manifest(digest)
         except (DigestMismatch, MalformedManifest) as error:
             raise absent(self._source, digest) from error
+        except RegistryError as error:
+            if not may_be_of_another_kind(error):
+                raise
 
     def _bring(self, mover: BlobMover, blob: Descriptor, *, distrusted: bool) -> None:
         self._check()

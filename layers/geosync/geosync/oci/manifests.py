@@ -215,7 +215,7 @@ class Manifest:
             # Distribution takes an index without the field, as one with null, for an empty one. What is served as an
             # index and is none would "copy" without its content: an image, say, that a proxy mislabels.
             if not document.has("manifests"):
-                if document.has("config") or document.has("layers"):
+                if any(document.value(field) is not None for field in ("config", "layers")):
                     raise MalformedManifest(f"served as {self.media_type}, but it is an image: it has no manifests")
                 if document.value("schemaVersion") != 2:
                     raise MalformedManifest("manifests is not a list")

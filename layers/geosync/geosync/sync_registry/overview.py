@@ -47,7 +47,7 @@ _ITEMS = (
     breaker.KEY,
     letters.KEY,
     subscription.KEY,
-    drills.LAST,
+    *drills.KEYS,
 )
 _ACCOUNTING = (catalogue.KEY, recovery.RECOVERY, recovery.LOST, subscription.KEY)
 _OF_ITS_PRIMARY = _ACCOUNTING
@@ -131,7 +131,7 @@ class Overview:
             letters=LettersLook.from_item(found.get(letters.KEY)),
             posted_heartbeat=PostedHeartbeat.from_item(found.get(heartbeat.POSTED)),
             subscription=Subscription.from_item(found.get(subscription.KEY)),
-            last_drill=LastDrill.from_item(found.get(drills.LAST)),
+            last_drill=LastDrill.among(found),
         )
 
     def accounting(self, primary: str | None = None) -> Accounting:

@@ -14,7 +14,7 @@ from typing import TypeVar
 from geosync.copying.copy import Copier
 from geosync.copying.outcome import Outcome
 from geosync.copying.repair import Repairer
-from geosync.errors import Archived, NotFound, OutOfTime, RegistryUnavailable, SecondaryDisagrees
+from geosync.errors import Archived, BlobsUnknown, NotFound, OutOfTime, RegistryUnavailable, SecondaryDisagrees
 from geosync.oci.manifests import Manifest
 from geosync.oci.repository import Repository
 from geosync.pair.deletes import TagRemover
@@ -317,14 +317,17 @@ class ReferenceSync:
                     self._repairer.repair(manifest, attempt.owed.distrust)
                 is_repaired = True
                 self._copy_once(attempt, manifest, is_there=is_there)
-            except NotFound:
+            except NotFound as error:
                 # A part is gone. Was the whole reference deleted, or moved to another image, since it was read?
                 self._look_at_primary(attempt, whole=True)
                 if attempt.primary.digest != manifest.digest:
                     return False
                 if not (is_repaired and manifest.is_index and self._leaves_out(attempt)):
                     raise
-                self._copy_once(attempt, manifest, is_there=is_there, leaves_out=True)
+                try:
+                    self._copy_once(attempt, manifest, is_there=is_there, leaves_out=True)
+                except BlobsUnknown as refused:
+                    raise error from refused  # the registry wants what the primary lacks
         except OutOfTime:
             self._note_broken_off(attempt, manifest.digest)
             raise

@@ -5,13 +5,14 @@
                         the last one, whose report is in the event log; report_id, the newest report that is kept
 
 They have a partition of their own: the role for drills (docs/operations/drills.yaml) may write to this one, and to no
-token, breaker or pause, which `#site` has.
+token, breaker or pause, which `#site` has. A version before kept the last one there: it is read until there is another.
 
 A drill that was killed lets go when its time is over: the next one takes over.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 
@@ -19,13 +20,16 @@ from boto3.dynamodb.conditions import Attr
 
 from geosync.clock import Clock
 from geosync.errors import ConditionFailed, Contended
-from geosync.sync_registry.items import Item
+from geosync.sync_registry.items import SITE, Item
 from geosync.sync_registry.table.attributes import whole_number
 from geosync.sync_registry.table.changes import Delete, Key, Store, Update
 
 DRILL = "#drill"
 _DRILLING = Key(DRILL, "drilling")
-LAST = Key(DRILL, "drill")
+_LAST = Key(DRILL, "drill")
+_FORMER = Key(SITE, "drill")
+KEYS = (_LAST, _FORMER)
+"""Of the last drill, as this version keeps it and as one before did."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,8 +68,9 @@ class LastDrill:
     report_id: str | None = None
 
     @classmethod
-    def from_item(cls, item: Item | None) -> LastDrill | None:
-        """Read the item `drill`; None: there was no drill."""
+    def among(cls, found: Mapping[Key, Item]) -> LastDrill | None:
+        """Read the last drill among the items that were found of KEYS; None: there was no drill."""
+        item = found.get(_LAST, found.get(_FORMER))
         if item is None:
             return None
         return cls(
@@ -116,8 +121,8 @@ class Drills:
             is_later = Attr("at").not_exists() | Attr("at").lt(drill.at)
             known = {name: value for name, value in asdict(drill).items() if value is not None}
             unknown = tuple(name for name in _MEASURED if name not in known)
-            self._store.write(Update(key=LAST, set=known, remove=unknown, when=is_later))
+            self._store.write(Update(key=_LAST, set=known, remove=unknown, when=is_later))
 
     def last(self) -> LastDrill | None:
         """The last drill that ended, None: there was none."""
-        return LastDrill.from_item(self._store.batch_get([LAST]).get(LAST))
+        return LastDrill.among(self._store.batch_get(KEYS))
