@@ -211,7 +211,7 @@ RULES: dict[str, Rule] = {
         says="a look at the secondary proves nothing while a late write may land",
         without=(_answer(decisions, "proves_secondary", True),),
         seeds=300,
-        first=140,
+        first=183,
         often=("overtaken_write",),
     ),
     "drain": Rule(
