@@ -169,7 +169,7 @@ def main(given: Sequence[str] | None = None) -> int:
     console = Console(soft_wrap=True)
     with running("source") as source, far(source.url, LATENCY) as far_url:
         tags = Tags(source, far_url)
-        pairs = 1 if arguments.quick else 3
+        pairs = 1 if arguments.quick else 9
         rows = []
         for line, at_most in (("here", 0.9), ("80 ms", 0.6)):
             rows.append(tags.measure(line, at_most, pairs))
