@@ -16,7 +16,7 @@ MINUTES = DAYS * 24 * 60
 GB = 1_000_000_000
 
 # Counted (tests/unit/test_costs.py, tests/simulation/test_scale.py).
-IDLE_USD = {"primary": 9.99, "secondary": 13.13}
+IDLE_USD = {"primary": 9.99, "secondary": 13.14}
 """An idle month, as docs/costs.md adds it up, on arm64."""
 IDLE_GB_S = {"primary": 8_640, "secondary": 23_760}
 """Lambda's part of it."""
