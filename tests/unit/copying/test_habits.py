@@ -14,7 +14,7 @@ from tests.unit.copying.sites import Site, layers
 from geosync.copying import referrers
 from geosync.copying.copy import Copier
 from geosync.copying.outcome import CopyResult
-from geosync.copying.parts import CopyRun
+from geosync.copying.parts import CopyRun, Retry
 from geosync.copying.refusals import MANY_PARTS
 from geosync.oci.manifests import Manifest
 from geosync.oci.transport import Body
@@ -38,7 +38,7 @@ def stop_checking(registry: FakeRegistry) -> None:
 def test_after_a_failure_what_is_refused_in_time_costs_no_request_more(shape: str) -> None:
     """Of an index few children are missing as a rule, and of an image of fewer than 100 blobs few layers."""
     made: list[Counter[str]] = []
-    for is_tried_again in (False, True):
+    for is_again in (False, True):
         site = Site()
         if shape == "image":
             copied = site.source.add_image(*layers(MANY_PARTS - 2))
@@ -48,7 +48,7 @@ def test_after_a_failure_what_is_refused_in_time_costs_no_request_more(shape: st
         site.destination.blobs = dict(site.source.blobs)
         del site.destination.blobs[digest_of(layers(1)[0])]
         with site.copier() as copier:
-            copier.copy(copied, "v1", is_tried_again=is_tried_again)
+            copier.copy(copied, "v1", retry=Retry(is_again=is_again))
         assert site.is_whole(copied)
         made.append(requests(site))
     assert made[0] == made[1]

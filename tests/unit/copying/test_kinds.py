@@ -12,7 +12,7 @@ from tests.unit.copying.sites import Site, layers
 
 from geosync.clock import SYSTEM_CLOCK
 from geosync.copying.graph import Graph
-from geosync.copying.parts import CopyRun
+from geosync.copying.parts import CopyRun, Retry
 from geosync.copying.repair import Repairer
 from geosync.copying.route import Route
 from geosync.errors import ChildAbsent, DigestMismatch, NotFound
@@ -149,7 +149,7 @@ def test_a_child_that_the_primary_lacks_too_is_left_out_where_it_may_be(*, check
         with pytest.raises(ChildAbsent):
             copier.copy(index, "v1", replaces=True)
         assert "v1" not in site.destination.tagged
-        copier.copy(index, "v1", leaves_out=True, replaces=True)
+        copier.copy(index, "v1", retry=Retry(leaves_out=True), replaces=True)
     assert site.destination.tagged["v1"] == index.digest
     assert site.is_whole(present)
     assert absent.digest not in site.destination.manifests
@@ -167,9 +167,9 @@ def test_a_child_that_was_left_out_comes_with_the_next_index_that_lists_it() -> 
     first, second = site.source.add_index(child, other), site.source.add_index(other, child)
     del site.source.manifests[child.digest]
     with site.copier() as copier:
-        copier.copy(first, "first", leaves_out=True)
+        copier.copy(first, "first", retry=Retry(leaves_out=True))
         site.source.manifests[child.digest] = child
-        copier.copy(second, "second", leaves_out=True)
+        copier.copy(second, "second", retry=Retry(leaves_out=True))
     assert site.destination.tagged == {"first": first.digest, "second": second.digest}
     assert site.is_whole(second)
 
@@ -178,7 +178,7 @@ def test_of_two_copies_only_the_one_that_may_leaves_a_child_out() -> None:
     site = Site()
     child = site.source.add_image(*layers(1))
     indexes = [site.source.add_index(child), site.source.add_index(child, child)]
-    runs = [CopyRun(Event()), CopyRun(Event(), leaves_out=True)]
+    runs = [CopyRun(Event()), CopyRun(Event(), Retry(leaves_out=True))]
     graph = Graph()
     strict, lenient = (graph.root(run, index, "v1") for run, index in zip(runs, indexes, strict=True))
     assert strict is not None

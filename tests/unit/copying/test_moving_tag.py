@@ -10,6 +10,7 @@ import pytest
 from tests.unit.copying.fakes import FakeRegistry
 from tests.unit.copying.sites import REPOSITORY, Site, layers
 
+from geosync.copying.parts import Retry
 from geosync.errors import BlobsUnknown, Denied, OutOfTime, Refused, RegistryError
 from geosync.oci.manifests import Manifest
 
@@ -83,7 +84,7 @@ def test_a_copy_that_breaks_off_on_a_registry_that_stopped_to_check_leaves_the_t
         assert made.digest in site.destination.manifests, "it was taken by its digest"
         assert site.destination.tagged[TAG] == before.digest
         site.destination.before = lambda *_: None
-        copier.copy(made, TAG, looks_below=True, replaces=True)
+        copier.copy(made, TAG, retry=Retry(looks_below=True), replaces=True)
     assert site.destination.tagged[TAG] == made.digest
     assert site.is_whole(made)
 

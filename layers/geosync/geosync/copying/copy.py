@@ -14,8 +14,9 @@ from the same repository is its existence check. Requests, with the caller's GET
     an image that another repository has     n + 5
 
 In a repository that is new at the destination all is missing, and the PUT that asks is spared: one request less for
-each reference, and a round. So it is for an image of 100 blobs and more after an attempt that failed, as what did not
-come in time may have been its answer (refusals.MANY_PARTS). What is there costs its POST then: n + 1 instead of none.
+each reference, and a round. It is also spared after an attempt that failed, for what refers to 100 parts and more: the
+answer to that PUT may be what did not come in time (refusals.MANY_PARTS). What is there costs its POST then: n + 1
+instead of none.
 
 A 201 says that everything is there only on a registry that checks. Whether it does was learnt once, and a registry may
 be configured anew: that habit is no proof. The refusal of an image shows that its blobs are checked. Nothing shows it
@@ -47,7 +48,7 @@ from geosync.copying.graph import Graph
 from geosync.copying.hands import Hands
 from geosync.copying.kinds import Kinds, absent, may_be_of_another_kind
 from geosync.copying.outcome import CopyResult
-from geosync.copying.parts import CopyRun, Part
+from geosync.copying.parts import FIRST_TRY, CopyRun, Part, Retry
 from geosync.copying.route import Route
 from geosync.copying.sharing import CopiedElsewhere
 from geosync.copying.sizes import Sizes
@@ -97,26 +98,21 @@ class Copier:
             route.pair, has_api=self._habits.referrers_api, tag_write=tag_write, threads=route.threads
         )
 
-    def copy(  # noqa: PLR0913 - all that is known of one reference; most of it is seldom so
+    def copy(
         self,
         manifest: Manifest,
         tag: str | None,
         *,
         is_there: bool = False,
-        is_tried_again: bool = False,
-        looks_below: bool = False,
-        leaves_out: bool = False,
+        retry: Retry = FIRST_TRY,
         replaces: bool = False,
         begin: Callable[[], None] = lambda: None,
     ) -> CopyResult:
         """Put `manifest` at the destination under `tag` (None: by its digest), with everything that it needs there.
 
-        One that `is_there` is put only if something below it was not. `is_tried_again`: an earlier attempt failed, so
-        that an image of many blobs is put only after them. `looks_below`: an earlier attempt broke off, so
-        that a child may be there without what is below it; those that are found there are looked below. `leaves_out`:
-        an index is put without a child that the source lacks, too, where the destination takes it. `replaces`: the
-        destination has another image under the tag, which stays until all of this one is there. `begin` is called once
-        there is memory for it, before the first request; what it raises ends the copy.
+        One that `is_there` is put only if something below it was not. `replaces`: the destination has another image
+        under the tag, which stays until all of this one is there. `begin` is called once there is memory for it, before
+        the first request; what it raises ends the copy.
 
         Blocks until it is there. The first error ends it and stops what nobody else wants. Raises ContentError when the
         source contradicts itself; NotFound, naming the blob or child, when the source lacks a part; BlobsUnknown
@@ -126,8 +122,7 @@ class Copier:
         what `tag_write` or `stop` gave.
         """
         started = self._route.clock.monotonic_s()
-        ended = self._route.threads.event()
-        run = CopyRun(ended, is_tried_again=is_tried_again, looks_below=looks_below, leaves_out=leaves_out)
+        run = CopyRun(self._route.threads.event(), retry)
         with self._memory.graph(len(manifest.content), self._route.deadline, is_wide=manifest.is_index):
             begin()
             root = self._graph.root(run, manifest, tag)
@@ -154,15 +149,14 @@ class Copier:
         run.wait()
         return True
 
-    def copy_referrers(self, manifest: Manifest, *, leaves_out: bool = False) -> int:
+    def copy_referrers(self, manifest: Manifest, *, retry: Retry = FIRST_TRY) -> int:
         """Copy what refers to `manifest`, to all below it, and to those referrers in turn. Returns how many it copied.
 
         For a backfill or a resync: one request to the source for each manifest asked about, if it has the API.
-        `leaves_out` as in `copy`.
         """
         copied = 0
         for referrer in referrers.missing(self._route.pair, manifest, self._route.threads):
-            self.copy(referrer, None, leaves_out=leaves_out)
+            self.copy(referrer, None, retry=retry)
             copied += 1
         return copied
 

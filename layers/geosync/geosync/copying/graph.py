@@ -94,7 +94,7 @@ class Graph:
     def is_tried_again(self, part: Part) -> bool:
         """Tell whether an earlier attempt of somebody who wants `part` failed."""
         with self._lock:
-            return any(run.is_tried_again for run in part.runs)
+            return any(run.retry.is_again for run in part.runs)
 
     def need(
         self, part: Part, manifests: Iterable[Descriptor], blobs: Iterable[Descriptor], *, look_first: bool = False
@@ -164,7 +164,7 @@ class Graph:
         The runs that may not leave it out end with `error`. Returns as `finish`; None where no run may.
         """
         with self._lock:
-            strict = [run for run in part.runs if not run.leaves_out]
+            strict = [run for run in part.runs if not run.retry.leaves_out]
             if len(strict) == len(part.runs) or not self._only_indexes_want(part):
                 return None
             self._fail(strict, error)

@@ -26,18 +26,30 @@ Key = tuple[str, bool]
 """A digest, and whether it is wanted as a manifest (the same bytes may be wanted as a blob elsewhere)."""
 
 
-@dataclass(eq=False, slots=True)
-class CopyRun:
-    """One reference on its way: `ended` is set once it is there or once `error` says why it is not.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retry:
+    """Lessons of earlier attempts to copy a reference, for the next one; FIRST_TRY has none.
 
-    `is_tried_again`: an earlier attempt failed. `looks_below`: one may have left half a manifest, so that one that is
-    found there is looked below. `leaves_out`: an index may be put without a child that the source lacks, too.
+    `is_again`: one failed. So what refers to many parts is put only after them (refusals.MANY_PARTS). `looks_below`:
+    one broke off, so that a child may be there without what is below it. A manifest that is found there is looked
+    below. `leaves_out`: the source lacked a child each time. An index is put without it, where the destination takes
+    it so.
     """
 
-    ended: threading.Event
-    is_tried_again: bool = False
+    is_again: bool = False
     looks_below: bool = False
     leaves_out: bool = False
+
+
+FIRST_TRY = Retry()
+
+
+@dataclass(eq=False, slots=True)
+class CopyRun:
+    """One reference on its way: `ended` is set once it is there or once `error` says why it is not."""
+
+    ended: threading.Event
+    retry: Retry = FIRST_TRY
     number: int = field(default_factory=_numbers.__next__, init=False)
     """Those that came later have higher ones: sets of them are gone through in this order, the same in each replay."""
     error: BaseException | None = None
@@ -133,7 +145,7 @@ class Part:
 
 def looks_below(part: Part) -> bool:
     """Some run that wants `part` also checks the parts of what is found there."""
-    return any(run.looks_below for run in part.runs)
+    return any(run.retry.looks_below for run in part.runs)
 
 
 def end_run(run: CopyRun, error: BaseException | None) -> None:

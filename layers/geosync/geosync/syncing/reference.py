@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from geosync.copying.copy import Copier
 from geosync.copying.outcome import Outcome
+from geosync.copying.parts import Retry
 from geosync.copying.repair import Repairer
 from geosync.errors import Archived, BlobsUnknown, NotFound, OutOfTime, RegistryUnavailable, SecondaryDisagrees
 from geosync.oci.manifests import Manifest
@@ -310,42 +311,51 @@ class ReferenceSync:
 
     def _copy(self, attempt: Attempt, manifest: Manifest, *, is_there: bool) -> bool:
         """Copy the manifest with all below it; False if a part is gone because the reference changed meanwhile."""
-        is_repaired = False
         try:
-            try:
-                if attempt.owed.distrust:
-                    self._repairer.repair(manifest, attempt.owed.distrust)
-                is_repaired = True
-                self._copy_once(attempt, manifest, is_there=is_there)
-            except NotFound as error:
-                # A part is gone. Was the whole reference deleted, or moved to another image, since it was read?
-                self._look_at_primary(attempt, whole=True)
-                if attempt.primary.digest != manifest.digest:
-                    return False
-                if not (is_repaired and manifest.is_index and self._leaves_out(attempt)):
-                    raise
-                try:
-                    self._copy_once(attempt, manifest, is_there=is_there, leaves_out=True)
-                except BlobsUnknown as refused:
-                    raise error from refused  # the registry wants what the primary lacks
+            return self._copy_what_is_there(attempt, manifest, is_there=is_there)
         except OutOfTime:
             self._note_broken_off(attempt, manifest.digest)
             raise
+
+    def _copy_what_is_there(self, attempt: Attempt, manifest: Manifest, *, is_there: bool) -> bool:
+        is_repaired = False
+        try:
+            if attempt.owed.distrust:
+                self._repairer.repair(manifest, attempt.owed.distrust)
+            is_repaired = True
+            self._copy_once(attempt, manifest, is_there=is_there)
+        except NotFound as error:
+            # A part is gone. Was the whole reference deleted, or moved to another image, since it was read?
+            self._look_at_primary(attempt, whole=True)
+            if attempt.primary.digest != manifest.digest:
+                return False
+            if not (is_repaired and manifest.is_index and self._may_leave_out(attempt)):
+                raise
+            self._copy_without(attempt, manifest, error, is_there=is_there)
         return True
+
+    def _copy_without(self, attempt: Attempt, manifest: Manifest, gone: NotFound, *, is_there: bool) -> None:
+        """Copy an index without the children that the primary lacks; raises `gone` where the secondary wants them."""
+        try:
+            self._copy_once(attempt, manifest, is_there=is_there, leaves_out=True)
+        except BlobsUnknown as refused:
+            raise gone from refused
 
     def _copy_once(self, attempt: Attempt, manifest: Manifest, *, is_there: bool, leaves_out: bool = False) -> None:
         attempt.copied = self._copier.copy(
             manifest,
             attempt.reference if attempt.owed.reference.kind == "tag" else None,
             is_there=is_there,
-            is_tried_again=attempt.owed.attempts > 0,  # a hold counts none: a registry that throttles is spared
-            looks_below=decisions.may_be_half_copied(attempt.owed, manifest.digest),
-            leaves_out=leaves_out,
+            retry=Retry(
+                is_again=attempt.owed.attempts > 0,  # a hold counts none: a registry that throttles is spared
+                looks_below=decisions.may_be_half_copied(attempt.owed, manifest.digest),
+                leaves_out=leaves_out,
+            ),
             replaces=attempt.replaces(manifest.digest),
             begin=lambda: self._begin_copy(attempt, manifest.digest),
         )
 
-    def _leaves_out(self, attempt: Attempt) -> bool:
+    def _may_leave_out(self, attempt: Attempt) -> bool:
         return attempt.owed.doubts >= DOUBTS_FOR_ALL
 
     def _begin_copy(self, attempt: Attempt, digest: str) -> None:
@@ -370,7 +380,7 @@ class ReferenceSync:
         """Copy the referrers of the reference with it: as far as is known, no event announced them."""
         attempt.manifest = attempt.manifest or self._primary.get_manifest(attempt.digest)
         if attempt.manifest is not None:
-            self._copier.copy_referrers(attempt.manifest, leaves_out=self._leaves_out(attempt))
+            self._copier.copy_referrers(attempt.manifest, retry=Retry(leaves_out=self._may_leave_out(attempt)))
 
     def _mark_tags_of(self, owed: Owed) -> None:
         """Mark the tags of a digest that is gone from the primary: some registries announce only the digest.
