@@ -365,25 +365,9 @@ def test_keep_cancels_a_deletion_that_is_delayed_and_the_tag_is_extra_from_then_
     secondary.close()
 
 
+@pytest.mark.parametrize("is_announced", [True, False], ids=["its event tells", "a comparison finds it"])
 def test_a_push_cancels_a_deletion_that_is_delayed(
-    primary: Place, second_registry: Place, make: ImageMaker, repository: str
-) -> None:
-    delayed = quick(settle=0.3, suspect=0.5, deletion_delay=1.0)
-    secondary = Secondary(primary, second_registry, timing=delayed)
-    images = fill(secondary, make, repository, 1)
-    make.delete(images["v0"])
-    secondary.receive(event("deleted", repository, tag="v0"))
-    again = make.image(repository, "v0", layers=1)
-    secondary.receive(pushed(again))
-
-    secondary.sweep_until(lambda: not secondary.owed(repository))
-
-    assert secondary.digest(repository, "v0") == again.digest
-    secondary.close()
-
-
-def test_a_push_that_a_comparison_finds_cancels_it_too(
-    primary: Place, second_registry: Place, make: ImageMaker, repository: str
+    primary: Place, second_registry: Place, make: ImageMaker, repository: str, *, is_announced: bool
 ) -> None:
     delayed = quick(settle=0.3, suspect=0.5, deletion_delay=600)
     secondary = Secondary(primary, second_registry, timing=delayed)
@@ -391,9 +375,12 @@ def test_a_push_that_a_comparison_finds_cancels_it_too(
     make.delete(images["v0"])
     secondary.receive(event("deleted", repository, tag="v0"))
     again = make.image(repository, "v0", layers=1)
-    secondary.receive(WALK)
+    secondary.receive(pushed(again) if is_announced else WALK)
 
     secondary.sweep_until(lambda: secondary.digest(repository, "v0") == again.digest, passing=0)
+    secondary.sweep_until(lambda: not secondary.owed(repository))
+
+    assert secondary.digest(repository, "v0") == again.digest
     secondary.close()
 
 

@@ -197,7 +197,8 @@ def _answer(site: StackSite, entries: _Entries, wanted: _Wanted, *, when: Column
     documents = [_document(entry, is_audit=wanted.is_audit) for entry in entries.found]
     age_now = Column("ago", lambda entry: age(int(entry["received_at"]), entries.at))
     columns = (when or age_now, *_columns(wanted.is_audit))
-    shown = [Grid(columns, entries.found)] if entries.found else []
+    told = [*map(_in_words if wanted.is_audit else _with_claims, entries.found)]
+    shown = [Grid(columns, told)] if told else []
     nothing = [] if entries.found else [_nothing(site, entries, wanted)]
     return Answer(document=documents, rows=documents, shown=[*shown, *nothing], key="id")
 
@@ -210,10 +211,9 @@ def _document(entry: dict[str, Any], *, is_audit: bool) -> dict[str, Any]:
 def _columns(is_audit: bool) -> tuple[Column, ...]:
     names = ("summary", "who", "outcome") if is_audit else ("event_name", "repository", "tag", "outcome")
     more = ("action", "detail", "source", "count") if is_audit else ("digest", "correlation_id", "source")
-    told = _in_words if is_audit else _with_claims
 
     def text(name: str) -> Callable[[dict[str, Any]], object]:
-        return lambda entry: told(entry).get(name) or ""
+        return lambda entry: entry.get(name) or ""
 
     return (
         *(Column(name, text(name)) for name in names),

@@ -59,10 +59,10 @@ class Marker:
         """
         already = self._sync_registry.owed_named((owed.repository, one) for one in different)
         finds = list(filter(None, already.values()))
-        deleted = _deleted(finds)
-        settled = {one for one in deleted if one in no_push}
-        self._note_different({one: different[one.reference] for one in finds if one.reference not in settled})
-        waits = {reference for _, reference in already} - (deleted - settled)
+        again = _pushed_again(finds, no_push)
+        noted = [one for one in finds if one.reference in again or not pushes.is_only_deleted(one)]
+        self._note_different({one: different[one.reference] for one in noted})
+        waits = {reference for _, reference in already} - again
         return {one: until for one, until in different.items() if one not in waits}
 
     def know_owed(
@@ -75,8 +75,7 @@ class Marker:
         """
         already = self._sync_registry.owed_named((owed.repository, one) for one in different)
         known = {one.reference: one for one in already.values() if one is not None}
-        again = {one for one in _deleted(known.values()) if one not in no_push}
-        self._note_different({known[one]: different[one] for one in again})
+        self._note_different({known[one]: different[one] for one in _pushed_again(known.values(), no_push)})
         told = {one: known[one] for one in known if pushes.announced_at(known[one]) is not None}
         subscription = self._sync_registry.subscription.read() if told else None
         return {
@@ -156,9 +155,9 @@ def _is_news(owed: Owed, since: int) -> bool:
     return known is None or since < known
 
 
-def _deleted(finds: Iterable[Owed]) -> set[Reference]:
-    """Those of `finds` that are owed as deleted."""
-    return {one.reference for one in finds if pushes.is_only_deleted(one)}
+def _pushed_again(finds: Iterable[Owed], no_push: Container[Reference]) -> set[Reference]:
+    """Those of `finds` that are owed as deleted, and that the primary has; `no_push` as in leave_owed."""
+    return {one.reference for one in finds if pushes.is_only_deleted(one) and one.reference not in no_push}
 
 
 def _differs_since(owed: Owed, equal: int | None, subscription: Subscription | None) -> int:

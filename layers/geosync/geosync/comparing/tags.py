@@ -68,13 +68,12 @@ class TagComparison:
         looked = {tag: found for tag, found in looks.items() if found is not None}
         recorded = self._record(looked)
         equal = {Reference.tag(tag): found.seen for tag, found in looked.items() if found.seen is not None}
-        gone = {Reference.tag(tag) for tag in looks.keys() - looked.keys()}
+        no_push = equal.keys() | {Reference.tag(tag) for tag in looks.keys() - looked.keys()}  # equal, or gone by now
         now = known | equal
         different = {one: equal_until(owed, now.get(one)) for one in map(Reference.tag, listed) if one not in recorded}
-        if owed.walk is not None and not owed.asked:
-            different = self._marker.leave_owed(owed, different, no_push=equal.keys() | gone)
-        else:
-            different = self._marker.know_owed(owed, different, no_push=equal.keys() | gone)
+        is_asked = owed.walk is None or owed.asked
+        settle = self._marker.know_owed if is_asked else self._marker.leave_owed
+        different = settle(owed, different, no_push=no_push)
         self._marker.mark_different(owed, different)
         marked = {one.value for one in different}
         others = {tag: digest for tag, digest in listed.items() if tag not in marked}

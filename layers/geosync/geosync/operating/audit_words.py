@@ -1,8 +1,8 @@
 """An entry of the audit log in words: what was asked, by the names of what it was about.
 
-An entry keeps the action as it came (method and path, or the command) and the body; of a longer one the begin, and what
-is worded of it apart (`asked`). Older entries are worded as well:
-of one that has no name of its container repository, the id stands in its place.
+An entry keeps the action as it came (method and path, or the command), and the body. A body that is too long is cut:
+then the entry has what is worded here in a field of its own (`asked`). An older entry has no name of its container
+repository: it is worded with the id.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ def _cut(value: object) -> object:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Asked:
-    """The body of a request; `counts` of the lists that are not whole. Not `is_known`: nobody can tell."""
+    """The body of a request. `counts` has the lengths of lists that were cut. `is_known` is False where it was lost."""
 
     body: Mapping[str, Any]
     counts: Mapping[str, int]
