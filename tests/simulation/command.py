@@ -18,6 +18,7 @@ from tests.simulation.breaking import RULES, broken
 from tests.simulation.functions import load_all
 from tests.simulation.run import Focus, Outcome, run
 from tests.simulation.shrink import kind_of, shrink
+from tests.simulation.story import JUDGED_STEPS
 
 HANGS_S = 1800
 """A seed that takes so long waits for a lock that gives no baton away: the process says where, and ends."""
@@ -49,7 +50,7 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, help="so long before the rest, instead of as long as the seed says")
     parser.add_argument("--without", action="append", default=[], help="a deed that does not happen (deeds/)")
     parser.add_argument("--often", action="append", default=[], help="a deed that happens more often")
-    parser.add_argument("--judge-every", type=int, default=20, help="judge one step in so many; 1: each")
+    parser.add_argument("--judge-every", type=int, default=JUDGED_STEPS, help="judge one step in so many; 1: each")
     parser.add_argument("--shrink", action="store_true", help="with one --seed: find a smaller story that fails, too")
     parser.add_argument("--stop", action="store_true", help="end with the first violation (of a broken rule)")
     arguments = parser.parse_args()

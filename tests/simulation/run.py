@@ -10,7 +10,7 @@ from random import Random
 from tests.simulation import truth
 from tests.simulation.deeds import DEEDS
 from tests.simulation.deeds.operators import put_right
-from tests.simulation.story import REST_S, Deed, Story, rules_of
+from tests.simulation.story import JUDGED_STEPS, REST_S, Deed, Story, rules_of
 from tests.simulation.world import Violation, World
 
 LOOKS = 4
@@ -42,8 +42,7 @@ class Focus:
     often: tuple[str, ...] = ()
     without: tuple[str, ...] = ()
     """Deeds that do not happen."""
-    judged_steps: int = 20
-    """Each site's words are judged after one step in so many; they are after each deed and minute anyway."""
+    judged_steps: int = JUDGED_STEPS
 
     def deeds(self) -> list[tuple[float, Deed]]:
         """The deeds with their weights."""

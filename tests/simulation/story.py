@@ -17,6 +17,8 @@ from tests.simulation.world import Rules, Violation, World
 Deed = Callable[["Story"], None]
 REPOSITORIES = ("group/app", "group/web", "team/db", "team/sub/tool", "solo")
 TAGS = ("latest", "v1", "v2", "v3", "stable")
+JUDGED_STEPS = 20
+"""The words of a site are judged after one step in so many, by lot; they are after each deed and minute anyway."""
 REST_S = 5400.0
 """After the last fault, everything is right by then: a reference that failed all the time is tried again before."""
 
@@ -43,8 +45,7 @@ class Story:
     shared: list[bytes] = field(default_factory=list)
     backups: dict[str, Backup] = field(default_factory=dict)
     """Of each site's registry, the last."""
-    judged_steps: int = 20
-    """The words of a site are judged after one step in so many, by lot."""
+    judged_steps: int = JUDGED_STEPS
     lots: Random = field(init=False)
     """Decides after which steps: apart from what happens, which stays the same."""
     true: dict[str, tuple[object, ...]] = field(default_factory=dict)
