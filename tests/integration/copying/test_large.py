@@ -284,7 +284,7 @@ def test_a_layer_that_does_not_fit_where_only_whole_ones_are_taken_is_a_failure_
 
     (owed,) = whole.owed(repository)
     assert owed.attempts == 1
-    assert re.search(rf"layer {made.blobs[-1].digest}: \d+ of {24 * MIB} bytes were sent in 2 s", owed.failure or "")
+    assert re.search(rf"layer {made.blobs[-1].digest}: \d+ of {24 * MIB} bytes were sent in \d+ s", owed.failure or "")
     assert "only in one piece" in (owed.failure or "")
     assert whole.row(repository).state == PENDING, "released: another reference may be due"
     whole.reset()
