@@ -33,8 +33,8 @@ class NotifiedPrimary:
         self._on_event = on_event
         self._folder = folder
         self._endpoint = ScriptedServer(self._take)
-        notifications = Notifications(url=f"{self._endpoint.url}/events", backoff=0.1, timeout=5)
-        self._spec = RegistrySpec(name="notified", notifications=notifications)
+        self._path = "/events/1"
+        self._spec = RegistrySpec(name="notified", notifications=self._notifications())
         self.registry: RunningRegistry = start(self._spec, folder)
         self._spec = replace(self._spec, port=self.registry.port)
 
@@ -52,7 +52,9 @@ class NotifiedPrimary:
         kill(self.registry)
 
     def start_again(self) -> None:
-        """Start it where it was, with the data that it had."""
+        """Start it where it was, with the data that it had. What the former process sent is refused from now on."""
+        self._path = f"/events/{int(self._path.rpartition('/')[2]) + 1}"
+        self._spec = replace(self._spec, notifications=self._notifications())
         self.registry = start(self._spec, self._folder)
 
     def wait_for(self, condition: Callable[[GeoEvent], bool], *, seconds: float = PATIENCE_S) -> GeoEvent:
@@ -72,8 +74,11 @@ class NotifiedPrimary:
         self.registry.stop()
         self._endpoint.close()
 
+    def _notifications(self) -> Notifications:
+        return Notifications(url=f"{self._endpoint.url}{self._path}", backoff=0.1, timeout=5)
+
     def _take(self, request: Request) -> Reply:
-        if self.refusing:
+        if self.refusing or request.path != self._path:
             return Reply(status=503)
         received = Received(
             site="primary",

@@ -42,8 +42,8 @@ def test_what_a_primary_forgot_with_its_process_is_healed_by_the_comparison(
         images = [make.image(f"{repository}-{number}", "new", layers=1) for number in range(10)]
         index = make.index(repository, "index", children=2)
         primary.kill()
-        primary.refusing = False
     primary.start_again()
+    primary.refusing = False
     with primary.maker(seed=2) as make:
         after = make.image(repository, "after")
     secondary.receive(primary.wait_for(lambda event: event.tag == "after"))
