@@ -68,9 +68,16 @@ def test_five_findings_of_wrong_content_park_whatever_failed_beside_them() -> No
 def test_a_mark_forgets_what_was_found_wrong() -> None:
     sync_registry = SyncRegistry(MemoryStore())
     owed = sync_registry.mark("project/app", Reference.tag("v1"))
-    assert sync_registry.fail_in_doubt(owed, "no")
-    assert [one.doubts for one in sync_registry.owed("project/app")] == [1]
-    assert sync_registry.mark("project/app", Reference.tag("v1")).doubts == 0
+    assert sync_registry.fail_in_doubt(owed, "no", child_absent=True)
+    assert [(one.doubts, one.absences) for one in sync_registry.owed("project/app")] == [(1, 1)]
+    again = sync_registry.mark("project/app", Reference.tag("v1"))
+    assert (again.doubts, again.absences) == (0, 0)
+
+
+def test_the_doubts_of_a_former_version_all_count_for_an_absent_child() -> None:
+    """It kept no other number, and put an index without its child after three of them."""
+    assert Owed.from_item({**OWED, "doubts": 2}).absences == 2
+    assert Owed.from_item({**OWED, "doubts": 2, "absences": 1}).absences == 1
 
 
 def failed(tag: str, **more: Any) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from geosync.pair.capabilities import Capabilities
 from geosync.sync_registry.items import Owed, Reference
 from geosync.sync_registry.timing import Timing
 from geosync.sync_registry.transitions.marks import Mark
-from geosync.syncing.reference import DOUBTS_FOR_ALL
+from geosync.syncing.reference import ABSENCES_FOR_GOOD
 
 TAG = Reference.tag("v1")
 PAUSE_MS = 3600_000
@@ -45,7 +45,7 @@ class World:
         return self.secondary.tagged.get("v1")
 
 
-@pytest.mark.parametrize("times", [1, DOUBTS_FOR_ALL])
+@pytest.mark.parametrize("times", [1, ABSENCES_FOR_GOOD])
 def test_a_child_that_comes_after_a_moments_404_is_copied_with_its_index(times: int) -> None:
     world = World()
     world.attempt(times)
@@ -60,7 +60,7 @@ def test_a_child_that_comes_after_a_moments_404_is_copied_with_its_index(times: 
 
 def test_an_index_whose_child_does_not_come_is_copied_without_it_where_it_is_taken() -> None:
     world = World()
-    world.attempt(DOUBTS_FOR_ALL + 1)
+    world.attempt(ABSENCES_FOR_GOOD + 1)
     assert (world.owed(), world.tagged()) == (None, world.index.digest)
 
 
@@ -79,7 +79,7 @@ def test_it_is_parked_after_a_few_attempts_where_the_registry_wants_the_child(*,
     assert world.tagged() is None
 
 
-@pytest.mark.parametrize("before", [0, DOUBTS_FOR_ALL])
+@pytest.mark.parametrize("before", [0, ABSENCES_FOR_GOOD])
 def test_a_tag_that_moves_while_its_index_loses_a_child_is_the_newer_image(before: int) -> None:
     world = World()
     world.attempt(before)
@@ -101,6 +101,29 @@ def test_a_tag_that_moves_while_its_index_loses_a_child_is_the_newer_image(befor
     assert puts == ["v1"], "the index without its child was never put under the tag"
 
 
+def test_a_child_that_goes_after_other_doubts_is_not_left_out_at_its_first_404() -> None:
+    world = World()
+    world.primary.manifests[world.child.digest] = world.child
+
+    def read_wrong(verb: str, what: str) -> None:
+        if (verb, what) == ("GET manifest", world.child.digest):
+            raise DigestMismatch("it hashes to another digest")
+
+    world.primary.before = read_wrong
+    world.attempt(ABSENCES_FOR_GOOD)
+    world.primary.before = lambda *_: None
+    del world.primary.manifests[world.child.digest]
+    world.attempt()
+    owed = world.owed()
+    assert owed is not None
+    assert (owed.doubts, owed.absences, owed.parked) == (ABSENCES_FOR_GOOD + 1, 1, False)
+    assert world.tagged() is None
+    world.primary.manifests[world.child.digest] = world.child
+    world.attempt()
+    assert (world.owed(), world.tagged()) == (None, world.index.digest)
+    assert world.child.digest in world.secondary.manifests
+
+
 def test_a_referrer_without_a_child_does_not_keep_its_subject_for_ever() -> None:
     world = World()
     world.secondary.referrers_api = world.primary.referrers_api = True
@@ -110,7 +133,7 @@ def test_a_referrer_without_a_child_does_not_keep_its_subject_for_ever() -> None
     del world.primary.manifests[child.digest]
     tag = Reference.tag("v2")
     world.site.sync_registry.mark(REPOSITORY, tag)
-    world.attempt(DOUBTS_FOR_ALL)
+    world.attempt(ABSENCES_FOR_GOOD)
     assert world.site.sync_registry.look(REPOSITORY, tag).owed is not None
     world.attempt()
     assert world.site.sync_registry.look(REPOSITORY, tag).owed is None
@@ -119,7 +142,7 @@ def test_a_referrer_without_a_child_does_not_keep_its_subject_for_ever() -> None
 
 def test_a_child_that_is_wrong_here_and_gone_at_the_primary_is_a_failure_to_the_end() -> None:
     world = World()
-    world.attempt(DOUBTS_FOR_ALL + 1)
+    world.attempt(ABSENCES_FOR_GOOD + 1)
 
     def read_wrong(verb: str, what: str) -> None:
         if (verb, what) == ("GET manifest", world.child.digest):

@@ -108,10 +108,15 @@ class Attempts(TableAccess):
         )
         return self._unmarked(owed, change)
 
-    def fail_in_doubt(self, owed: Owed, failure: str) -> Owed | None:
-        """Count a failed attempt that found wrong content, as `fail`; parked after a few of them."""
+    def fail_in_doubt(self, owed: Owed, failure: str, *, child_absent: bool = False) -> Owed | None:
+        """Count a failed attempt that found what may pass, as `fail`; parked after a few of them."""
         change = attempts.fail_in_doubt(
-            owed, failure, now_ms=self._clock.now_ms(), jitter=_jitter(), timing=self.timing
+            owed,
+            failure,
+            now_ms=self._clock.now_ms(),
+            jitter=_jitter(),
+            timing=self.timing,
+            child_absent=child_absent,
         )
         return self._unmarked(owed, change)
 

@@ -102,15 +102,15 @@ class Reference:
 class Seen:
     """A reference as it was when it was discharged: the item `tag#v1` or `digest#sha256:…`.
 
-    `looked_at` is the moment before the primary was asked, `seen_at` before the secondary was. `unannounced`: it was
-    copied because a comparison found it different, and no event has announced it since; `suspected`: it is not decided
-    whether that was lost; `counted_lost`: it was, and came later (site/suspected.py). `missing_since` is when a
-    comparison first found the tag gone from the primary, `outside_since` when it first found it outside the site's
-    selection, None while it is not. `gone_since` is when a holder first proved that the primary has no such tag, though
-    the secondary's stays; None once it was seen equal again. It says nothing to comparisons, which count what they miss
-    themselves. `size_bytes` is the size of the image, None where no copy read it. Stored with its digest, `sized`: who
-    sees another digest and no size leaves both. `announced_at` is the last look at this digest that discharged what an
-    event named, where `looked_at` was only asked for (and `asked_at`: older releases change that alone); else None.
+    `looked_at` is the moment (ms) before the primary was asked, `seen_at` before the secondary was. `unannounced`: a
+    comparison found it different, and no event has announced it since; `suspected`: whether its notification was lost
+    is not decided; `counted_lost`: it was, and came later (site/suspected.py). `missing_since`, `outside_since`: when a
+    comparison first found the tag gone from the primary, or outside the selection; else None. `gone_since`: when a
+    holder first proved that the primary lacks the tag, while the secondary's stays; None once it was seen equal again.
+    Comparisons do not read it. `size_bytes` of the image: None where no copy read it. It is stored with its digest
+    (`sized`): whoever sees another digest and no size leaves both. `announced_at`: the last look that answered an event
+    of this digest, where `looked_at` was only asked for; else None. It is stored with that `looked_at` (`asked_at`), as
+    older releases change `looked_at` alone.
     """
 
     digest: str
@@ -168,16 +168,15 @@ class Owed:
     `mark` changes with every mark; `expects` holds the digests that events named since the reference is owed (and
     ABSENT, UNNAMED), empty when nobody named anything (backfill, resync). `marked_at` is the latest mark; `owed_since`
     the first, or that of the whole repository with which it became owed. `due` is None while parked. `failure` is None
-    unless an attempt failed since the last mark. `seen` is the reference's `tag#…` or `digest#…` item (None: it was
-    never seen equal), `seen_digest` what it is whatever primary it was seen under: `look` and `due` fill them in.
-    `distrust` holds the digests of blobs and manifests below the reference that verification found missing or wrong at
-    the secondary (or EVERYTHING): that the tag is equal does not discharge it, and what the secondary says of them
-    counts for nothing until they were brought anew (copying/repair.py). `pushed_at`, `told_at`: see pushes.py. `walk`
-    names the comparison that made it owed (Walk.started_at). `unannounced`: that one found it different, and no event
-    has spoken of it since. `asked`: an operator, verification or a pull wants it. `if_absent` (MISSING, ADOPT, KEEP)
-    says what may become of the secondary's tag should the primary not have it, beside what `expects` says; OUTSIDE and
-    KEEP, should the site's selection not have it. `named` holds the digests of all pushes that it stands for, also of
-    those under another primary. `pushed_as` is the tag under which an overtaken manifest was pushed; None: by digest.
+    unless an attempt failed since the last mark. `seen` is the reference's `tag#…` or `digest#…` item (None: never seen
+    equal under this primary), `seen_digest` its digest under any primary: `look` and `due` fill them in. `distrust`
+    holds the digests of blobs and manifests below it that verification found missing or wrong at the secondary (or
+    EVERYTHING): they are brought anew, whatever the secondary says of them (copying/repair.py). `pushed_at`, `told_at`,
+    `differs_since`: see pushes.py. `walk` names the comparison that made it owed (Walk.started_at). `unannounced`: that
+    one found it different, and no event spoke of it since. `asked`: an operator, verification or a pull wants it.
+    `if_absent` (MISSING, ADOPT, KEEP) says what may become of the secondary's tag if the primary lacks it, beside what
+    `expects` says; OUTSIDE and KEEP, if the site's selection lacks it. `named` holds the digests of all pushes that it
+    stands for, under any primary. `pushed_as` is the tag under which an overtaken manifest was pushed; None: by digest.
     """
 
     repository: str
@@ -198,12 +197,13 @@ class Owed:
     told_at: int | None = None
     walk: int | None = None
     unannounced: bool = False
-    differs_since: int | None = None  # since when it may be different, says a comparison that met it owed already
+    differs_since: int | None = None
     if_absent: frozenset[str] = frozenset()
     copied: frozenset[str] = frozenset()  # digests it began to put, if nothing else tells (decisions.is_to_be_noted)
     half_copied: frozenset[str] = frozenset()  # the same under another primary: none is its own, half may be here
     deaths: int = 0  # holders that vanished while they worked on it, since it was last marked
     doubts: int = 0  # attempts that found what may pass, since it was marked: wrong content, a child that is absent
+    absences: int = 0  # the doubts about a child that the primary lacks; a former version counted all as such
     seen: Seen | None = None
     named: frozenset[str] = frozenset()
     pushed_as: str | None = None
@@ -233,8 +233,8 @@ class Owed:
         reference = Reference.from_key(read.text("item"))
         if reference is None:
             raise read.corrupt("item", "is not the key of a reference")
-        marked_at = read.number("marked_at")
-        parked, owed_since = read.flag("parked"), read.number("owed_since", marked_at)
+        marked_at, parked = read.number("marked_at"), read.flag("parked")
+        owed_since, doubts = read.number("owed_since", marked_at), read.number("doubts", 0)
         return cls(
             repository=read.text("repository"),
             reference=reference,
@@ -259,7 +259,8 @@ class Owed:
             copied=read.texts("copied"),
             half_copied=half_copied,
             deaths=read.number("deaths", 0),
-            doubts=read.number("doubts", 0),
+            doubts=doubts,
+            absences=read.number("absences", doubts),
             seen=seen,
             named=named,
             pushed_as=read.optional_text("pushed_as"),
@@ -288,9 +289,9 @@ class Row:
     """A container repository's row: the console's fields, and what the protocol keeps beside them.
 
     `id` and `container_repository_id` are None until the counter gave one. `last_synced_at` is the start of the last
-    attempt; `is_first_hold`: it was the first. `lease_token` and `lease_expires` are None when nobody holds it. What it
-    counts as is in `state_counted` and `verification_counted` (site/counters.py). `renamed_from` is its former name, of
-    whose blobs it mounts. `working_on`: what its holder is at (`Reference.seen_key`); `deaths`: holders that vanished.
+    attempt; `is_first_hold`: it was the first. `lease_token` and `lease_expires` are None when nobody holds it. It
+    counts as `state_counted` and `verification_counted` (site/counters.py). `renamed_from`: its former name, of whose
+    blobs it mounts. `working_on`: what its holder is at (`Reference.seen_key`); `deaths`: holders that vanished.
     """
 
     repository: str
@@ -378,11 +379,10 @@ class Row:
 class Lease:
     """The lease of a holder, who gets a new one from each transition.
 
-    `renewed_at` is monotonic seconds of this process, taken before the renewal was sent; `expires` is milliseconds
-    since the epoch. A secondary proves nothing before `suspect_until`. `revision`, `state` and `counted` are the row's
-    as of the last write under the lease: a knock may have changed the state since. `listed`: the row has its id, so
-    that the counters count it. `is_first`: nobody held it before. `working_on` and `deaths` are of holders that
-    vanished just before: keys of references, and their number.
+    `renewed_at` (monotonic seconds of this process) is from before the renewal was sent; `expires` is in ms. A look at
+    the secondary before `suspect_until` proves nothing. `revision`, `state` and `counted` are the row's at the last
+    write under the lease: a knock may have changed the state since. `listed`: the row has its id, and is counted.
+    `is_first`: nobody held it before. `working_on` (keys) and `deaths` are of holders that vanished just before.
     """
 
     repository: str

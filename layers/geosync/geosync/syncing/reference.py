@@ -32,9 +32,9 @@ Found = TypeVar("Found")
 PAUSES_AFTER_500_S = (0.1, 0.2, 0.4, 0.7, 1.0, 1.5)
 """Seconds before a look is tried again that a registry answered with 500. Of 500 tags of one digest, sixteen at a time,
 a fifth of the looks were answered so: seven in a row are one of 50,000."""
-DOUBTS_FOR_ALL = 3
-"""Failed attempts, in two minutes and more, before an index is put without a child that the primary answers 404 for: it
-may be there again. After each 404 the reference itself is looked at, which may have moved."""
+ABSENCES_FOR_GOOD = 3
+"""Attempts, in two minutes and more, that met a child which the primary answers 404 for, before an index is put without
+such children: they may be there again. After each 404 the reference itself is looked at, which may have moved."""
 SEEN_PAGE = 500
 """Tags read at a time to find those of a digest."""
 
@@ -356,7 +356,7 @@ class ReferenceSync:
         )
 
     def _may_leave_out(self, attempt: Attempt) -> bool:
-        return attempt.owed.doubts >= DOUBTS_FOR_ALL
+        return attempt.owed.absences >= ABSENCES_FOR_GOOD
 
     def _begin_copy(self, attempt: Attempt, digest: str) -> None:
         attempt.begun.add(digest)

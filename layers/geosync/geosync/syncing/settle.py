@@ -156,7 +156,7 @@ class Settler:
             self._reporter.park(owed, text)
         self._sync_registry.outbox.put_failure(owed, text, parked=parked)
         if doubted:
-            counted = self._sync_registry.fail_in_doubt(owed, text)
+            counted = self._sync_registry.fail_in_doubt(owed, text, child_absent=isinstance(error, ChildAbsent))
         else:
             counted = self._sync_registry.fail(owed, text, parked=parked)
         self._reporter.report_failed(owed, error, parked=parked and counted is not None)

@@ -67,14 +67,16 @@ def fail(owed: Owed, failure: str, *, now_ms: int, jitter: int, timing: Timing, 
     return _change(owed, _failed(owed, failure, now_ms=now_ms, jitter=jitter, timing=timing, parked=parked))
 
 
-def fail_in_doubt(owed: Owed, failure: str, *, now_ms: int, jitter: int, timing: Timing) -> Update:
+def fail_in_doubt(
+    owed: Owed, failure: str, *, now_ms: int, jitter: int, timing: Timing, child_absent: bool = False
+) -> Update:
     """Count a failed attempt that found what may pass, as `fail`; parked after `max_doubts` of them.
 
-    That is wrong content, and a child of an index that the primary does not have.
+    That is wrong content, or (`child_absent`) a child of an index that the primary does not have.
     """
     parked = is_last_doubt(owed, timing)
     values = _failed(owed, failure, now_ms=now_ms, jitter=jitter, timing=timing, parked=parked)
-    return _change(owed, {**values, "doubts": owed.doubts + 1})
+    return _change(owed, {**values, "doubts": owed.doubts + 1, "absences": owed.absences + child_absent})
 
 
 def fail_by_death(owed: Owed, failure: str, *, now_ms: int, timing: Timing) -> Update:

@@ -125,6 +125,7 @@ def mark(
             "parked",
             "deaths",
             "doubts",
+            "absences",
             "cursor",
             *(("unannounced",) if said.expects is not None else ()),
         ),
