@@ -213,7 +213,7 @@ class Discharges:
         served = self._take(lease)
         error: GeosyncError | None = Contended(f"{lease.repository}: another thread's discharge broke off")
         try:
-            todo = [(request, self._leaving_few(lease, one)) for request in served for one in request.discharged]
+            todo = [entry for request in served for entry in self._prepared(lease, request)]
             build = partial(self._changes, lease)
             parts = in_transactions(todo, each=4 if self._outbox.is_on else 3)
             written = transact_under(self._store, lease, parts, build)
@@ -225,8 +225,20 @@ class Discharges:
             error = raised
         finally:
             for request in served:
-                request.error = error
+                request.error = request.error or error
                 request.done = True
+
+    def _prepared(self, lease: Lease, request: _Request) -> list[tuple[_Request, Discharged]]:
+        """Return the discharges of a request as they fit into transactions; none, and its error, if Contended.
+
+        So one tag with many overtaken digests does not end the discharges of the threads that wait beside it. Raises
+        LeaseLost, which ends all of them.
+        """
+        try:
+            return [(request, self._leaving_few(lease, one)) for one in request.discharged]
+        except Contended as error:
+            request.error = error
+            return []
 
     def _leaving_few(self, lease: Lease, one: Discharged) -> Discharged:
         """Write what `one` leaves owed or half copied beyond its transaction's room; returns it with the rest of that.
