@@ -66,7 +66,7 @@ def test_what_aws_throttles_is_named_by_its_call_with_what_to_do(secondary: Site
     beat(secondary, SYSTEM_CLOCK.now_ms())
     assert "references_throttled" not in problems(sync.look_at_the_site(found(secondary)))
     owed = sync_registry.mark("group/app", Reference.tag("v1"))
-    assert sync_registry.postpone(owed, SYSTEM_CLOCK.now_ms() + AN_HOUR, failure=table)
+    sync_registry.hold_back(owed, SYSTEM_CLOCK.now_ms() + AN_HOUR, table)
     at_the_site = list(sync.look_at_the_site(found(secondary)))
     held, said = problem(at_the_site, "registries_answer"), problem(at_the_site, "references_throttled")
     assert secret in held.text

@@ -12,6 +12,7 @@ from geosync.copying.refusals import MANY_PARTS
 from geosync.errors import OutcomeUnknown, OutOfTime
 from geosync.oci.manifests import Manifest
 from geosync.oci.memory import GRAPHS_BYTES
+from geosync.pair.registries import Registries
 from geosync.sync_registry.items import Owed, Reference
 from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.timing import Timing
@@ -270,9 +271,10 @@ def image_of_many(world: World) -> Manifest:
     return world.image
 
 
+@pytest.mark.parametrize("is_held", [False, True], ids=["it answers others", "it is held"])
 @pytest.mark.parametrize("push_many", [image_of_many, index_of_many])
 def test_what_a_registry_does_not_refuse_in_time_is_brought_by_the_next_attempt(
-    push_many: Callable[[World], Manifest],
+    push_many: Callable[[World], Manifest], monkeypatch: pytest.MonkeyPatch, *, is_held: bool
 ) -> None:
     """It looks for each of 1,000 layers before it refuses the image, and for each child of an index."""
     world = World()
@@ -285,10 +287,11 @@ def test_what_a_registry_does_not_refuse_in_time_is_brought_by_the_next_attempt(
             raise OutcomeUnknown("secondary:5000", "PUT manifest", detail="no answer within 20 s")
 
     world.secondary.before = answer_late
+    monkeypatch.setattr(Registries, "answers", lambda *_: not is_held)
     world.site.hold()
     failed = world.owed()
     assert failed is not None
-    assert (failed.attempts, world.secondary.tagged.get("v1")) == (1, None)
+    assert (failed.attempts, world.secondary.tagged.get("v1")) == (0 if is_held else 1, None)
 
     world.settle()  # and no write is outstanding
     assert world.site.hold() is Ending.FINISHED
@@ -308,7 +311,7 @@ def test_a_hold_does_not_multiply_the_requests_of_the_next_attempt(*, is_counted
     if is_counted:
         world.site.sync_registry.fail(owed, "a blob did not come")
     else:
-        world.site.sync_registry.postpone(owed, world.clock.now_ms(), failure="429")
+        world.site.sync_registry.hold_back(owed, world.clock.now_ms(), "429")
     world.settle()
     assert world.site.hold() is Ending.FINISHED
     assert world.secondary.tagged["v1"] == image.digest

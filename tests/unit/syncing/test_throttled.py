@@ -82,13 +82,13 @@ def test_who_follows_a_holder_whose_table_was_throttled_counts_no_death(monkeypa
     with monkeypatch.context() as throttling:
         throttle_discharges(site, throttling)
 
-        def postpone(*_: Any, **__: Any) -> bool:
+        def hold_back(*_: Any, **__: Any) -> None:
             site.clock.pass_(20)
             if site.clock.monotonic_s() > end_s:
                 raise SystemExit  # Lambda ends the function
             raise Contended("most likely it is the same table")
 
-        throttling.setattr(SyncRegistry, "postpone", postpone)
+        throttling.setattr(SyncRegistry, "hold_back", hold_back)
         with pytest.raises(Contended):
             run(site, LEFT_S)
     site.clock.pass_(site.sync_registry.timing.lease_s + site.sync_registry.timing.suspect_s + 1)

@@ -30,10 +30,10 @@ Key = tuple[str, bool]
 class Retry:
     """Lessons of earlier attempts to copy a reference, for the next one; FIRST_TRY has none.
 
-    `is_again`: one failed. So what refers to many parts is put only after them (refusals.MANY_PARTS). `looks_below`:
-    one broke off, so that a child may be there without what is below it. A manifest that is found there is looked
-    below. `leaves_out`: the source lacked a child each time. An index is put without it, where the destination takes
-    it so.
+    `is_again`: one failed, or had no answer to a write. So what refers to many parts is put only after them
+    (refusals.MANY_PARTS). `looks_below`: one broke off, so that a child may be there without what is below it. A
+    manifest that is found there is looked below. `leaves_out`: the source lacked a child each time. An index is put
+    without it, where the destination takes it so.
     """
 
     is_again: bool = False

@@ -58,22 +58,22 @@ class Attempts(TableAccess):
             self._store.write(Update(key=key, set=values, when=Attr("due").eq(item["due"])))
 
     def postpone(
-        self,
-        owed: Owed,
-        due: int,
-        *,
-        failure: str | None = None,
-        copied: frozenset[str] = frozenset(),
-        shown: Look | None = None,
+        self, owed: Owed, due: int, *, copied: frozenset[str] = frozenset(), shown: Look | None = None
     ) -> bool:
-        """Make `owed` due later (ms) without counting an attempt. False: marked again meanwhile, so it is due now.
+        """Make `owed` due later (ms): nothing is proved yet. False: marked again meanwhile, so it is due now.
 
         `copied` are digests of which an earlier attempt may have left half a copy (`note_copy` in the same write).
         `shown` is a look at the primary, made after the mark, that the secondary equals.
         """
+        return self._unmarked(owed, attempts.postpone(owed, due, copied=copied, shown=shown)) is not None
+
+    def hold_back(self, owed: Owed, due: int, failure: str, *, unanswered: bool = False) -> None:
+        """Make `owed` due later (ms) for a registry or a table that cannot be used now, unless it was marked again.
+
+        No attempt is counted. `unanswered`: a registry did not answer a write in time.
+        """
         now_ms = self._clock.now_ms()
-        change = attempts.postpone(owed, due, now_ms=now_ms, failure=failure, copied=copied, shown=shown)
-        return self._unmarked(owed, change) is not None
+        self._unmarked(owed, attempts.hold_back(owed, due, failure, now_ms=now_ms, unanswered=unanswered))
 
     def bring_forward(self, owed: Owed) -> bool:
         """Make `owed` due now, with all that is known of its attempts. False: marked or tried meanwhile, or parked."""

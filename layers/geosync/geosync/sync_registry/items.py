@@ -133,7 +133,7 @@ class Seen:
     @classmethod
     def from_item(cls, item: Item) -> Seen:
         """Read a `tag#…` or `digest#…` item."""
-        read = AttributeReader(item)
+        read, is_answered = AttributeReader(item), item.get("asked_at") == item.get("looked_at")
         return cls(
             digest=read.text("digest", ""),
             looked_at=read.number("looked_at", 0),
@@ -145,9 +145,7 @@ class Seen:
             outside_since=read.optional_number("outside_since"),
             gone_since=read.optional_number("gone_since"),
             size_bytes=read.optional_number("size_bytes") if item.get("sized") == item.get("digest") else None,
-            announced_at=read.optional_number("announced_at")
-            if item.get("asked_at") == item.get("looked_at")
-            else None,
+            announced_at=read.optional_number("announced_at") if is_answered else None,
         )
 
     @classmethod
@@ -169,14 +167,14 @@ class Owed:
     ABSENT, UNNAMED), empty when nobody named anything (backfill, resync). `marked_at` is the latest mark; `owed_since`
     the first, or that of the whole repository with which it became owed. `due` is None while parked. `failure` is None
     unless an attempt failed since the last mark. `seen` is the reference's `tag#…` or `digest#…` item (None: never seen
-    equal under this primary), `seen_digest` its digest under any primary: `look` and `due` fill them in. `distrust`
-    holds the digests of blobs and manifests below it that verification found missing or wrong at the secondary (or
-    EVERYTHING): they are brought anew, whatever the secondary says of them (copying/repair.py). `pushed_at`, `told_at`,
-    `differs_since`: see pushes.py. `walk` names the comparison that made it owed (Walk.started_at). `unannounced`: that
-    one found it different, and no event spoke of it since. `asked`: an operator, verification or a pull wants it.
-    `if_absent` (MISSING, ADOPT, KEEP) says what may become of the secondary's tag if the primary lacks it, beside what
-    `expects` says; OUTSIDE and KEEP, if the site's selection lacks it. `named` holds the digests of all pushes that it
-    stands for, under any primary. `pushed_as` is the tag under which an overtaken manifest was pushed; None: by digest.
+    equal), `seen_digest` its digest under any primary: `look` and `due` fill them in. `distrust` holds the digests of
+    blobs and manifests below it that verification found missing or wrong here (or EVERYTHING): they are brought anew,
+    whatever the secondary says of them (copying/repair.py). `pushed_at`, `told_at`, `differs_since`: see pushes.py.
+    `walk` names the comparison that made it owed (Walk.started_at). `unannounced`: that one found it different, and no
+    event spoke of it since. `asked`: an operator, verification or a pull wants it. `if_absent` (MISSING, ADOPT, KEEP)
+    says what may become of the secondary's tag if the primary lacks it, beside what `expects` says; OUTSIDE and KEEP,
+    if the selection does. `named` holds the digests of all pushes that it stands for, under any primary. `pushed_as`:
+    the tag under which an overtaken manifest was pushed; None: by digest.
     """
 
     repository: str
@@ -204,6 +202,7 @@ class Owed:
     deaths: int = 0  # holders that vanished while they worked on it, since it was last marked
     doubts: int = 0  # attempts that found what may pass, since it was marked: wrong content, a child that is absent
     absences: int = 0  # the doubts about a child that the primary lacks; a former version counted all as such
+    unanswered: bool = False  # a registry did not answer a write of it since it was marked, and was held
     seen: Seen | None = None
     named: frozenset[str] = frozenset()
     pushed_as: str | None = None
@@ -261,6 +260,7 @@ class Owed:
             deaths=read.number("deaths", 0),
             doubts=doubts,
             absences=read.number("absences", doubts),
+            unanswered=read.flag("unanswered"),
             seen=seen,
             named=named,
             pushed_as=read.optional_text("pushed_as"),

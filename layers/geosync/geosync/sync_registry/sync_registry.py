@@ -2,7 +2,7 @@
 
 Every method takes its times itself, before its first request. Calls to the table in the usual case: `look` 1, `mark` 1,
 `knock` 1 (2 when what `look` saw of the row has changed), `acquire` 1, `renew` 1, `due` 2, `discharge` 1 (for those of
-several threads together), `postpone`, `fail` 1, `suspect` 0, `finish` 2. Thread-safe.
+several threads together), `postpone`, `hold_back`, `fail` 1, `suspect` 0, `finish` 2. Thread-safe.
 """
 
 from __future__ import annotations

@@ -347,7 +347,7 @@ class ReferenceSync:
             attempt.reference if attempt.owed.reference.kind == "tag" else None,
             is_there=is_there,
             retry=Retry(
-                is_again=attempt.owed.attempts > 0,  # a hold counts none: a registry that throttles is spared
+                is_again=attempt.owed.attempts > 0 or attempt.owed.unanswered,  # not after a hold for throttling
                 looks_below=decisions.may_be_half_copied(attempt.owed, manifest.digest),
                 leaves_out=leaves_out,
             ),

@@ -33,6 +33,7 @@ from geosync.errors import (
     GeosyncError,
     HolderVanished,
     LeaseLost,
+    OutcomeUnknown,
     OutOfTime,
     ReadOnly,
     RegistryError,
@@ -135,12 +136,13 @@ class Settler:
                 self._has_told_of_throttling = True
                 later_ms = self._clock.now_ms() + THROTTLED_MS
                 with suppress(*TABLE_ERRORS):  # most likely it is the same table
-                    self._sync_registry.postpone(owed, later_ms, failure=text)
+                    self._sync_registry.hold_back(owed, later_ms, text)
 
     def _settle_refused(self, owed: Owed, error: RegistryUnavailable | Unauthorized) -> None:
         """Hold the registry if it serves nobody; what fails on a registry that serves others is one failed attempt."""
         if self._is_of_the_registry(error):
-            self._sync_registry.postpone(owed, self._hold(error).until, failure=str(error))
+            unanswered = isinstance(error, OutcomeUnknown)
+            self._sync_registry.hold_back(owed, self._hold(error).until, str(error), unanswered=unanswered)
         else:
             self._settle_failed(owed, error)
 

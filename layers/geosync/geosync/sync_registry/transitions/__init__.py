@@ -9,14 +9,15 @@ suspect    a tag write of unknown outcome: suspect_until = now + suspect, in thi
 release    state 0; the lease goes; due at suspect_until while a tag write may still land (likewise finish)
 finish     lease mine and revision unchanged since the query that found nothing due: the lease goes
 discharge  transaction {row.lease = me; owed.mark = what I read}: delete owed, put tag#…
-postpone   that reference: due later; only if it was not marked again, as fail, advance and look_anew
+postpone   that reference: due later; only if it was not marked again, as hold_back, fail, advance and look_anew
+hold_back  that reference: due later, with why: a registry or the table cannot be used; no attempt is counted
 fail       that reference: attempts, failure, due = backoff; the others go on
 advance    the whole repository: cursor
 look_anew  that reference: another mark, due = now, and nothing else: the primary is looked at once more
 ```
 
 `marks` has mark; `leases` knock, acquire, renew, suspect, release, finish; `discharge` discharge, and what a comparison
-records; `attempts` postpone, fail, advance, look_anew. `verification` has the verification states of a row.
+records; `attempts` postpone, hold_back, fail, advance, look_anew. `verification` has the verification states of a row.
 
 A knock, and a discharge of anything but the whole repository, take away the row's `verification_state` and
 `verification_due`: what was verified is not what is there now. A finish that leaves the row synced makes it due for

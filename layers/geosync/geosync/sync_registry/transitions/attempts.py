@@ -20,27 +20,26 @@ def is_unmarked(owed: Owed) -> ConditionBase:
     return Attr("mark").eq(owed.mark)
 
 
-def postpone(
-    owed: Owed,
-    due_ms: int,
-    *,
-    now_ms: int,
-    failure: str | None = None,
-    copied: frozenset[str] = frozenset(),
-    shown: Look | None = None,
-) -> Update:
-    """Make a reference due later; with a `failure`, say why (a registry that is down), without counting an attempt.
+def postpone(owed: Owed, due_ms: int, *, copied: frozenset[str] = frozenset(), shown: Look | None = None) -> Update:
+    """Make a reference due later: nothing is proved yet.
 
     `copied` is noted as by `note_copy`. `shown` is a look at the primary that the secondary equals, which proves
     nothing yet: it is noted with the mark, as it was made after that one.
     """
     values: dict[str, Any] = {"due": due_ms}
-    if failure is not None:
-        values |= {"failure": cut(failure), "failed_at": now_ms}
     if shown is not None:
         values |= {"shown": shown.digest, "shown_at": shown.at, "shown_by": owed.mark}
     change = _change(owed, values)
     return replace(change, union={"copied": copied}) if copied else change
+
+
+def hold_back(owed: Owed, due_ms: int, failure: str, *, now_ms: int, unanswered: bool = False) -> Update:
+    """Make a reference due later, as a registry or the table cannot be used now; no attempt is counted.
+
+    `unanswered`: a registry did not answer a write in time. The next attempt makes none that may be as late.
+    """
+    values: dict[str, Any] = {"due": due_ms, "failure": cut(failure), "failed_at": now_ms}
+    return _change(owed, {**values, **({"unanswered": True} if unanswered else {})})
 
 
 def bring_forward(owed: Owed, *, now_ms: int) -> Update:

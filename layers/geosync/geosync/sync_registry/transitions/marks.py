@@ -126,6 +126,7 @@ def mark(
             "deaths",
             "doubts",
             "absences",
+            "unanswered",
             "cursor",
             *(("unannounced",) if said.expects is not None else ()),
         ),
