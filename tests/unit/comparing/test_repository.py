@@ -280,6 +280,30 @@ def test_what_is_owed_as_deleted_and_listed_by_the_primary_was_pushed_again(
     assert owed == {"again": START, "found": START, "gone": None, "seen": None}
 
 
+@pytest.mark.parametrize("asked", [False, True])
+def test_what_is_parked_is_marked_anew_only_by_a_comparison_that_somebody_asked_for(
+    asked: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Be it a tag, a referrer of an equal tag, or an image without a tag."""
+    referrer, untagged = (Descriptor(media_type="", digest=f"sha256:{one * 64}", size=2) for one in "23")
+    site = Site(Tags("equal", "parked"), Tags("equal"))
+    monkeypatch.setattr(site.primary, "untagged_digests", lambda _: iter([[untagged.digest]]))
+    monkeypatch.setattr(site.primary, "referrers", lambda _, digest: [referrer] if digest == DIGEST else [])
+    monkeypatch.setattr(site.primary, "_has_referrers", True)
+    site.seen("equal")
+    site.clock.now = PUSHED
+    parked = [Reference.tag("parked"), *(Reference.digest(one.digest) for one in (referrer, untagged))]
+    for reference in parked:
+        owed = site.sync_registry.mark(REPOSITORY, reference)
+        assert site.sync_registry.fail(owed, "it is broken", parked=True)
+    said = Mark(pushed_at=START, comparison=Comparison(walk=PUSHED), asked=asked)
+
+    site.compare(site.sync_registry.mark(REPOSITORY, Reference.whole(), said))
+
+    owed_now = {one.reference: one.parked for one in site.sync_registry.owed(REPOSITORY)}
+    assert owed_now == dict.fromkeys(parked, not asked)
+
+
 def test_what_is_discharged_while_extra_tags_are_looked_for_is_none_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
     site = Site(Tags("v0"), Tags("v0", "pushed"))
     site.seen("v0")

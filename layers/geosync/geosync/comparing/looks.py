@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 
 from geosync.clock import DAY_MS, Clock
 from geosync.comparing.context import ComparisonContext
+from geosync.comparing.marking import is_asked
 from geosync.errors import NotFound, Refused, Unauthorized
 from geosync.oci.manifests import Descriptor
 from geosync.pair.pair import Pair
@@ -88,7 +89,7 @@ class TagLooks:
         the tag seen last may have moved back to what the backup has.
         """
         named = self._trusted(known)
-        if owed.walk is None or owed.asked or not named:
+        if is_asked(owed) or not named:
             return frozenset()
         _, last, digest = max(named)
         there = self._pair.secondary.head_manifest(last)

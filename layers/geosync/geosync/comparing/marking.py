@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from typing import TypeVar
 
@@ -46,36 +46,37 @@ class Marker:
 
         self._for_each(mark, references)
 
-    def leave_owed(
+    def to_mark(
         self, owed: Owed, different: Mapping[Reference, int | None], *, no_push: Container[Reference] = ()
     ) -> dict[Reference, int | None]:
-        """Return `different` without what is tried by itself, and note that this comparison found that different, too.
+        """Return those of `different` that are to be marked, each with the last moment (ms) as in `mark_different`.
 
-        Each reference comes with the last moment (ms) at which it was known to be equal, as above. What is owed already
-        is tried by itself, and what is parked waits for somebody to ask. The comparison proves nothing before that is
-        settled: an earlier push than the one that made it owed may be missing here. What is owed as deleted, and is at
-        the primary, was pushed again: `no_push` are those that were just seen equal here, or gone there by now. It is
-        returned, too, as it would wait for its DeletionDelay.
+        What is owed already is tried by itself, and what is parked waits for somebody to ask: only a comparison that
+        somebody asked for marks them anew. What is owed as deleted, and is at the primary, was pushed again. It is
+        marked at once, as it would wait for its DeletionDelay; `no_push` are those that were just seen equal here, or
+        gone there by now.
         """
         already = self._sync_registry.owed_named((owed.repository, one) for one in different)
-        finds = list(filter(None, already.values()))
+        finds = [one for one in already.values() if one is not None]
+        if is_asked(owed):
+            return self._marked_anew(finds, different, no_push)
         again = _pushed_again(finds, no_push)
+        # The comparison proves nothing before these are settled: an earlier push than the one that made it owed may be
+        # missing here.
         noted = [one for one in finds if one.reference in again or not pushes.is_only_deleted(one)]
         self._note_different({one: different[one.reference] for one in noted})
         waits = {reference for _, reference in already} - again
         return {one: until for one, until in different.items() if one not in waits}
 
-    def know_owed(
-        self, owed: Owed, different: Mapping[Reference, int | None], *, no_push: Container[Reference] = ()
+    def _marked_anew(
+        self, finds: Sequence[Owed], different: Mapping[Reference, int | None], no_push: Container[Reference]
     ) -> dict[Reference, int | None]:
-        """Return `different` to be marked anew, as somebody asked, each with the last moment as events tell of it.
+        """Return all of `different`, of which `finds` are owed, each with the last moment as events tell of it.
 
-        Where they came without a gap, what they told of is all that was pushed: to mark it anew makes it no older.
-        What is owed as deleted is noted as above.
+        Where events came without a gap, what they told of is all that was pushed: to mark it anew makes it no older.
         """
-        already = self._sync_registry.owed_named((owed.repository, one) for one in different)
-        known = {one.reference: one for one in already.values() if one is not None}
-        self._note_different({known[one]: different[one] for one in _pushed_again(known.values(), no_push)})
+        known = {one.reference: one for one in finds}
+        self._note_different({known[one]: different[one] for one in _pushed_again(finds, no_push)})
         told = {one: known[one] for one in known if pushes.announced_at(known[one]) is not None}
         subscription = self._sync_registry.subscription.read() if told else None
         return {
@@ -137,6 +138,11 @@ class Marker:
             pass
 
 
+def is_asked(owed: Owed) -> bool:
+    """Tell whether somebody asked for this comparison: a resync of one repository, or a comparison of all of them."""
+    return owed.walk is None or owed.asked
+
+
 def mark_of(walk: Walk) -> Mark:
     """The mark of a whole repository by a walk through the catalogue.
 
@@ -156,7 +162,7 @@ def _is_news(owed: Owed, since: int) -> bool:
 
 
 def _pushed_again(finds: Iterable[Owed], no_push: Container[Reference]) -> set[Reference]:
-    """Those of `finds` that are owed as deleted, and that the primary has; `no_push` as in leave_owed."""
+    """Those of `finds` that are owed as deleted, and that the primary has; `no_push` as in Marker.to_mark."""
     return {one.reference for one in finds if pushes.is_only_deleted(one) and one.reference not in no_push}
 
 

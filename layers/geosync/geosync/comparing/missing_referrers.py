@@ -48,11 +48,7 @@ class MissingReferrers:
         if not references:
             return 0
         known = self._context.sync_registry.seen(owed.repository, references)
-        different = {one: equal_until(owed, known.get(one)) for one in references}
-        if owed.walk is not None:
-            different = self._marker.leave_owed(owed, different)
-        else:
-            different = self._marker.know_owed(owed, different)
+        different = self._marker.to_mark(owed, {one: equal_until(owed, known.get(one)) for one in references})
         self._marker.mark_different(owed, different)
         return len(different)
 

@@ -71,9 +71,7 @@ class TagComparison:
         no_push = equal.keys() | {Reference.tag(tag) for tag in looks.keys() - looked.keys()}  # equal, or gone by now
         now = known | equal
         different = {one: equal_until(owed, now.get(one)) for one in map(Reference.tag, listed) if one not in recorded}
-        is_asked = owed.walk is None or owed.asked
-        settle = self._marker.know_owed if is_asked else self._marker.leave_owed
-        different = settle(owed, different, no_push=no_push)
+        different = self._marker.to_mark(owed, different, no_push=no_push)
         self._marker.mark_different(owed, different)
         marked = {one.value for one in different}
         others = {tag: digest for tag, digest in listed.items() if tag not in marked}

@@ -43,23 +43,25 @@ class UntaggedImages:
 
     def _compare(self, owed: Owed, digests: Sequence[str], looked_at: int) -> int:
         self._context.check()
-        references = list(map(Reference.digest, digests))
-        wanted = self._untold(owed, references)
+        wanted = self._to_look_at(owed, list(map(Reference.digest, digests)))
         seen_at = self._context.clock.now_ms()
         secondary = self._context.pair.secondary
         looked = list(zip(wanted, self._pool.map(lambda one: secondary.head_manifest(one.value), wanted), strict=True))
         self._record([one.value for one, there in looked if there is not None], looked_at, seen_at)
-        missing = {one: equal_until(owed, None) for one, there in looked if there is None}
+        missing = {one: wanted[one] for one, there in looked if there is None}
         self._marker.mark_different(owed, missing, announced=False)
         return len(missing)
 
-    def _untold(self, owed: Owed, references: Sequence[Reference]) -> Sequence[Reference]:
-        """Those of `references` that a comparison has to look at: not owed, nor seen here. A resync looks at all."""
+    def _to_look_at(self, owed: Owed, references: Sequence[Reference]) -> dict[Reference, int | None]:
+        """Those of `references` that may be missing, each with the last moment (ms) as in Marker.mark_different.
+
+        A resync looks at all. A comparison leaves out what was seen here, and what Marker.to_mark leaves out.
+        """
+        unseen = dict.fromkeys(references, equal_until(owed, None))
         if owed.walk is None:
-            return references
+            return unseen
         seen = self._context.sync_registry.seen(owed.repository, references)
-        unseen = {one: equal_until(owed, None) for one in references if one not in seen}
-        return list(self._marker.leave_owed(owed, unseen))
+        return self._marker.to_mark(owed, {one: until for one, until in unseen.items() if one not in seen})
 
     def _record(self, here: Sequence[str], looked_at: int, seen_at: int) -> None:
         """Remember what is here, so that the next comparison asks nothing about it."""
