@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from geosync.errors import LeaseLost
 from geosync.sync_registry.access import TableAccess
 from geosync.sync_registry.items import ROW, Lease, Owed, Reference
 from geosync.sync_registry.table.changes import Key, TransactionFailed, Update
@@ -43,7 +42,7 @@ class Deaths(TableAccess):
                 self._store.transact([row, *changes])
             except TransactionFailed as refused:
                 if 0 in refused.failed:
-                    raise LeaseLost(f"{lease.repository}: another holder has the repository") from None
+                    raise leases.lost(lease.repository) from None
                 counted = [owed for position, owed in enumerate(counted, 1) if position not in refused.failed]
             else:
                 return counted

@@ -20,13 +20,12 @@ from geosync.clock import Clock
 from geosync.errors import ConditionFailed, Contended, GeosyncError, LeaseLost
 from geosync.sync_registry import half_copies
 from geosync.sync_registry.access import ATTEMPTS
-from geosync.sync_registry.items import ROW, Item, Lease, Reference, named_in
+from geosync.sync_registry.items import Item, Lease, Reference, named_in
 from geosync.sync_registry.site.outbox import Outbox, ReplicationEvent
 from geosync.sync_registry.table.attributes import texts
-from geosync.sync_registry.table.changes import Change, Check, Key, Store, TransactionFailed, Update
-from geosync.sync_registry.transitions import discharge, marks
+from geosync.sync_registry.table.changes import Change, Store, TransactionFailed, Update
+from geosync.sync_registry.transitions import discharge, leases, marks
 from geosync.sync_registry.transitions.discharge import Discharged
-from geosync.sync_registry.transitions.leases import is_mine
 from geosync.threads import SYSTEM_THREADS, Threads
 
 PER_TRANSACTION = 30
@@ -77,7 +76,7 @@ def _transact(
 
 def _write_under(store: Store, lease: Lease, left: Sequence[Change]) -> None:
     """Write, under the lease, what is left owed; raises LeaseLost and Contended."""
-    changes = [Check(key=Key(lease.repository, ROW), when=is_mine(lease)), *left]
+    changes = [leases.check(lease), *left]
     for _ in range(ATTEMPTS):
         if _try(store, lease, changes, own=0) is None:
             return
@@ -93,7 +92,7 @@ def _try(store: Store, lease: Lease, changes: Sequence[Change], *, own: int) -> 
         store.transact(changes)
     except TransactionFailed as refused:
         if 0 in refused.failed:
-            raise LeaseLost(f"{lease.repository}: another holder has the repository") from None
+            raise leases.lost(lease.repository) from None
         _make_ways(store, changes, refused, after=own)
         return refused
     return None

@@ -8,14 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 
-from geosync.errors import LeaseLost
 from geosync.sync_registry.counted import Counted
 from geosync.sync_registry.half_copies import HALF_PREFIX
 from geosync.sync_registry.items import DIFFERS_PREFIX, OWED_PREFIX, ROW, TAG_PREFIX, Lease, Row
 from geosync.sync_registry.site import counters, findings, listing
-from geosync.sync_registry.table.changes import Check, Delete, Key, Store, TransactionFailed
+from geosync.sync_registry.table.changes import Delete, Key, Store, TransactionFailed
 from geosync.sync_registry.transitions import leases
-from geosync.sync_registry.transitions.leases import is_mine
 from geosync.sync_registry.uploads import UPLOAD_PREFIX
 
 BATCH = 10_000
@@ -40,7 +38,7 @@ class Forgetting:
         for keys in self._keys(lease.repository):
             lease = renew(lease)
             self._delete(lease, keys)
-        return self._delete_row(Delete(key=Key(lease.repository, ROW), when=is_mine(lease)))
+        return self._delete_row(Delete(key=Key(lease.repository, ROW), when=leases.is_mine(lease)))
 
     def drop(self, lease: Lease) -> bool:
         """Delete the row of a repository in which nothing is owed, and let it go; `lease` is from before that was read.
@@ -58,11 +56,10 @@ class Forgetting:
                     yield keys[start : start + PER_TRANSACTION]
 
     def _delete(self, lease: Lease, keys: Sequence[Key]) -> None:
-        mine = Check(key=Key(lease.repository, ROW), when=is_mine(lease))
         try:
-            self._store.transact([mine, *(Delete(key=key) for key in keys)])
+            self._store.transact([leases.check(lease), *(Delete(key=key) for key in keys)])
         except TransactionFailed:
-            raise LeaseLost(f"{lease.repository}: another holder has the repository") from None
+            raise leases.lost(lease.repository) from None
 
     def _delete_row(self, change: Delete) -> bool:
         """Delete the row and its two entries in the list, and take it off the count. False: `change` does not hold."""

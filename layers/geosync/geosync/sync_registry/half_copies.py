@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from geosync.sync_registry.items import Item, Owed, Seen
-from geosync.sync_registry.table.attributes import texts
+from geosync.sync_registry.table.attributes import texts, whole_number
 from geosync.sync_registry.table.changes import Delete, Key, Store, Update
 
 HALF_PREFIX = "half#"
@@ -32,11 +32,10 @@ class HalfCopy:
     @classmethod
     def from_item(cls, item: Item) -> HalfCopy:
         """Read a `half#…` item, as far as it can be read."""
-        pushed_at = item.get("pushed_at")
         return cls(
             digest=str(item["item"]).removeprefix(HALF_PREFIX),
             tags=texts(item, "tags"),
-            pushed_at=pushed_at if isinstance(pushed_at, int) else 0,
+            pushed_at=whole_number(item, "pushed_at"),
         )
 
 

@@ -19,6 +19,7 @@ from geosync.errors import CorruptItem
 from geosync.sync_registry.counted import Counted
 from geosync.sync_registry.items import OWED_PREFIX, PARKED_DUE_MS, ROW, Item, Owed, Row, Seen
 from geosync.sync_registry.site import counters
+from geosync.sync_registry.sweep import in_turn
 from geosync.sync_registry.table.changes import Key, Store
 from geosync.sync_registry.table.shards import FAILED_SHARDS, OWED_SHARDS, SHARDS
 from geosync.sync_registry.table.tables import DUE_INDEX as DUE_INDEX  # noqa: PLC0414 - its name, for whoever measures it
@@ -103,7 +104,7 @@ class OwedIndex:
         with self._threads.pool(AT_ONCE, name="owed") as pool:
             shards = list(pool.map(partial(self._first_of, most=most), OWED_SHARDS))
             waiting, parked = (
-                list(islice(_in_turn([iter(one) for one in some]), most + 1)) for some in zip(*shards, strict=True)
+                list(islice(in_turn([iter(one) for one in some]), most + 1)) for some in zip(*shards, strict=True)
             )
             keys = [*waiting[:most], *parked[:most]]
             more_waiting, more_parked = len(waiting) > most, len(parked) > most
@@ -205,17 +206,6 @@ class OwedIndex:
         for one in read:
             before = seen.get(seen_keys[one.key]) if one.key in seen_keys else None
             yield replace(one, is_here=_is_as_announced(before, one.owed, items[one.key]))
-
-
-def _in_turn(shards: list[Iterator[Key]]) -> Iterator[Key]:
-    """Yield one key of each partition, then the next of each, until all of them have ended."""
-    while shards:
-        for shard in list(shards):
-            key = next(shard, None)
-            if key is None:
-                shards.remove(shard)
-            else:
-                yield key
 
 
 def _is_owed(key: Key) -> bool:

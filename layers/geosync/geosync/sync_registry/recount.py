@@ -21,7 +21,7 @@ from geosync.sync_registry.items import ROW, Item, Row
 from geosync.sync_registry.site import catalogue, counters, recounts
 from geosync.sync_registry.site.listing import Listing
 from geosync.sync_registry.site.recounts import LastRecount, Recounts
-from geosync.sync_registry.table.attributes import whole_number
+from geosync.sync_registry.table.attributes import text_in, whole_number
 from geosync.sync_registry.table.changes import ConditionFailed, Key, Store, TransactionFailed, Update
 from geosync.sync_registry.transitions.leases import STATES_COUNTED
 
@@ -138,11 +138,7 @@ class Recount:
 
 def _counted(item: Item) -> Counted:
     """The values that a row is counted as, whatever else in it cannot be read."""
-    state, verification = item.get("state_counted"), item.get("verification_counted")
-    return Counted(
-        state=state if isinstance(state, str) else None,
-        verification=verification if isinstance(verification, str) else None,
-    )
+    return Counted(state=text_in(item, "state_counted"), verification=text_in(item, "verification_counted"))
 
 
 def _stray(item: Item, now_ms: int) -> Row | None:

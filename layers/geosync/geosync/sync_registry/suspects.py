@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from geosync.sync_registry.items import DIFFERS_PREFIX, Item
+from geosync.sync_registry.table.attributes import text_in, texts, whole_number
 from geosync.sync_registry.table.changes import Delete, Key, Store, Update
 
 PAGE = 100
@@ -51,7 +52,7 @@ class Suspects:
         for name in ("primary", "secondary", "blobs", "manifests"):
             value = getattr(suspect, name)
             if value:
-                values[name] = set(value) if isinstance(value, frozenset) else value
+                values[name] = value
             else:
                 gone.append(name)
         self._store.write(Update(key=_key(repository, suspect.tag), set=values, remove=tuple(gone)))
@@ -78,17 +79,12 @@ def _key(repository: str, tag: str) -> Key:
 
 
 def _suspect(item: Item) -> Suspect:
-    at, primary, secondary = item.get("at"), item.get("primary"), item.get("secondary")
     return Suspect(
         tag=str(item["item"]).removeprefix(DIFFERS_PREFIX),
-        at=at if isinstance(at, int) else 0,
-        primary=primary if isinstance(primary, str) else None,
-        secondary=secondary if isinstance(secondary, str) else None,
-        blobs=_texts(item.get("blobs")),
-        manifests=_texts(item.get("manifests")),
+        at=whole_number(item, "at"),
+        primary=text_in(item, "primary"),
+        secondary=text_in(item, "secondary"),
+        blobs=texts(item, "blobs"),
+        manifests=texts(item, "manifests"),
         confirmed=item.get("confirmed") is True,
     )
-
-
-def _texts(value: object) -> frozenset[str]:
-    return frozenset(map(str, value)) if isinstance(value, frozenset | set) else frozenset()

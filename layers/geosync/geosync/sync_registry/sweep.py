@@ -12,10 +12,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
+from typing import TypeVar
 
 from geosync.sync_registry.items import ROW
 from geosync.sync_registry.table.changes import Key, Store
 from geosync.sync_registry.table.shards import FAILED_SHARDS, SHARDS
+
+Entry = TypeVar("Entry")
 
 ROWS_READ = 100
 """Rows that are read at once."""
@@ -67,15 +70,15 @@ def round_the_namespaces(repositories: Iterable[str]) -> Iterator[str]:
     return in_turn([iter(names) for names in by_namespace.values()])
 
 
-def in_turn(sources: list[Iterator[str]]) -> Iterator[str]:
-    """One of each source in turn, until all of them are at their end."""
+def in_turn(sources: list[Iterator[Entry]]) -> Iterator[Entry]:
+    """Yield one of each source, then the next of each, until all of them are at their end."""
     while sources:
         for source in list(sources):
-            name = next(source, None)
-            if name is None:
+            entry = next(source, None)
+            if entry is None:
                 sources.remove(source)
             else:
-                yield name
+                yield entry
 
 
 def of_shard(store: Store, shard: str, now_ms: int, but: Callable[[str], bool]) -> Iterator[str]:

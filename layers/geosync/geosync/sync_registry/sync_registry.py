@@ -42,7 +42,7 @@ from geosync.sync_registry.site.breaker import Limits
 from geosync.sync_registry.site.findings import Finding
 from geosync.sync_registry.site.outbox import Outbox, ReplicationEvent
 from geosync.sync_registry.switches import Switches
-from geosync.sync_registry.table.changes import Change, Check, ConditionFailed, Key, Store, TransactionFailed, Update
+from geosync.sync_registry.table.changes import Change, ConditionFailed, Key, Store, TransactionFailed, Update
 from geosync.sync_registry.table.dynamodb import DynamoStore
 from geosync.sync_registry.timing import Timing
 from geosync.sync_registry.transitions import discharge, leases
@@ -213,7 +213,7 @@ class SyncRegistry(ItemAccess, Readings, Switches, Marks, Attempts, Deaths):
         try:
             return Row.from_item(self._written(change))
         except ConditionFailed as failed:
-            raise LeaseLost(f"{failed.repository}: another holder has the repository") from None
+            raise leases.lost(failed.repository) from None
 
     def discharge(
         self,
@@ -255,7 +255,7 @@ class SyncRegistry(ItemAccess, Readings, Switches, Marks, Attempts, Deaths):
         try:
             self._store.transact([change, *beside])
         except TransactionFailed:
-            raise self._lost(lease) from None
+            raise leases.lost(lease.repository) from None
         return replace(lease, state=STARTED, counted=replace(lease.counted, state=None))
 
     def note_missing_on_primary(self, lease: Lease, *, missing: bool) -> None:
@@ -271,9 +271,9 @@ class SyncRegistry(ItemAccess, Readings, Switches, Marks, Attempts, Deaths):
         if change is None:
             return
         try:
-            self._store.transact([Check(key=Key(lease.repository, ROW), when=leases.is_mine(lease)), change])
+            self._store.transact([leases.check(lease), change])
         except TransactionFailed:
-            raise LeaseLost(f"{lease.repository}: another holder has the repository") from None
+            raise leases.lost(lease.repository) from None
 
     def finish(self, lease: Lease, leaving: Sequence[KeptUpload] = ()) -> bool:
         """Let the repository go; its state follows from what is still owed.
@@ -303,7 +303,7 @@ class SyncRegistry(ItemAccess, Readings, Switches, Marks, Attempts, Deaths):
             item = refused.item if isinstance(refused, ConditionFailed) else refused.failed.get(0)
             if item is not None and item.get("lease_token") == lease.token:
                 return False
-            raise LeaseLost(f"{lease.repository}: another holder has the repository") from None
+            raise leases.lost(lease.repository) from None
         return True
 
     def release(self, lease: Lease, leaving: Sequence[KeptUpload] = ()) -> None:
@@ -315,20 +315,17 @@ class SyncRegistry(ItemAccess, Readings, Switches, Marks, Attempts, Deaths):
             self._release(lease, leaving)
         except TransactionFailed:
             if lease.state != SYNCED:
-                raise self._lost(lease) from None
+                raise leases.lost(lease.repository) from None
             # Somebody knocked at the holder that only looked again, or the repository is lost.
             try:
                 self._release(replace(lease, state=PENDING), leaving)
             except TransactionFailed:
-                raise self._lost(lease) from None
+                raise leases.lost(lease.repository) from None
 
     def _release(self, lease: Lease, leaving: Sequence[KeptUpload]) -> None:
         change = leases.release(lease, now_ms=self._clock.now_ms())
         beside = [*self.uploads.kept(lease, leaving), *leases.counters_of(lease, change)]
         self._store.transact([change, *beside])
-
-    def _lost(self, lease: Lease) -> LeaseLost:
-        return LeaseLost(f"{lease.repository}: another holder has the repository")
 
     def forget(self, lease: Lease, *, check: Callable[[], None]) -> bool:
         """Delete everything that the sync registry has of the lease's repository; `check` may raise OutOfTime between.
@@ -362,7 +359,7 @@ class SyncRegistry(ItemAccess, Readings, Switches, Marks, Attempts, Deaths):
             return False
         return self._forgetting.drop(lease)
 
-    # ------------------------------------------------------------------------------------------------------ the sweep
+    # -------------------------------------------------------------------------------------------------- without a lease
 
     def note_rename(self, repository: str, former: str) -> None:
         """Note that `repository` was called `former`: its holders mount the secondary's blobs from there."""

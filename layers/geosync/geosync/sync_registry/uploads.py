@@ -11,13 +11,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from boto3.dynamodb.conditions import Attr
-
 from geosync.clock import Clock
-from geosync.errors import CorruptItem, LeaseLost
-from geosync.sync_registry.items import ROW, Item, Lease
+from geosync.errors import CorruptItem
+from geosync.sync_registry.items import Item, Lease
 from geosync.sync_registry.table.attributes import AttributeReader
-from geosync.sync_registry.table.changes import Check, Delete, Key, Store, TransactionFailed, Update
+from geosync.sync_registry.table.changes import Delete, Key, Store, TransactionFailed, Update
+from geosync.sync_registry.transitions import leases
 
 UPLOAD_PREFIX = "upload#"
 MOST = 50
@@ -70,11 +69,11 @@ class UploadItems:
         items = self._store.items(lease.repository, UPLOAD_PREFIX, limit=MOST)
         if not items:
             return []
-        mine = Check(key=Key(lease.repository, ROW), when=Attr("lease_token").eq(lease.token))
+        taken = (Delete(key=Key(lease.repository, str(item["item"]))) for item in items)
         try:
-            self._store.transact([mine, *(Delete(key=Key(lease.repository, str(item["item"]))) for item in items)])
+            self._store.transact([leases.check(lease), *taken])
         except TransactionFailed:
-            raise LeaseLost(f"{lease.repository}: another holder has the repository") from None
+            raise leases.lost(lease.repository) from None
         return [upload for item in items if (upload := _read(item)) is not None]
 
     def kept(self, lease: Lease, uploads: Iterable[KeptUpload]) -> list[Update]:

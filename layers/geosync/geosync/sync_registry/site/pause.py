@@ -17,7 +17,7 @@ from geosync.clock import Clock
 from geosync.errors import Contended, RoleChanging
 from geosync.sync_registry.access import ATTEMPTS
 from geosync.sync_registry.items import SITE, Item
-from geosync.sync_registry.table.attributes import whole_number
+from geosync.sync_registry.table.attributes import text_in, whole_number
 from geosync.sync_registry.table.changes import ConditionFailed, Delete, Key, Store, Update
 
 KEY = Key(SITE, "pause")
@@ -40,11 +40,10 @@ class Pause:
         """Read the item `pause`; None when there is none."""
         if item is None:
             return None
-        before = item.get("before")
         return cls(
             since=whole_number(item, "since"),
             reason=str(item.get("reason", "")),
-            before=before if isinstance(before, str) else None,
+            before=text_in(item, "before"),
         )
 
     @property

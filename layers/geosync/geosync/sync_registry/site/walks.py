@@ -18,6 +18,7 @@ from collections.abc import Iterable, Mapping
 
 from geosync.clock import Clock
 from geosync.sync_registry.items import SITE, Item, Owed
+from geosync.sync_registry.table.attributes import whole_number
 from geosync.sync_registry.table.changes import Key, Store, Update
 
 COUNTERS = 32
@@ -52,8 +53,7 @@ def total(items: Iterable[Item]) -> Counter[str]:
     summed: Counter[str] = Counter()
     for item in items:
         for name in (COMPARED, TAGS, FOUND, SETTLED):
-            value = item.get(name, 0)
-            summed[name] += value if isinstance(value, int) else 0
+            summed[name] += whole_number(item, name)
     return summed
 
 

@@ -13,9 +13,8 @@ from geosync.sync_registry.items import ROW, Lease, Owed, Reference, Seen
 from geosync.sync_registry.pushes import announced_at
 from geosync.sync_registry.site import walks
 from geosync.sync_registry.table.changes import Change, Check, Delete, Key, Update
-from geosync.sync_registry.transitions import marks
+from geosync.sync_registry.transitions import leases, marks
 from geosync.sync_registry.transitions.attempts import is_unmarked
-from geosync.sync_registry.transitions.leases import UNVERIFIED, is_mine
 
 DIGEST_MEMORY_S = 30 * 86_400
 """Seconds for which a discharged reference by digest is remembered (TTL `expire_at`)."""
@@ -50,11 +49,9 @@ def discharge(
     After them come what the references leave owed (see marks.becomes_owed), then, without a condition, what they leave
     half here, and the counters of the comparisons that found them.
     """
-    row = Key(lease.repository, ROW)
+    changes: list[Change] = [leases.check(lease)]
     if any(one.owed.reference.kind != "repository" for one in references):
-        changes: list[Change] = [Update(key=row, remove=UNVERIFIED, when=is_mine(lease))]
-    else:
-        changes = [Check(key=row, when=is_mine(lease))]
+        changes = [Update(key=Key(lease.repository, ROW), remove=leases.UNVERIFIED, when=leases.is_mine(lease))]
     for owed, seen, *_ in references:
         changes.append(Delete(key=Key(owed.repository, owed.reference.owed_key), when=is_unmarked(owed)))
         changes.append(_seen(owed.repository, owed.reference, seen, now_ms, primary))
@@ -82,7 +79,7 @@ def record(
     lease: Lease, seen: Iterable[tuple[Reference, Seen]], *, now_ms: int, primary: str | None = None
 ) -> list[Change]:
     """The transaction that records what a comparison saw (equal, or missing), nothing of it owed, under the lease."""
-    changes: list[Change] = [Check(key=Key(lease.repository, ROW), when=is_mine(lease))]
+    changes: list[Change] = [leases.check(lease)]
     for reference, what in seen:
         changes.append(Check(key=Key(lease.repository, reference.owed_key), when=Attr("mark").not_exists()))
         changes.append(_seen(lease.repository, reference, what, now_ms, primary))

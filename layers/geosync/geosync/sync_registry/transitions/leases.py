@@ -8,7 +8,7 @@ from typing import Any
 
 from boto3.dynamodb.conditions import Attr, ConditionBase
 
-from geosync.errors import CorruptItem
+from geosync.errors import CorruptItem, LeaseLost
 from geosync.sync_registry.counted import Counted
 from geosync.sync_registry.failures import cut
 from geosync.sync_registry.items import (
@@ -25,7 +25,7 @@ from geosync.sync_registry.items import (
     Row,
 )
 from geosync.sync_registry.site import counters
-from geosync.sync_registry.table.changes import Delete, Key, Update
+from geosync.sync_registry.table.changes import Check, Delete, Key, Update
 from geosync.sync_registry.table.shards import due_shard, verification_shard
 from geosync.sync_registry.timing import Timing, ms
 
@@ -146,6 +146,16 @@ def _lease_time(repository: str, now_ms: int, timing: Timing) -> dict[str, Any]:
 def is_mine(lease: Lease) -> ConditionBase:
     """The row's condition that nobody else has the repository."""
     return Attr("lease_token").eq(lease.token)
+
+
+def check(lease: Lease) -> Check:
+    """The change by which a transaction holds only while nobody else has the repository."""
+    return Check(key=Key(lease.repository, ROW), when=is_mine(lease))
+
+
+def lost(repository: str) -> LeaseLost:
+    """The error for whoever finds that another holder has the repository."""
+    return LeaseLost(f"{repository}: another holder has the repository")
 
 
 def renew(lease: Lease, *, now_ms: int, timing: Timing, working_on: frozenset[str] | None = None) -> Update:

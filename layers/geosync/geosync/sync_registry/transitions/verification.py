@@ -40,6 +40,7 @@ from geosync.sync_registry.items import (
 )
 from geosync.sync_registry.measured import MeasuredTags
 from geosync.sync_registry.site import counters
+from geosync.sync_registry.table.attributes import whole_number
 from geosync.sync_registry.table.changes import Change, Key, Update
 from geosync.sync_registry.table.shards import verification_shard
 
@@ -79,11 +80,11 @@ class Round:
         row = Row.from_item(item)
         return cls(
             repository=row.repository,
-            until=_number(item, "verification_due"),
+            until=whole_number(item, "verification_due"),
             phase=known if isinstance(known, str) else phase,
             cursor=str(item.get("verification_cursor", "")),
-            day=_number(item, "verification_day"),
-            spent=_number(item, "verification_requests"),
+            day=whole_number(item, "verification_day"),
+            spent=whole_number(item, "verification_requests"),
             retry_count=row.verification_retry_count,
             counted=row.counted,
         )
@@ -253,8 +254,3 @@ def _change(at: Round, values: Mapping[str, Any], gone: tuple[str, ...], due: in
 
 def _spent(at: Round) -> dict[str, int]:
     return {"verification_day": at.day, "verification_requests": at.spent}
-
-
-def _number(item: Item, name: str) -> int:
-    value = item.get(name, 0)
-    return value if isinstance(value, int) else 0
