@@ -161,10 +161,10 @@ def test_a_repository_is_forgotten_whole_and_no_other(
         check=lambda: None,
         on_death=died.append,
     )
-    walked = rows.walk(Walk(started_at=0, touched_at=0))
+    forgotten = rows.walk(Walk(started_at=0, touched_at=0))
 
     assert not died
-    assert walked.forgotten == 1
+    assert forgotten == 1
     assert Listing(store).names(limit=9) == ["group/app2"]
     assert sync_registry.row("group/app") is None
     assert not sync_registry.owed("group/app")

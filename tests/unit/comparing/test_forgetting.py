@@ -109,7 +109,7 @@ def test_a_row_of_nothing_is_kept_while_a_write_may_land_and_dropped_later(site:
 
     def walk() -> int:
         site.clock.pass_(1)
-        return rows.walk(Walk(started_at=site.clock.now, touched_at=0)).forgotten
+        return rows.walk(Walk(started_at=site.clock.now, touched_at=0))
 
     assert walk() == 0
     row = site.sync_registry.row(REPOSITORY)

@@ -104,10 +104,7 @@ class Catalogue:
         self._notes.note_failure(walk, str(error), now_ms=now_ms, not_before_ms=until_ms)
 
     def _mark(self, walk: Walk, repositories: list[str]) -> None:
-        """Mark whole repositories; the sweep wakes them, as many at a time as the work queue has room for.
-
-        Each says until when all of it is known to have been equal: the last complete comparison, or never (0).
-        """
+        """Mark whole repositories; the sweep wakes them, as many at a time as the work queue has room for."""
         mark = mark_of(walk)
 
         def mark_whole(name: str) -> None:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 
 from geosync.comparing.marking import mark_of
 from geosync.comparing.missing import Removals
@@ -26,18 +25,6 @@ from geosync.sync_registry.sync_registry import SyncRegistry
 
 PAGE = 500
 """Rows that are looked at before the cursor moves."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WalkedRows:
-    """The repositories that a walk through the rows forgot, and those it marked.
-
-    `unlisted` are those that the catalogue did not list, `outside` those that left the selection.
-    """
-
-    forgotten: int = 0
-    unlisted: int = 0
-    outside: int = 0
 
 
 class Rows:
@@ -61,39 +48,34 @@ class Rows:
         self._check = check
         self._on_death = on_death
 
-    def walk(self, walk: Walk) -> WalkedRows:
-        """Go on behind the cursor to the last row, for this walk through the catalogue.
+    def walk(self, walk: Walk) -> int:
+        """Go on behind the cursor to the last row, for this walk through the catalogue; returns how many it forgot.
 
         After OutOfTime the next call goes on from there.
         """
         after = self._sync_registry.rows_walk.cursor(walk.started_at)
-        forgotten = unlisted = outside = 0
+        forgotten = 0
         while names := self._sync_registry.listing.names(after=after, limit=PAGE):
             self._check()
             left = [name for name in names if not self._selection.has_repository(name)]
             to_compare = self._to_compare(left)
             forgotten += sum(self.forget(name) for name in left if name not in to_compare)
             for name in to_compare:
-                # None of those that the walk counts.
-                self._sync_registry.mark(name, Reference.whole())
-            outside += len(to_compare)
-            dropped, marked = self._settle_unlisted([name for name in names if name not in set(left)], walk)
-            forgotten += dropped
-            unlisted += marked
+                self._sync_registry.mark(name, Reference.whole())  # without the walk, which does not count it
+            forgotten += self._settle_unlisted([name for name in names if name not in set(left)], walk)
             after = names[-1]
             self._sync_registry.rows_walk.advance(walk.started_at, after)
-        return WalkedRows(forgotten=forgotten, unlisted=unlisted, outside=outside)
+        return forgotten
 
-    def _settle_unlisted(self, names: Sequence[str], walk: Walk) -> tuple[int, int]:
-        """Drop or mark those of `names` that the catalogue did not list; returns how many of each."""
-        dropped = marked = 0
+    def _settle_unlisted(self, names: Sequence[str], walk: Walk) -> int:
+        """Drop or mark those of `names` that the catalogue did not list; returns how many it dropped."""
+        dropped = 0
         for name in self._unlisted(names, walk.started_at):
             if self._is_gone(name):
                 dropped += self._drop(name)
             else:
                 self._sync_registry.mark(name, Reference.whole(), mark_of(walk))
-                marked += 1
-        return dropped, marked
+        return dropped
 
     def has_ours(self, repository: str) -> bool:
         """True if tags may go that Geosync put at the secondary, and there are any in `repository`, or may be."""

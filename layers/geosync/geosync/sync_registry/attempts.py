@@ -120,9 +120,9 @@ class Attempts(TableAccess):
         )
         return self._unmarked(owed, change)
 
-    def advance(self, owed: Owed, cursor: str, *, due: int | None = None) -> Owed | None:
-        """Move the cursor of `owed#*`, due again at once (or at `due`). None: marked again, so start anew."""
-        return self._unmarked(owed, attempts.advance(owed, cursor, due_ms=self._clock.now_ms() if due is None else due))
+    def advance(self, owed: Owed, cursor: str) -> Owed | None:
+        """Move the cursor of `owed#*`, due again at once. None: marked again, so start anew."""
+        return self._unmarked(owed, attempts.advance(owed, cursor, due_ms=self._clock.now_ms()))
 
     def _unmarked(self, owed: Owed, change: Update) -> Owed | None:
         try:
