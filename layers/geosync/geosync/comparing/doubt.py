@@ -13,11 +13,9 @@ from dataclasses import replace
 
 from geosync.clock import SYSTEM_CLOCK, Clock
 from geosync.recovery.point import COUNTS_SETTLE_MS
+from geosync.sync_registry.readings import SEEN_PAGE
 from geosync.sync_registry.site.breaker import State
 from geosync.sync_registry.sync_registry import SyncRegistry
-
-SEEN_PAGE = 500
-"""Tags read at a time that were seen once."""
 
 
 def decide(

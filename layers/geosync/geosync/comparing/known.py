@@ -8,9 +8,6 @@ from dataclasses import dataclass
 from geosync.comparing.context import ComparisonContext
 from geosync.sync_registry.items import Owed, Reference, Seen
 
-SEEN_PAGE = 500
-"""Tags read at a time that were seen once."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownTags:
@@ -39,14 +36,11 @@ def read_known(context: ComparisonContext, owed: Owed, listed: Container[str], *
     names: set[str] = set()
     unlisted: list[tuple[Reference, Seen]] = []
     outside: list[tuple[Reference, Seen]] = []
-    after = ""
-    while page := context.sync_registry.seen_tags(owed.repository, limit=SEEN_PAGE, after=after):
-        for reference, seen in page:
-            if not context.selection.has(owed.repository, reference):
-                outside.append((reference, seen))
-                continue
-            names.add(reference.value)
-            if reference.value not in listed and (complete or seen.looked_at < owed.marked_at):
-                unlisted.append((reference, seen))
-        after = page[-1][0].seen_key
+    for reference, seen in context.sync_registry.all_seen_tags(owed.repository):
+        if not context.selection.has(owed.repository, reference):
+            outside.append((reference, seen))
+            continue
+        names.add(reference.value)
+        if reference.value not in listed and (complete or seen.looked_at < owed.marked_at):
+            unlisted.append((reference, seen))
     return KnownTags(names=frozenset(names), unlisted=unlisted, outside=outside)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -15,6 +15,9 @@ from geosync.sync_registry.site.holds import Hold, hold_key
 from geosync.sync_registry.sweep import free_repositories, nothing
 from geosync.sync_registry.table.attributes import text_in
 from geosync.sync_registry.table.changes import Key
+
+SEEN_PAGE = 500
+"""Tags read at a time of all that were ever seen equal."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +91,7 @@ class Readings(TableAccess):
     ) -> Glances:
         """The same for several references (each with its repository), in one request for up to thirty of them.
 
-        Of those in `owed` nothing is read but what is owed.
+        Of the references in `owed` only the owed item is read.
         """
         hold_keys = tuple(hold_key(registry) for registry in holds)
         keys = [pause.KEY, *hold_keys]
@@ -102,17 +105,17 @@ class Readings(TableAccess):
         return decisions.is_already_seen(glance.owed, glance.seen, digest, received_at)
 
     def due_repositories(
-        self, limit: int = 100, *, at_ms: int | None = None, but: Callable[[str], bool] = nothing
+        self, limit: int = 100, *, at_ms: int | None = None, passes_over: Callable[[str], bool] = nothing
     ) -> list[str]:
         """Repositories with something due and no live lease at `at_ms` (now), at most `limit`.
 
-        None that `but` is true of; what is due behind thousands of those may be left to a later call. Those with
-        something that was never tried come before those where all that is due has failed.
+        Left out are those that it `passes_over`; what is due behind thousands of them may be left to a later call.
+        Those with something that was never tried come before those where all that is due has failed.
 
         In a shard the longest due come first. A row that cannot be read counts as free: the worker that takes it
         reports why.
         """
-        return free_repositories(self._store, self._clock.now_ms() if at_ms is None else at_ms, limit, but)
+        return free_repositories(self._store, self._clock.now_ms() if at_ms is None else at_ms, limit, passes_over)
 
     def row(self, repository: str) -> Row | None:
         """The repository's row. Raises CorruptItem."""
@@ -177,6 +180,13 @@ class Readings(TableAccess):
                 return tags
             after = str(items[-1]["item"])
         return []
+
+    def all_seen_tags(self, repository: str) -> Iterator[tuple[Reference, Seen]]:
+        """All of them, in the order of the keys: a query for each SEEN_PAGE, made as they are taken."""
+        after = ""
+        while page := self.seen_tags(repository, limit=SEEN_PAGE, after=after):
+            yield from page
+            after = page[-1][0].seen_key
 
 
 def _tag(item: Item) -> Reference:

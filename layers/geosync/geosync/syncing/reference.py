@@ -35,8 +35,6 @@ a fifth of the looks were answered so: seven in a row are one of 50,000."""
 ABSENCES_FOR_GOOD = 3
 """Attempts, in two minutes and more, that met a child which the primary answers 404 for, before an index is put without
 such children: they may be there again. After each 404 the reference itself is looked at, which may have moved."""
-SEEN_PAGE = 500
-"""Tags read at a time to find those of a digest."""
 
 
 class ReferenceSync:
@@ -191,7 +189,7 @@ class ReferenceSync:
         return not owed.expects
 
     def _may_come_with_another(self, owed: Owed) -> bool:
-        """The copy of its parent shows all that a look would, unless it may have been deleted since."""
+        """Tell whether a copy of its index in this run shows all that a look would: not where it may be deleted."""
         return owed.reference.kind == "digest" and not owed.distrust and ABSENT not in owed.expects
 
     def _is_suspended(self, owed: Owed) -> bool:
@@ -199,9 +197,9 @@ class ReferenceSync:
         return MISSING in owed.if_absent and self._context.removals.breaker.state().stops
 
     def _depends_on_the_manifest(self, owed: Owed) -> bool:
-        """Only the manifest tells if the reference is replicated: some tags are not, and this one has no tag.
+        """Tell whether only the manifest says if it is replicated: tags are selected, and this digest has none.
 
-        One that was pushed under a tag is replicated with it.
+        A digest that was pushed under a selected tag is replicated.
         """
         if owed.reference.kind != "digest" or not self._context.selection.restricts_tags:
             return False
@@ -385,16 +383,13 @@ class ReferenceSync:
     def _mark_tags_of(self, owed: Owed) -> None:
         """Mark the tags of a digest that is gone from the primary: some registries announce only the digest.
 
-        A tag that was looked at before the digest went, and is being copied still, is looked at anew when that has
-        ended. If it is gone then, the copy is ours to remove.
+        A tag that was looked at before the digest was deleted, and is still being copied, is looked at again after the
+        copy. If it is gone then, Geosync may remove the copy.
         """
         for reference, attempt in list(self._under_way.items()):
             if reference.kind == "tag" and (attempt.is_looking or attempt.primary.digest == owed.reference.value):
                 self._sync_registry.mark(owed.repository, reference, Mark(expects=owed.reference.value))
                 self._sync_registry.mark(owed.repository, reference, Mark(expects=ABSENT))
-        after = ""
-        while page := self._sync_registry.seen_tags(owed.repository, limit=SEEN_PAGE, after=after):
-            for reference, seen in page:
-                if seen.digest == owed.reference.value:
-                    self._sync_registry.mark(owed.repository, reference, Mark(expects=ABSENT))
-            after = page[-1][0].seen_key
+        for reference, seen in self._sync_registry.all_seen_tags(owed.repository):
+            if seen.digest == owed.reference.value:
+                self._sync_registry.mark(owed.repository, reference, Mark(expects=ABSENT))
