@@ -85,8 +85,8 @@ class TagLooks:
         """The tags among `known` that count as unchanged here, after a look at the one seen last.
 
         None of them if one is no longer listed here: the registry may have been restored from an older backup, and the
-        tag seen last may have been written after that. None either if an operator asked, for one repository or for all:
-        the tag seen last may have moved back to what the backup has.
+        tag seen last may have been written after that. Nor any if somebody asked for the comparison: the tag seen last
+        may have moved back to what the backup has.
         """
         named = self._trusted(known)
         if is_asked(owed) or not named:

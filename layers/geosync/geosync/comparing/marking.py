@@ -30,8 +30,7 @@ class Marker:
         """Mark what a comparison found different.
 
         Each comes with the last moment (ms) at which it is known to have been equal; None: nothing is known. After the
-        first complete comparison, every difference is one that no notification announced, of what should have been
-        `announced`.
+        first complete comparison, no notification announced such a difference, though it should have been `announced`.
         """
         comparison = None
         if owed.walk is not None:
@@ -154,7 +153,7 @@ def mark_of(walk: Walk) -> Mark:
 def _is_news(owed: Owed, since: int) -> bool:
     """Tell whether `since` (ms) is earlier than the moment that a comparison noted of `owed`, if any did.
 
-    What was noted before a deletion was announced says of no push after it.
+    What was noted before a deletion was announced does not tell of a push after it.
     """
     is_noted = owed.walk is not None and not pushes.is_only_deleted(owed)
     known = owed.pushed_at if is_noted else owed.differs_since
@@ -167,10 +166,10 @@ def _pushed_again(finds: Iterable[Owed], no_push: Container[Reference]) -> set[R
 
 
 def _differs_since(owed: Owed, equal: int | None, subscription: Subscription | None) -> int:
-    """Return the earliest moment (ms) since which `owed` may be different.
+    """Return the earliest moment (ms) at which `owed` may have become different.
 
     `equal` is the last moment at which it was known to be equal. Where events came without a gap since then, the push
-    that they told of is the one that made it different.
+    that they told of made it different.
     """
     is_told = pushes.announced_at(owed) is not None and subscription is not None and subscription.joins(equal or 0)
     return owed.pushed_at if is_told else min(equal or 0, owed.pushed_at)
@@ -180,7 +179,7 @@ def equal_until(owed: Owed, seen: Seen | None) -> int | None:
     """The last moment (ms) at which a reference is known to have been equal.
 
     That is when it was looked at, or the moment until which the whole repository was equal. None: nothing is known, as
-    somebody else than a comparison asked.
+    this is a resync and no comparison of the site.
     """
     looked_at = seen.looked_at if seen is not None else None
     return looked_at if owed.walk is None else max(owed.pushed_at, looked_at or 0)

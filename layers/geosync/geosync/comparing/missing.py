@@ -85,9 +85,9 @@ class MissingTags:
         return False
 
     def _unannounced(self, owed: Owed, known: KnownTags) -> list[tuple[Reference, Seen]]:
-        """The unlisted tags but those of which an event told, and those that are under the new name (they are marked).
+        """The unlisted tags whose deletion no event told of. Those that have the repository's new name are marked.
 
-        A tag is left to its event also where that waits to be worked off.
+        A tag is left to its event also while that waits to be worked off.
         """
         if not known.unlisted:
             return []

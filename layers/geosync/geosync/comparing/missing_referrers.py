@@ -103,7 +103,7 @@ class MissingReferrers:
 def _in_turn(part: ComparedPart) -> tuple[list[str], list[str], list[str]]:
     """The equal tags in the order in which they are asked about: first those whose digest is known.
 
-    A look at each of the others is worth it where there is an API. One of them tells, if nothing has told before.
+    A look at each of the others is worth it only where there is an API: the first of them tells, if nothing has before.
     """
     told: Mapping[str, str | None] = {
         tag: digest for tag, digest in part.others.items() if tag in part.looked or digest is not None

@@ -1,9 +1,10 @@
 """Images without a tag that the secondary lacks, where the primary's registry lists them.
 
 They were pushed by digest, or a later push took their tag, before Geosync came or while notifications were lost.
-Whoever pins a digest needs them. Children of an index are among them: they come with it, or find themselves there.
+Whoever pins a digest needs them. Children of an index are among them: an index brings its children, and a child that
+is here already costs a look.
 
-None counts as a notification that did not come: a registry may have removed them at the secondary by a rule of its own.
+None counts as a lost notification: the secondary's registry may have removed it by a rule of its own.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ class UntaggedImages:
 
         A resync looks at all. A comparison leaves out what was seen here, and what Marker.to_mark leaves out.
         """
-        unseen = dict.fromkeys(references, equal_until(owed, None))
+        unseen: dict[Reference, int | None] = dict.fromkeys(references, equal_until(owed, None))
         if owed.walk is None:
             return unseen
         seen = self._context.sync_registry.seen(owed.repository, references)

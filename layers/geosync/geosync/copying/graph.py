@@ -262,7 +262,7 @@ class Graph:
 
     @contextmanager
     def _keeping_depths(self) -> Iterator[None]:
-        """Have all be as deep as it was, where parts may not be put deeper."""
+        """Restore the depths of all parts where some may not be put deeper."""
         try:
             yield
         except MalformedManifest:

@@ -1,4 +1,4 @@
-"""Many hands for one image: of what is missing in it, helpers in other invocations are asked to bring a share.
+"""Helpers for one image: other invocations are asked to bring a share of what is missing in it.
 
 A holder that finds many bytes of one image missing sends its helpers one message each, before it begins. All name the
 same blobs, each in another order. Whoever copies a blob claims it first (sharing.py), so each moves once, and who is

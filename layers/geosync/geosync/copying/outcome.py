@@ -36,7 +36,7 @@ class Outcome:
     removed: bool = False
     """A tag outside the selection was removed at the secondary."""
     absent: bool = False
-    """The primary has not got it, which is proved."""
+    """The primary is proved not to have it."""
 
 
 class VerificationEnding(Enum):

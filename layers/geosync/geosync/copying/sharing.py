@@ -2,8 +2,8 @@
 
 A hint says which repositories of the destination's registry have a blob (sync_registry/shared_blobs.py). It is read in
 one batch for all that a registry named missing, and followed by a mount, which proves as much as the registry's word
-does. A large blob is claimed before it is copied, so that of two holders that need it one copies and the other waits,
-then mounts. What the table does not answer is as if nobody knew anything: it costs bytes, never a copy.
+does. A large blob is claimed before it is copied: of two holders that need it, one copies, and the other waits and then
+mounts. While the table does not answer, nothing is known of others: that costs bytes, and fails no copy.
 """
 
 from __future__ import annotations

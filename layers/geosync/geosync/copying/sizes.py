@@ -1,4 +1,4 @@
-"""Sizes of images, of what a copy has read anyway: config and layers, as their manifest says them.
+"""Sizes of images, from what a copy has read anyway: config and layers, as the manifest names their sizes.
 
 An index has the sum over its children, each by itself, and over the blobs that it lists. A size is not known where a
 descriptor names none, and where a child was found at the destination and so was never read. Bytes.
@@ -18,7 +18,7 @@ _EMPTY = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b85
 
 
 class Sizes:
-    """Sizes of the manifests that one copier read, one number for each digest. Thread-safe."""
+    """Sizes of the images whose manifests one copier read, by digest. Thread-safe."""
 
     def __init__(self, kinds: Kinds) -> None:
         self._kinds = kinds

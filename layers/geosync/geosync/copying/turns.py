@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 PATIENCE_S = 20.0
 """Seconds after which helpers should be there: a queue's delivery and a cold start. Those who come later find less.
-So often it is seen again whether they still are, or what a look that failed would have said."""
+After as many again they are looked for again: they may be gone, or the last look may have failed."""
 
 
 class Turns:

@@ -30,7 +30,7 @@ class TableAccess:
         return Owed.from_item(item, seen, primary=self._primary)
 
     def _readable(self, item: Item) -> Owed | None:
-        """The owed reference of an item, None where it cannot be read: `due` parks it, and says why."""
+        """The owed reference of an item; None: it cannot be read, and `due` parks it with the reason."""
         try:
             return self._owed(item)
         except CorruptItem:

@@ -85,10 +85,10 @@ def next_step(  # noqa: PLR0913 - all that one decision depends on; the model gi
     """Decide what a holder does next with `owed` (with its `seen`, read under the lease), given what it saw.
 
     `primary` is the newest look at the primary; `secondary` the newest look at the secondary made after it (or before
-    it if that shows no tag, which decides a write alone) and after every write, None when there is none;
-    `suspect_until` the lease's; `polls` how many times LookAgain was followed, `writes` how many times Write or Remove
-    was, for this reference in this run; `removals` is False under the policy `keep`, `suspended` says whether the
-    breaker is on. The order of a holder's requests, which the model explores:
+    it, if it shows no tag: that decides a write, never a removal) and after every write, None when there is none;
+    `suspect_until` the lease's. `polls` and `writes` count how often this run followed LookAgain, and Write or Remove,
+    for this reference. `removals` is False under the policy `keep`; `suspended`: the breaker is on. The order of a
+    holder's requests, which the model explores:
 
     1. read the owed reference, look at the primary, ask; on Write copy at once, without a look at the secondary first;
     2. look at the secondary, ask; on Discharge discharge the very `owed` that was read before the look at the primary.
@@ -125,11 +125,11 @@ def _step_when_equal(owed: Owed, digest: str, primary: Look, secondary: Look, su
 
 
 def answered_before(owed: Owed, digest: str) -> int | None:
-    """The look (ms) that last answered an event of `digest`, 0: none; None: the one that discharges `owed` may.
+    """Return the last look (ms) that answered an event of `digest`; 0: none did.
 
-    A look that somebody only asked for answers no event. One that is still to come is not skipped for it either
-    (is_already_seen), so that its write cannot be outstanding unheard of. Another digest that was seen before is proved
-    to be gone: no write of it is outstanding.
+    None: the look that discharges `owed` may answer one itself. A look that somebody only asked for answers no event:
+    is_already_seen skips no later event for it, as the write that the event tells of may still be outstanding. What was
+    seen with another digest counts for nothing: that digest is proved to be gone, and no write of it is outstanding.
     """
     if owed.expects or not owed.asked:
         return None
@@ -147,7 +147,7 @@ def _step_when_absent(  # noqa: PLR0913 - those of next_step
     writes: int,
     allowed: bool,
 ) -> Step:
-    """`next_step` when the primary answered 404: nothing is removed, and nothing discharged, without proof."""
+    """Decide as `next_step` when the primary answered 404: without proof nothing is removed or discharged."""
     if not proves_primary(owed, primary, timing):
         return _wait(owed, primary, timing, polls)
     if owed.reference.kind != "tag":
@@ -290,9 +290,9 @@ def _announced(owed: Owed, at: int, timing: Timing) -> frozenset[str]:
 def may_be_half_copied(owed: Owed, digest: str) -> bool:
     """An attempt at a copy may have broken off: the secondary can show `digest`, and lack what is below it.
 
-    A registry that checks no more takes a manifest before its parts are there; they are looked for after it. A mark
-    forgets failures and deaths, and an attempt that ran out of time leaves neither: see is_to_be_noted. Another primary
-    changes nothing of what is here.
+    A registry that does not check takes a manifest before its parts are there. A mark forgets failures and deaths, and
+    an attempt that ran out of time leaves neither: so copies are noted (is_to_be_noted). What is here is here under any
+    primary.
     """
     return owed.failure is not None or owed.deaths > 0 or digest in owed.copied | owed.half_copied
 
@@ -306,9 +306,9 @@ def is_written_first(owed: Owed, digest: str) -> bool:
 def is_to_be_noted(owed: Owed, digest: str) -> bool:
     """A copy of `digest` must be noted before it begins, so that no later attempt takes a half copy for a whole one.
 
-    It need not where nothing but a discharge keeps the next attempt from a write of its own, which looks below: after
-    an event named it, whatever marks follow. A write that a look decided upon has to be, as the next look would find
-    the secondary equal.
+    Not where the next attempt writes it without a look first, and a write looks below: that is so once an event named
+    it, whatever marks follow, until it is discharged. A write that a look decided upon is noted: the next look would
+    find the secondary equal.
     """
     if digest in owed.copied:
         return False
@@ -318,7 +318,7 @@ def is_to_be_noted(owed: Owed, digest: str) -> bool:
 def half_copied_if_postponed(owed: Owed) -> frozenset[str]:
     """The digests to note when an attempt postpones `owed` and wrote nothing: the next one looks before it writes.
 
-    An attempt before it may have broken off, and needed no note until now (see is_to_be_noted).
+    An earlier attempt may have broken off. Until now its copy needed no note (see is_to_be_noted).
     """
     digests = owed.expects - {ABSENT, UNNAMED} - owed.copied
     return frozenset(one for one in digests if is_written_first(owed, one))

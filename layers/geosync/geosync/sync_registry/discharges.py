@@ -3,8 +3,8 @@
 Every discharge checks the row's lease, and DynamoDB refuses one of two transactions that touch the same item at the
 same time. So the first thread carries out, in one transaction, what the others have queued meanwhile.
 
-A tag that is pushed again and again, without the rest that would prove one of the pushes, may leave more owed than a
-transaction takes. What does not fit is written before: a digest that is owed by itself too soon costs a look.
+A tag that is pushed again and again, before the settle time could prove one of the pushes, may leave more owed than a
+transaction takes. What does not fit is written before: a digest that becomes owed too soon costs a look.
 """
 
 from __future__ import annotations
@@ -50,9 +50,9 @@ def transact_under(
 ) -> list[Entry]:
     """Carry out `build` of each of `parts`, leaving out the entries whose own condition does not hold.
 
-    `build` gives the lease's check, two changes for each entry, then changes that mark what the entries leave owed, if
-    any: those fail where a later push is owed than the one to mark, which is written first. Returns the entries that
-    were carried out. Raises LeaseLost and Contended; what was carried out before stays so.
+    `build` gives the lease's check, two changes for each entry, then the marks of what the entries leave owed. A mark
+    that an owed item refuses is tried again once that item was changed (`_make_way`). Returns the entries that were
+    carried out. Raises LeaseLost and Contended; what was carried out before stays so.
     """
     done: list[Entry] = []
     for part in parts:
@@ -84,9 +84,9 @@ def _write_under(store: Store, lease: Lease, left: Sequence[Change]) -> None:
 
 
 def _try(store: Store, lease: Lease, changes: Sequence[Change], *, own: int) -> TransactionFailed | None:
-    """Carry out `changes`, the lease's check first; None: it is done.
+    """Carry out `changes`: the lease's check, `own` changes of the entries, then marks. None: it is done.
 
-    What marks of the changes after the next `own` met is written first, for another try. Raises LeaseLost.
+    Otherwise the items that refused a mark are changed, so that it holds at the next try. Raises LeaseLost.
     """
     try:
         store.transact(changes)

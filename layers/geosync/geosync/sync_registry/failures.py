@@ -10,7 +10,7 @@ def retry_at(attempts: int, *, now_ms: int, jitter: int) -> int:
     """The moment (ms) at which a reference that failed `attempts` times is tried again: GitLab's backoff, at most 1 h.
 
     delay(n) = n^4 + 15 + jitter * (n + 1) seconds with `jitter` 0 to 29; min(now + delay(n), now + 1 h + delay(1)).
-    GitLab's other bound, 4 h, is for what is missing on the primary: that is no failure here: it is proved, and
+    GitLab's other bound, 4 h, is for what is missing on the primary. That is no failure here: it is proved, and
     discharged.
     """
     return now_ms + 1000 * min(_delay(attempts, jitter), 3600 + _delay(1, jitter))

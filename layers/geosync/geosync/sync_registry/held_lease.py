@@ -22,7 +22,7 @@ class HeldLease:
 
     `on_moved` is called (from the renewing thread) when references came in, `on_lost` with the LeaseLost when somebody
     else has the repository. Use it as a context manager: afterwards its thread is gone. It does not release the lease.
-    Without the context manager nothing is renewed but by `renew`. Thread-safe.
+    Without the context manager only `renew` renews it. Thread-safe.
 
     A tag write of unknown outcome is remembered here before it is written down: nobody can release or finish over it.
     If no write of the lease succeeds any more, the lease runs out, and whoever takes over suspects the same.
@@ -159,8 +159,8 @@ class HeldLease:
     def finish(self, lease: Lease | None = None, leaving: Sequence[KeptUpload] = ()) -> bool:
         """Let the repository go; its state follows from what is still owed. False: it was renewed, look again.
 
-        `lease` is the one from before the look that found nothing due (default: the latest). What was let go is not
-        renewed any more, which would look like a loss. Raises LeaseLost.
+        `lease` is the one from before the look that found nothing due (default: the latest). The thread stops to renew
+        what was let go: that would look like a lost lease. Raises LeaseLost.
         """
         with self._lock:
             finished = self._sync_registry.finish(self._suspecting(lease or self._lease), leaving)

@@ -21,8 +21,8 @@ TRIES = 3
 def number(store: Store, row: Row) -> Row:
     """Give a new row its id, from the site's counter, count it and list it (see `listing`); returns it with its id.
 
-    Without an id if that fails: the next holder gives it one. A holder that dies between the two leaves a gap in the
-    ids; the number of rows and their list stay true.
+    The row has no id if that fails: the next holder gives it one. A holder that dies between the two leaves a gap in
+    the ids; the number of rows and their list stay true.
     """
     given, found = Counters(store).next_row_id(), row
     for _ in range(TRIES):

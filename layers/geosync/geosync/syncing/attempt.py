@@ -33,7 +33,7 @@ class Attempt:
 
     @property
     def digest(self) -> str:
-        """The primary's digest; only asked for after the primary answered one."""
+        """The primary's digest; only after the primary answered with one."""
         assert self.primary.digest is not None  # noqa: S101 - an invariant, not a check of input
         return self.primary.digest
 
@@ -48,8 +48,8 @@ class Attempt:
     def was_never_announced(self) -> bool:
         """The primary's reference changed without a notification: only a comparison found it.
 
-        Where it is the same as when it was last seen, somebody changed the secondary. One that is listed and not there
-        is no push: it is a deletion on its way, or a tag that Distribution 2.8 left without its manifest.
+        Where it is the same as when it was last seen, somebody changed the secondary. A tag that is listed and answers
+        404 is no push: its deletion is on its way, or Distribution 2.8 left it without its manifest.
         """
         owed = self.owed
         if self.primary.digest is None:
@@ -60,14 +60,14 @@ class Attempt:
     def replaces(self, digest: str) -> bool:
         """Tell whether the secondary's tag may be another image than `digest` that Geosync put there.
 
-        It was seen so, under whichever primary, or the copy of one that was never proved may have been put.
+        It was seen so, under whichever primary, or a copy of another image was begun and never proved.
         """
         owed = self.owed
         put = owed.named | owed.copied | owed.half_copied
         return bool((put | {owed.seen_digest}) - {None, digest})
 
     def note_write(self) -> None:
-        """Count a write; the secondary before it says nothing any more."""
+        """Count a write; what the secondary answered before it proves nothing any more."""
         self.writes += 1
         self.is_looked_below = True
         self.secondary = None

@@ -230,7 +230,7 @@ class Holder:
     # ------------------------------------------------------------------------------------------------ the main thread
 
     def _end_unbegun(self, error: GeosyncError) -> None:
-        """Settle the deaths that were found here first: releasing the repository deletes the record of them."""
+        """Settle that no attempt can begin. Deaths come first: releasing the repository deletes the record of them."""
         try:
             self._settler.settle_deaths(self._held)
             self._settler.settle_unbegun(self._held, error)

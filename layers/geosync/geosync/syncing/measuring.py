@@ -71,7 +71,7 @@ class Measuring:
 
 
 def _seen_at(owed: Owed, pushed_at: int, now_ms: int) -> int:
-    """When all that was pushed was first seen here (ms): before it was marked, should a look after the push say so."""
+    """When all that was pushed was first seen here (ms): before it was marked, if a look after the push saw it."""
     seen = owed.seen
     is_here = seen is not None and pushed_at <= seen.looked_at and owed.expects == {seen.digest}
     return seen.seen_at if seen is not None and is_here else now_ms

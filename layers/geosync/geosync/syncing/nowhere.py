@@ -1,6 +1,6 @@
 """A repository that neither registry knows has no row: a typo in a resync, a notification of what was never there.
 
-That is asked only where all that a holder was asked for is absent at the primary, so that no push costs a request more.
+The registries are asked only where all that a holder worked on is absent at the primary: no push costs a request more.
 """
 
 from __future__ import annotations

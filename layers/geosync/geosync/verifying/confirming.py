@@ -65,7 +65,7 @@ class ConfirmingPhase:
             self._note(fresh)
             return fresh
         if look.primary is None:
-            return None  # gone at the primary: a matter of deletes, and in neither checksum
+            return None  # gone at the primary: comparisons see to deletes, and neither checksum counts it
         if look.is_equal:
             self._look_below(fresh, look, look.primary)
         else:

@@ -1,4 +1,4 @@
-"""The second phase of a round: every tag that the primary lists, and nobody announced."""
+"""The second phase of a round: the tags that the primary lists and that nobody announced."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ def _send(sqs: SQSClient, work_queue_url: str, message: VerifyMessage) -> None:
 def make_due(
     sync_registry: SyncRegistry, scope: Scope, asked_at_ms: int, *, check: Callable[[], None] = lambda: None
 ) -> int:
-    """Make the rows of `scope` due that were not verified since `asked_at_ms`; returns how many. Can be repeated.
+    """Make the rows of `scope` due that were not verified since `asked_at_ms`; returns how many. Idempotent.
 
     `check` is called between pages of rows and may raise, to stop.
     """

@@ -2,7 +2,7 @@
 
 ```
 tags       every tag that was seen equal once (tag#…), in its order: both sides, and what is below its manifest
-listing    every tag that the primary lists: one that was neither seen nor is owed was announced to nobody
+listing    every tag that the primary lists: nobody announced one that was neither seen nor is owed
 confirm    each that looked different, once more, when a push that was on its way then must have arrived
 ```
 

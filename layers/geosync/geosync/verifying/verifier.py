@@ -29,7 +29,7 @@ class Verifier:
         self._reporter = reporter
 
     def verify(self, repository: str, *, asked: bool = False) -> VerificationResult:
-        """Verify `repository` if it is due, or though it is not when somebody `asked`; as far as a slice of time goes.
+        """Verify `repository` for a slice of time, if it is due or somebody `asked` for it.
 
         A registry that is down is put on hold. Raises what DynamoDB raised, CorruptItem, and Contended.
         """

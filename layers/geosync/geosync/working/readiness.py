@@ -17,7 +17,7 @@ class Readiness:
 
     def __init__(self, place: Workplace) -> None:
         self._place = place
-        self._said: SecretUnreadable | None = None
+        self._logged: SecretUnreadable | None = None
 
     def registries(self) -> Registries | None:
         """The registries; None while a setting or a secret is wrong, or a secret cannot be read; the log says so.
@@ -33,13 +33,13 @@ class Readiness:
         except ConfigurationError as error:
             place.logger.error("registries_misconfigured", extra={"reason": str(error)})
             return None
-        self._say(place.registries.unread)
+        self._log_unread(place.registries.unread)
         return registries
 
-    def _say(self, unread: SecretUnreadable | None) -> None:
-        if unread is not None and unread is not self._said:
+    def _log_unread(self, unread: SecretUnreadable | None) -> None:
+        if unread is not None and unread is not self._logged:
             self._place.logger.warning("registry_secret_unreadable", extra={"reason": str(unread)})
-        self._said = unread
+        self._logged = unread
 
     def look(self, repository: str) -> Glance:
         """Read what the work on a repository depends on. Raises CorruptItem."""

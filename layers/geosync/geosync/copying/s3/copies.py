@@ -126,7 +126,7 @@ class ProvedCopies:
         checksum = head.get("ChecksumCRC64NVME")
         if not checksum or head.get("ChecksumType") != "FULL_OBJECT":
             raise NotCopied(f"the primary's bucket has no full-object CRC-64/NVME of {blob.digest}")
-        there, etag = _said(head, "ContentLength"), _said(head, "ETag")
+        there, etag = _required(head, "ContentLength"), _required(head, "ETag")
         if there != blob.size:
             raise NotCopied(f"the primary's bucket has {there} bytes of {blob.digest}, not {blob.size}")
         step = self._sizes.of(blob.size)
@@ -150,7 +150,7 @@ class ProvedCopies:
         """Begin an upload, and end it without an object where the block fails."""
         target = {"Bucket": self._destination.name, "Key": self._destination.data_key(blob.digest)}
         begin = partial(self._client.create_multipart_upload, **target, ContentType="application/octet-stream", **more)
-        upload = {**target, "UploadId": _said(self._call(begin, check), "UploadId")}
+        upload = {**target, "UploadId": _required(self._call(begin, check), "UploadId")}
         try:
             yield upload
         except BaseException:
@@ -163,7 +163,7 @@ class ProvedCopies:
         source = {"Bucket": self._source.name, "Key": self._source.data_key(blob.digest)}
         copy = partial(self._client.upload_part_copy, **upload, CopySource=source)
         calls = [partial(copy, PartNumber=number, **one) for number, one in enumerate(ranges, 1)]
-        return [_said(one, "CopyPartResult") for one in self._calls.run(calls, check, at_once=PARTS_AT_ONCE)]
+        return [_required(one, "CopyPartResult") for one in self._calls.run(calls, check, at_once=PARTS_AT_ONCE)]
 
     def _complete(self, upload: Mapping[str, str], parts: list[dict[str, Any]], check: Check, **more: Any) -> None:
         complete = partial(self._client.complete_multipart_upload, **upload, MultipartUpload={"Parts": parts}, **more)
@@ -187,10 +187,10 @@ class ProvedCopies:
 
 def _listed(number: int, part: Mapping[str, Any], algorithm: Algorithm) -> dict[str, Any]:
     name = f"Checksum{algorithm}"
-    return {"PartNumber": number, "ETag": _said(part, "ETag"), name: _said(part, name)}
+    return {"PartNumber": number, "ETag": _required(part, "ETag"), name: _required(part, name)}
 
 
-def _said(answer: Mapping[str, Any], name: str) -> Any:
+def _required(answer: Mapping[str, Any], name: str) -> Any:
     """Return what an answer of S3 must have; raises NotCopied (storage that only speaks its API may leave it out)."""
     if answer.get(name) is None:
         raise NotCopied(f"S3's answer has no {name}")

@@ -37,7 +37,7 @@ def look(blob: Descriptor, repository: Repository) -> None:
 
 
 class Showing:
-    """Knows it of each registry for the rest of the process, once it was seen. Thread-safe."""
+    """Remembers of each registry whether it shows what is in its bucket, for the rest of the process. Thread-safe."""
 
     def __init__(self, copies: ProvedCopies, threads: Threads = SYSTEM_THREADS) -> None:
         self._copies = copies
@@ -53,9 +53,9 @@ class Showing:
         self._seen[registry] = shows
 
     def prove(self, pair: Pair, check: Check, is_wanted: Callable[[], bool]) -> bool:
-        """See it with a blob of our own, unless it was seen.
+        """Prove with a blob of our own that the registry shows it, unless that was seen.
 
-        False: the opposite was seen by another thread, or nobody wants it any more (`is_wanted`).
+        False: another thread saw that it does not, or nobody wants the proof any more (`is_wanted`).
 
         A registry that lets the account see no other repository proves nothing: the first layer does then. Raises
         NotShown, and what boto3, the registry and `check` raise.

@@ -111,7 +111,7 @@ class Breaker:
 
         What is found later is counted anew. False: nothing was suspended; what was found is accepted nevertheless.
         """
-        was = self.state().stops
+        stopped = self.state().stops
         now_ms = self._clock.now_ms()
         self._store.write(
             Update(
@@ -120,7 +120,7 @@ class Breaker:
                 remove=_STOPS,
             )
         )
-        return was
+        return stopped
 
     def count_missing(self, repository: str, *, new: int, missing: int, of: int) -> None:
         """Count `new` tags that a comparison misses for the first time, before anything is recorded of them.
@@ -141,7 +141,7 @@ class Breaker:
 
     def too_many_in_all(self, state: State, last: str) -> str | None:
         """The reason why what `state` counts is too much, `last` being the last repository that added to it."""
-        return self._said(state, last) if self._are_too_many(state) else None
+        return self._reason_for_all(state, last) if self._are_too_many(state) else None
 
     def suspend(self, doubted: State, reason: str) -> None:
         """Decide the doubt that `doubted` says: deletes by comparison are suspended. The first reason is kept."""
@@ -168,10 +168,10 @@ class Breaker:
         now_ms = self._clock.now_ms()
         state = self._count("found_outside", new, now_ms)
         if outside > self.limits.share * of:
-            said = f"{outside} of the {of} tags of {repository} are outside the selection"
-            self._suspend(_OUTSIDE_REASON, said, now_ms)
+            reason = f"{outside} of the {of} tags of {repository} are outside the selection"
+            self._suspend(_OUTSIDE_REASON, reason, now_ms)
         elif self._are_too_many(state):
-            self._suspend(_OUTSIDE_REASON, self._said(state, repository), now_ms)
+            self._suspend(_OUTSIDE_REASON, self._reason_for_all(state, repository), now_ms)
 
     def may_remove(self, since: int, state: State) -> bool:
         """True when a tag that is missing, or outside, for at least the second time (first at `since`) may be removed.
@@ -206,8 +206,8 @@ class Breaker:
     def _are_too_many(self, state: State) -> bool:
         return state.found + state.found_outside > self.limits.tags
 
-    def _said(self, state: State, repository: str) -> str:
-        """The reason that the number of tags is, `repository` being the last that added to it."""
+    def _reason_for_all(self, state: State, repository: str) -> str:
+        """Name the number of tags of the whole site as the reason; `repository` was the last that added to it."""
         what = [(state.found, "missing at the primary"), (state.found_outside, "outside the selection")]
         told = " and ".join(f"{number} tags were found {where}" for number, where in what if number)
         return f"{told} within {self.limits.window_s:g} s, last in {repository}"

@@ -10,7 +10,7 @@ of that repository under its lease and gone when there is nothing to tell. Names
     digests                  of all names that are missing, extra and outside, those beyond MOST_NAMES too
     gone                     the primary does not know the repository at all
     found_at                 ms
-    spoken_of                of these, names that an operator adopted or kept since: the next comparison tells anew
+    spoken_of                of these, names that an operator adopted or kept since: the next comparison lists anew
     dismissed_at             ms; an operator wants to see it no more until it tells something else
     dismissed_by, dismissed_because   who, and the reason
 """

@@ -180,9 +180,10 @@ def suspect(lease: Lease, *, now_ms: int, timing: Timing) -> Lease:
 
 
 def _suspicion(lease: Lease) -> dict[str, int]:
-    """The attribute with which a holder keeps or leaves its lease; none where nothing was ever suspected.
+    """The attribute that says until when a tag write may land; none where no write was ever suspected.
 
-    Whoever takes the repository next reads it, even if the write failed that was to say it at once.
+    Every write of the lease sets it. So the next holder reads it, even if the write that renewed the lease for it
+    failed.
     """
     return {"suspect_until": lease.suspect_until} if lease.suspect_until else {}
 
@@ -237,7 +238,7 @@ def finish(lease: Lease, remaining: Remaining, *, now_ms: int) -> Update:
     """Let the repository go, if nobody knocked since the query that found nothing due (`lease` is from before it).
 
     The state is synced only if nothing at all is owed, failed if a reference that is owed has failed, else pending.
-    `counters_of` has what else belongs into the transaction.
+    `counters_of` gives the other changes of the transaction.
     """
     when = is_mine(lease) & _is_unmoved(lease)
     if not remaining.owed:
@@ -321,7 +322,7 @@ def _let_go(lease: Lease, values: dict[str, Any], gone: tuple[str, ...], *, now_
 
 
 def _counted(lease: Lease, state: str) -> tuple[dict[str, str], tuple[str, ...]]:
-    """The attributes that say in the row what it is counted as from now on: those to set, and those to remove."""
+    """The attributes of the row that say what it counts as from now on: those to set, and those to remove."""
     after = state if lease.listed and state in STATES_COUNTED else None
     if after == lease.counted.state:
         return {}, ()
@@ -343,7 +344,7 @@ def _is_listed(lease: Lease, when: ConditionBase) -> ConditionBase:
 
 
 def counters_of(lease: Lease, change: Update) -> list[Update]:
-    """The change of the site's counters that belongs into one transaction with a change of the lease's row."""
+    """The change of the site's counters that goes with a change of the lease's row, in one transaction."""
 
     def after(name: str, before: str | None) -> str | None:
         return None if name in change.remove else change.set.get(name, before)

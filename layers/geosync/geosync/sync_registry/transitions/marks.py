@@ -1,7 +1,7 @@
 """A mark says that a reference is owed. It is always written first, before anything is done about the reference.
 
-A mark is a new unique value in the owed item. Whoever read another value before has read what is out of date. What the
-holder of a whole repository marks is due since the repository was marked: every later push goes before it.
+A mark is a new unique value in the owed item: whoever read another value before read an older state. What the holder of
+a whole repository marks is due since the repository was marked, so every later push goes before it.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ class Mark:
     `correlation_id` is the event's.
 
     `distrust` is what verification found missing or wrong below the reference. `if_absent` is what may become of the
-    secondary's tag (see Owed). `comparison` found the reference different. `since` (ms) is when the whole repository
-    was marked with which it becomes owed, or the tag of which it is an earlier push: whatever is marked later goes
+    secondary's tag (see Owed). `comparison` found the reference different. `since` (ms) is the mark of the whole
+    repository with which it becomes owed, or of the tag of which it is an earlier push: whatever is marked later goes
     before it.
 
     `pushed_as` is the tag under which a manifest by digest was pushed (see Owed). `keeps_superseded`: digests that the

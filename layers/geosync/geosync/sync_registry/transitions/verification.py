@@ -8,8 +8,8 @@ failed 3      the reason, both checksums, retry_count and retry_at; due again at
 disabled 4    something is owed (the attribute is missing)
 ```
 
-`verification_asked_at` says since when (ms) somebody waits who asked for a verification: until it succeeds, whatever is
-pushed or fails meanwhile. Where rolling verification is off, nothing else is verified.
+`verification_asked_at` (ms) is when somebody asked for a verification. It stays until one succeeds, whatever is pushed
+or fails meanwhile. Where rolling verification is off, only such rows are verified.
 
 A run's writes hold only while `verification_due` is what the run itself wrote last: a knock and a discharge take it
 away, another run moves it. So a run that was overtaken by a push writes nothing more. Whoever holds the repository's
@@ -57,7 +57,7 @@ again then; should verification be on by that time, it is verified."""
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Round:
-    """One round through a repository, as far as it got; what a run has in hand and writes back.
+    """One round through a repository, as far as it got. A run reads it from the row, and writes it back.
 
     `until` is the `verification_due` that this run wrote last. `cursor` is the key after which `phase` goes on.
     `spent` requests were made on `day` (days since the epoch).
@@ -238,7 +238,7 @@ def fail(
 
 
 def _change(at: Round, values: Mapping[str, Any], gone: tuple[str, ...], due: int) -> Update:
-    """A write of the run that has `round`: only while nobody overtook it, and with the lease as it was seen."""
+    """A write of the run that is `at` this place: only while nobody overtook it, and with the lease as it was seen."""
     place = {} if at.leased else {"due": due, "due_shard": verification_shard(at.repository)}
     leased = Attr("lease_token").exists() if at.leased else Attr("lease_token").not_exists()
     state, counted = Attr("state_counted"), at.counted.state
