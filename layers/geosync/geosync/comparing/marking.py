@@ -179,7 +179,7 @@ def equal_until(owed: Owed, seen: Seen | None) -> int | None:
     """The last moment (ms) at which a reference is known to have been equal.
 
     That is when it was looked at, or the moment until which the whole repository was equal. None: nothing is known, as
-    this is a resync and no comparison of the site.
+    no comparison of the site marked the repository.
     """
     looked_at = seen.looked_at if seen is not None else None
     return looked_at if owed.walk is None else max(owed.pushed_at, looked_at or 0)

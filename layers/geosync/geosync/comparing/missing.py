@@ -85,7 +85,7 @@ class MissingTags:
         return False
 
     def _unannounced(self, owed: Owed, known: KnownTags) -> list[tuple[Reference, Seen]]:
-        """The unlisted tags whose deletion no event told of. Those that have the repository's new name are marked.
+        """The unlisted tags whose deletion no event told of, without those under the new name: these are marked.
 
         A tag is left to its event also while that waits to be worked off.
         """

@@ -13,13 +13,12 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from geosync.clock import SYSTEM_CLOCK, Clock
 from geosync.copying.turns import Turns
-from geosync.errors import GeosyncError, SyncRegistryError
+from geosync.errors import GeosyncError
 from geosync.oci.manifests import Descriptor
 from geosync.oci.references import is_repository
+from geosync.sync_registry.access import TABLE_ERRORS
 from geosync.sync_registry.shared_blobs import MOST_REPOSITORIES, NOBODY, SharedBlob, SharedBlobItems
 from geosync.threads import SYSTEM_THREADS, Threads
 
@@ -100,7 +99,7 @@ class Sharing:
         wanted = [blob.digest for blob in blobs if self._is_shared(blob)]
         if self._items is None or not wanted:
             return
-        with suppress(BotoCoreError, ClientError, SyncRegistryError):
+        with suppress(*TABLE_ERRORS):
             found = self._items.read(wanted)
             # Blobs of an image from one repository, if it has them: each other one may cost a token of its own.
             common = Counter(name for hint in found.values() for name in hint.repositories)
@@ -184,7 +183,7 @@ class Sharing:
             left = turns.to_judge(self._clock.monotonic_s())
         if not left or self._items is None:
             return False
-        with suppress(BotoCoreError, ClientError, SyncRegistryError):
+        with suppress(*TABLE_ERRORS):
             found = self._items.read(left).values()
             if not any(self._is_elsewhere(hint) or self._repository in hint.repositories for hint in found):
                 with self._lock:
@@ -195,7 +194,7 @@ class Sharing:
     def _claims(self, blob: Descriptor, known: _Known) -> bool:
         assert self._items is not None  # noqa: S101 - nothing is claimed without
         hint = NOBODY
-        with suppress(BotoCoreError, ClientError, SyncRegistryError):
+        with suppress(*TABLE_ERRORS):
             if known.waits or self.is_handed_out(blob):  # a look costs less than a claim that is refused
                 hint = self._items.read([blob.digest]).get(blob.digest, NOBODY)
                 known.learn(hint)
@@ -227,7 +226,7 @@ class Sharing:
         now_s = self._clock.monotonic_s()
         if now_s - known.claimed_at_s >= RENEWAL_S:
             known.claimed_at_s = now_s
-            with suppress(BotoCoreError, ClientError, SyncRegistryError):
+            with suppress(*TABLE_ERRORS):
                 self._items.claim(blob.digest, self._token)
 
     # ------------------------------------------------------------------------------------------------- what is told
@@ -256,7 +255,7 @@ class Sharing:
                 turns.give_back(blob.digest)
         known = self._known.pop(blob.digest, None)
         if known is not None and known.claimed_at_s is not None and self._items is not None:
-            with suppress(BotoCoreError, ClientError, SyncRegistryError):
+            with suppress(*TABLE_ERRORS):
                 self._items.give_up(blob.digest, self._token, unfinished=unfinished)
 
     def tell(self) -> None:
@@ -272,7 +271,7 @@ class Sharing:
 
     def _tell(self, told: dict[str, list[str]]) -> None:
         if told and self._items is not None:
-            with suppress(BotoCoreError, ClientError, SyncRegistryError):
+            with suppress(*TABLE_ERRORS):
                 self._items.note(told)
 
     def outcome(self) -> Shared:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from geosync.clock import Clock
-from geosync.errors import CorruptItem
+from geosync.errors import CorruptItem, SyncRegistryError
 from geosync.sync_registry.items import Item, Owed, Seen
 from geosync.sync_registry.table.changes import Store, Update
 from geosync.sync_registry.timing import Timing
 
+TABLE_ERRORS = (BotoCoreError, ClientError, SyncRegistryError)
+"""What a call to the table raises: DynamoDB's errors, and those of the sync registry. Not LeaseLost."""
 ATTEMPTS = 10
 """Tries of a transition; each is built anew from the item that was there instead."""
 

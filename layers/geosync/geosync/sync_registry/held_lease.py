@@ -7,9 +7,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from types import TracebackType
 
-from botocore.exceptions import BotoCoreError, ClientError
-
-from geosync.errors import LeaseLost, OutcomeUnknown, OutOfTime, SyncRegistryError
+from geosync.errors import LeaseLost, OutcomeUnknown, OutOfTime
+from geosync.sync_registry.access import TABLE_ERRORS
 from geosync.sync_registry.items import SYNCED, Lease, Owed, Reference, Seen
 from geosync.sync_registry.site.findings import Finding
 from geosync.sync_registry.sync_registry import SyncRegistry
@@ -212,7 +211,7 @@ class HeldLease:
                 self._lost = lost
                 self._on_lost(lost)
                 return
-            except (BotoCoreError, ClientError, SyncRegistryError):
+            except TABLE_ERRORS:
                 continue  # the next renewal tries again; meanwhile check_tag_write guards what depends on it
             if moved:
                 self._on_moved()

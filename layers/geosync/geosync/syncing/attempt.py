@@ -60,7 +60,7 @@ class Attempt:
     def replaces(self, digest: str) -> bool:
         """Tell whether the secondary's tag may be another image than `digest` that Geosync put there.
 
-        It was seen so, under whichever primary, or a copy of another image was begun and never proved.
+        It was seen so, under whichever primary, or a copy of another image may be there that was never proved.
         """
         owed = self.owed
         put = owed.named | owed.copied | owed.half_copied

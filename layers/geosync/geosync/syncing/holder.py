@@ -30,6 +30,7 @@ from geosync.oci.references import is_repository
 from geosync.pair.capabilities import Capabilities
 from geosync.pair.pair import Pair
 from geosync.sync_registry import decisions
+from geosync.sync_registry.access import TABLE_ERRORS
 from geosync.sync_registry.held_lease import HeldLease
 from geosync.sync_registry.items import Lease, Owed, Reference
 from geosync.syncing.backlog import Backlog
@@ -37,7 +38,7 @@ from geosync.syncing.context import HolderContext, Invocation
 from geosync.syncing.ending import Ending, Halt
 from geosync.syncing.nowhere import Nowhere
 from geosync.syncing.reference import ReferenceSync
-from geosync.syncing.settle import TABLE_ERRORS, Settler
+from geosync.syncing.settle import Settler
 
 Attempt = Callable[[Owed], Outcome]
 

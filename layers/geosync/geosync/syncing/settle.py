@@ -22,8 +22,6 @@ from __future__ import annotations
 from concurrent.futures import Future
 from contextlib import suppress
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from geosync.aws.errors import reason, tells_of_throttling
 from geosync.copying.outcome import Outcome
 from geosync.errors import (
@@ -38,9 +36,9 @@ from geosync.errors import (
     ReadOnly,
     RegistryError,
     RegistryUnavailable,
-    SyncRegistryError,
     Unauthorized,
 )
+from geosync.sync_registry.access import TABLE_ERRORS
 from geosync.sync_registry.held_lease import HeldLease
 from geosync.sync_registry.items import Owed
 from geosync.sync_registry.site.holds import Hold
@@ -55,8 +53,6 @@ VANISHED = (
 )
 THROTTLED_MS = 15_000
 """Time until a reference is tried again whose holder AWS throttled."""
-TABLE_ERRORS = (BotoCoreError, ClientError, SyncRegistryError)
-"""The errors of the table: they stop a holder."""
 
 
 class Settler:

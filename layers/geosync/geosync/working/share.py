@@ -13,8 +13,8 @@ from threading import Event
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from geosync.errors import SyncRegistryError
 from geosync.messages.groups import namespace
+from geosync.sync_registry.access import TABLE_ERRORS
 from geosync.sync_registry.site.slots import Pool, Slot
 from geosync.working.workplace import SlotBounds, Workplace
 
@@ -71,6 +71,6 @@ class NamespaceShare:
     def _keep(self, slot: Slot, over: Event) -> None:
         """Renew a slot until its work is over. One that ran out meanwhile is not taken again: the work goes on."""
         while not over.wait(self._lasting_s / RENEWALS):
-            with suppress(BotoCoreError, ClientError, SyncRegistryError):  # then the next renewal tries again
+            with suppress(*TABLE_ERRORS):  # then the next renewal tries again
                 if not self._place.sync_registry.renew_slot(slot, lasting_s=self._lasting_s):
                     return

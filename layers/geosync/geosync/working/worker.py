@@ -12,16 +12,15 @@ import random
 from collections.abc import Callable
 from functools import partial
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from geosync.aws.errors import reason
 from geosync.comparing.missing import Removals
-from geosync.errors import CorruptItem, MessageError, NotMarked, SyncRegistryError
+from geosync.errors import CorruptItem, MessageError, NotMarked
 from geosync.intake.intake import Intake
 from geosync.intake.refusals import Refusals
 from geosync.messages.geo_event import GeoEvent, Heartbeat
 from geosync.messages.reading import AnyMessage, read_message
 from geosync.messages.work import CatalogueMessage, Help, VerifyMessage, WorkMessage
+from geosync.sync_registry.access import TABLE_ERRORS
 from geosync.sync_registry.items import Lease, Reference
 from geosync.sync_registry.readings import Glance
 from geosync.sync_registry.transitions.marks import Mark
@@ -263,7 +262,7 @@ class Worker:
         """Do work whose failure brings no message back: what is owed is written down, and the sweep finds it."""
         try:
             work()
-        except (BotoCoreError, ClientError, SyncRegistryError) as error:
+        except TABLE_ERRORS as error:
             if isinstance(error, CorruptItem):
                 raise
             self._place.logger.exception("sync_interrupted", extra={"reason": reason(error)})

@@ -182,8 +182,7 @@ def suspect(lease: Lease, *, now_ms: int, timing: Timing) -> Lease:
 def _suspicion(lease: Lease) -> dict[str, int]:
     """The attribute that says until when a tag write may land; none where no write was ever suspected.
 
-    Every write of the lease sets it. So the next holder reads it, even if the write that renewed the lease for it
-    failed.
+    Each renewal and each release sets it. So the next holder reads it, even if the renewal after the write failed.
     """
     return {"suspect_until": lease.suspect_until} if lease.suspect_until else {}
 
