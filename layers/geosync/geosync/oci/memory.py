@@ -1,22 +1,23 @@
 """The memory that manifests and refusals take at one time: a budget for one invocation.
 
-A copy that needs more than is left waits, and then goes on. Nobody waits while others wait for what it holds: all that
-a step needs is taken at once, before the first byte is read, and given back when the step ends or waits. There is a
-pool for each kind of step, in this order; who has a share of one waits only for shares of those after it:
+A copy that needs more than is left waits. No two wait for each other: a step takes all that it needs at once, before
+the first byte is read, and gives it back when it ends or waits. There is a pool for each kind of step, in this order.
+Whoever has a share of one pool waits only for shares of the pools after it:
 
     attempts    one reference from its look to its end: its own manifest, and one that refers to it
-    graphs      what is below one reference while it is copied: as much as may be, where its manifest does not say less
-    steps       one manifest below a reference, read, and what it refers to put into the graph; also where a thread that
-                has a graph reads it by itself (copying/repair.py), though its attempt has a share already
-    refusals    one body that says what is missing
+    graphs      what is below one reference while it is copied: the most that can be, unless its manifest is small
+    steps       one manifest below a reference, until its descriptors are in the graph; also where a thread that has a
+                graph reads it by itself (copying/repair.py), though its attempt has a share already
+    refusals    one body that names what is missing
 
-The same holds for the lock of a fallback tag: who has it may wait for a share, so who waits for it gives its own back.
+The same rule holds for the lock of a fallback tag: its holder may wait for a share, so whoever waits for the lock gives
+back its own share.
 
-And `kept` holds manifests until what they refer to is there. Nobody waits for it: what does not fit is read again.
-`rings` holds what several connections have read of a layer ahead of its upload. Nobody waits for it either: a layer for
-which there is no room goes over one connection. `beside` holds what one has read ahead while the upload was busy.
+Nobody waits for the other three. `kept` holds manifests until what they refer to is there; one that does not fit is
+read again. `rings` holds what several connections have read of a layer ahead of its upload; without room, the layer
+goes over one connection. `beside` holds what one connection has read ahead while the upload was busy.
 
-What takes up to SMALL_BYTES is not counted. There is at most one of those for each thread.
+What takes up to SMALL_BYTES is not counted: each thread has at most one of those.
 """
 
 from __future__ import annotations
@@ -33,31 +34,31 @@ from geosync.threads import SYSTEM_THREADS, Threads
 
 MIB = 1024 * 1024
 REFERRED_BYTES = 7 * MIB
-"""What 10,000 descriptors take (MAX_REFERRED) while a graph takes them in. 85 bytes of a manifest are the least that
-names one, and that one takes less than 8 times as much."""
+"""10,000 descriptors (MAX_REFERRED) while they go into a graph. Each has at least 85 bytes in the manifest, and takes
+less than 8 times as much in memory."""
 ATTEMPTS_BYTES = STEPS_BYTES = 33 * MIB
 """Three of the largest manifests, 4 MiB and 7 MiB of descriptors each."""
 GRAPH_BYTES = 12 * MIB
-"""What 10,000 parts below one reference take in the graph, and 100,000 edges between them (copying/parts.py)."""
+"""10,000 parts below one reference in the graph, and 100,000 edges between them (copying/parts.py)."""
 GRAPHS_BYTES = 4 * GRAPH_BYTES
 """Four indexes, or images of very many layers, at a time. An image whose manifest has at most SMALL_BYTES names at most
 770 blobs, which take a twentieth of GRAPH_BYTES: it is not counted."""
 REFUSALS_BYTES = 24 * MIB
 """One of the largest bodies: 8 MiB in the blocks that were read, in one piece, and the digests that it names."""
 KEPT_BYTES = 16 * MIB
-"""What a usual repository's references have below them, many times over."""
+"""Many times what is below the references of a usual repository."""
 RINGS_BYTES = 32 * MIB
 """Two layers at a time (copying/ring.py)."""
 BESIDE_ROOM = 8 * MIB
-"""Bytes of one layer that are read ahead of its upload: most of what a registry stores at a time, and takes nothing."""
+"""Bytes of one layer that are read ahead of its upload: while a registry stores what it has, it takes no more."""
 BESIDE_BYTES = BESIDE_ROOM
-"""One layer at a time: only one that goes alone is read so (copying/beside.py)."""
+"""One layer at a time: only one that is copied alone is read so (copying/beside.py)."""
 LOOK_S = 1.0
-"""Seconds between two looks at the deadline while a share is waited for."""
+"""Seconds between two checks of the deadline while a share is waited for."""
 
 
 class Room:
-    """So many bytes, taken where they are free, and given back. Thread-safe; no method blocks: locks may be held."""
+    """A budget of bytes that nobody waits for. Thread-safe; no method blocks, so locks may be held."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -83,7 +84,7 @@ class Room:
 
 
 class Pool:
-    """So many bytes, taken and given back; first come, first served. Thread-safe."""
+    """A budget of bytes that threads wait for; first come, first served. Thread-safe."""
 
     def __init__(self, limit: int, threads: Threads = SYSTEM_THREADS) -> None:
         self._limit = limit
@@ -95,7 +96,7 @@ class Pool:
         """The most that ever were."""
 
     def take(self, size: int, deadline: Deadline) -> None:
-        """Wait until `size` bytes are free, and take them; more than there are in all are given to one alone.
+        """Wait until `size` bytes are free, and take them; more than the whole pool are given to one thread alone.
 
         Raises OutOfTime at the deadline.
         """
@@ -146,7 +147,7 @@ class Memory:
 
     @classmethod
     def of(cls, threads: Threads) -> Memory:
-        """Make a budget whose pools `threads` wait for."""
+        """Make a budget whose pools wait on what `threads` make."""
         return cls(
             attempts=Pool(ATTEMPTS_BYTES, threads),
             graphs=Pool(GRAPHS_BYTES, threads),
@@ -156,13 +157,13 @@ class Memory:
 
     @contextmanager
     def attempt(self, deadline: Deadline) -> Iterator[None]:
-        """Have what `need` takes in this thread be taken from `attempts`, until the end."""
+        """Let `need` take from `attempts` in this thread, until the end."""
         with self._shared(self.attempts, deadline):
             yield
 
     @contextmanager
     def step(self, deadline: Deadline) -> Iterator[None]:
-        """Have what `need` takes in this thread be taken from `steps`, until the end; within an attempt, from that."""
+        """Let `need` take from `steps` in this thread, until the end; within an attempt, as part of that."""
         if getattr(self._local, "share", None) is not None:
             yield
             return
@@ -171,21 +172,14 @@ class Memory:
 
     @contextmanager
     def graph(self, size: int, deadline: Deadline, *, is_wide: bool) -> Iterator[None]:
-        """Have what is below a manifest of `size` bytes in memory, until the end; waits. Raises OutOfTime.
+        """Take the memory for what is below a manifest of `size` bytes, until the end; waits. Raises OutOfTime.
 
-        `is_wide`: there may be more below it than it names (an index: how much is known when all of it was read).
-        What `need` takes in this thread meanwhile is taken from `steps`: those who have the attempts may wait for a
-        graph.
+        `is_wide`: more may be below it than it names, as below an index. Meanwhile `need` takes from `steps` in this
+        thread: those who have a share of `attempts` may wait for a graph.
         """
         needed = GRAPH_BYTES if is_wide or size > SMALL_BYTES else 0
-        if needed:
-            self.graphs.take(needed, deadline)
-        try:
-            with self._shared(self.steps, deadline):
-                yield
-        finally:
-            if needed:
-                self.graphs.give_back(needed)
+        with _taken(self.graphs, needed, deadline), self._shared(self.steps, deadline):
+            yield
 
     def need(self, size: int, beside: int = REFERRED_BYTES) -> None:
         """Take what a manifest of `size` bytes needs, unless this thread's step has as much; waits. Raises OutOfTime.
@@ -197,7 +191,7 @@ class Memory:
             return
         needed = min(8 * size, size + beside)
         if needed > share.size:
-            # Who waits holds nothing: two that each have a part of what both want would wait for ever.
+            # A thread that waits holds nothing: two that each hold a part of what both need would wait for ever.
             before, share.size = share.size, 0
             share.pool.give_back(before)
             share.pool.take(needed, share.deadline)
@@ -215,15 +209,9 @@ class Memory:
 
     @contextmanager
     def refusal(self, size: int, deadline: Deadline) -> Iterator[None]:
-        """Have a body of `size` bytes that says what is missing in memory; waits. Raises OutOfTime."""
-        needed = 3 * size if size > SMALL_BYTES else 0
-        if needed:
-            self.refusals.take(needed, deadline)
-        try:
+        """Take the memory for a refusal's body of `size` bytes, until the end; waits. Raises OutOfTime."""
+        with _taken(self.refusals, 3 * size if size > SMALL_BYTES else 0, deadline):
             yield
-        finally:
-            if needed:
-                self.refusals.give_back(needed)
 
     @contextmanager
     def _shared(self, pool: Pool, deadline: Deadline) -> Iterator[None]:
@@ -235,3 +223,16 @@ class Memory:
             self._local.share = outer
             if share.size:
                 pool.give_back(share.size)
+
+
+@contextmanager
+def _taken(pool: Pool, size: int, deadline: Deadline) -> Iterator[None]:
+    """Take `size` bytes of a pool, until the end; waits, unless they are none. Raises OutOfTime."""
+    if not size:
+        yield
+        return
+    pool.take(size, deadline)
+    try:
+        yield
+    finally:
+        pool.give_back(size)
