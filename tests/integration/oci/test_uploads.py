@@ -16,7 +16,7 @@ from geosync.oci.client import RegistryClient
 from geosync.oci.credentials import Anonymous
 from geosync.oci.deadline import Deadline
 from geosync.oci.manifests import Descriptor, Manifest
-from geosync.oci.uploads import Upload, arrived
+from geosync.oci.uploads import Upload, arrived_bytes
 
 DATA = os.urandom(300_000)
 DIGEST = "sha256:" + hashlib.sha256(DATA).hexdigest()
@@ -156,7 +156,7 @@ def test_a_405_that_speaks_of_the_repository_or_of_the_verb_is_not_the_registry_
     [("0-99", 100), ("bytes=0-99", 100), ("0-0", 0), (None, None), ("5-9", None), ("0-", None), ("0-99x", None)],
 )
 def test_how_much_has_arrived(header: str | None, expected: int | None) -> None:
-    assert arrived(header) == expected
+    assert arrived_bytes(header) == expected
 
 
 # ------------------------------------------------------------------------------------------------ from the middle of it

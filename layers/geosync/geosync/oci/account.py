@@ -8,12 +8,12 @@ from geosync.oci.credentials import Basic, Borrowed, Credentials, Loan
 from geosync.oci.deadline import Deadline
 from geosync.threads import Threads
 
-#: A lent account that is younger has not ended.
+#: A loan that is younger has not ended: a 403 to it is a missing permission.
 FRESH_S = 60.0
 
 
 class RegistryAccount:
-    """Keeps a lent account until its time has come or it is refused. Thread-safe: one thread borrows at a time."""
+    """Keeps a lent account until it is due for renewal or refused. Thread-safe: one thread borrows at a time."""
 
     def __init__(self, credentials: Credentials, deadline: Deadline, threads: Threads) -> None:
         self._credentials = credentials
@@ -24,7 +24,7 @@ class RegistryAccount:
         self._borrowing = threads.condition()
 
     def current(self) -> Basic | Loan | None:
-        """Return the user and the password for now; None where the credentials are of another kind.
+        """Return the user and the password to use now; None where the credentials are of another kind.
 
         May ask the lender. Raises the lender's errors, and OutOfTime.
         """
@@ -37,17 +37,17 @@ class RegistryAccount:
                 return None
 
     def give_back(self, used: str) -> bool:
-        """Drop a lent account whose header `used` was refused; True when another one may be let in."""
+        """Drop a lent account whose header `used` was refused; True when another loan may be accepted."""
         with self._borrowing:
             if self._loan is not None and used == basic_header(self._loan):
                 self._loan = None
         return isinstance(self._credentials, Borrowed)
 
-    def has_ended(self, used: str) -> bool:
-        """Take in a 403 for the header `used`; True when a lent account may have ended, and is dropped now.
+    def drop_if_ended(self, used: str) -> bool:
+        """Drop a lent account whose header `used` got a 403, unless it is fresh; True when another may be accepted.
 
-        Some registries (Amazon ECR) answer an account that has ended like one that lacks a permission. A fresh loan has
-        not ended, so that a missing permission does not cost a new loan for each request.
+        Some registries (Amazon ECR) answer an account that has ended like one that lacks a permission. A fresh loan is
+        kept, so that a missing permission does not cost a new loan for each request.
         """
         if not isinstance(self._credentials, Borrowed):
             return False

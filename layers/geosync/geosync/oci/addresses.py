@@ -1,7 +1,7 @@
-"""The addresses that a host's name stands for, and those to which nobody but the operator may lead a request.
+"""The addresses of a host, and those to which only an operator may lead a request, never a registry.
 
-A realm, a redirect, the location of an upload, a link: a registry names hosts, and a name may stand for this machine or
-for its metadata service. So the name is resolved here, and a connection is opened to the very address that was judged.
+A registry names hosts: in a realm, a redirect, the location of an upload, a link. Such a name may resolve to this
+machine or to its metadata service. So it is resolved here, and the connection goes to the very address that was judged.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from geosync.clock import Clock
 from geosync.oci.wire import Left, Step
 
 MOST_ADDRESSES = 8
-"""Addresses of one name that are tried."""
+"""So many addresses of one name are tried at most."""
 
 _METADATA = frozenset(
     map(
         ipaddress.ip_address,
-        # Of Azure's and Alibaba's hosts, and AWS's over IPv6. Most others, AWS's for containers too, are link-local.
+        # Azure's, Alibaba's, and AWS's over IPv6. Most others, and AWS's for containers, are link-local.
         ("168.63.129.16", "100.100.100.200", "fd00:ec2::254", "fd00:ec2::23"),
     )
 )
 
 
-_Found = tuple[socket.AddressFamily, tuple[str, int]]
+_Address = tuple[socket.AddressFamily, tuple[str, int]]
 
 
 class ForbiddenAddress(OSError):
@@ -37,49 +37,49 @@ class ForbiddenAddress(OSError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Egress:
-    """The hosts to which requests may go on the word of the registry at `home`, the host that an operator named.
+    """The hosts to which the registry at `home`, which an operator named, may lead requests.
 
-    Without `home` an operator named them all. `hosts` are the other hosts to which `home` may lead: `host` for any
-    port, `host:port`, or `*.domain` for everything below a domain. Empty: wherever no address is forbidden.
+    Without `home` an operator named every host. `hosts` are the other hosts to which `home` may lead: `host` for any
+    port, `host:port`, or `*.domain` for everything below a domain. Empty: every host whose address is not forbidden.
     """
 
     home: str | None = None
     hosts: tuple[str, ...] = ()
 
     def names(self, host: str) -> bool:
-        """Tell whether an operator named `host` itself: what its name stands for is never forbidden."""
+        """Tell whether an operator named `host` itself: its addresses are never forbidden."""
         return self.home is None or host == self.home
 
     def permits(self, host: str, port: int) -> bool:
         """Tell whether requests may go to `host` (lower case), whatever its addresses are."""
-        return self.names(host) or not self.hosts or any(_is(one, host, port) for one in self.hosts)
+        return self.names(host) or not self.hosts or any(_matches(pattern, host, port) for pattern in self.hosts)
 
 
 EVERYWHERE = Egress()
 
 
-def _is(named: str, host: str, port: int) -> bool:
+def _matches(pattern: str, host: str, port: int) -> bool:
     texts = (host, f"{host}:{port}")
-    if named.startswith("*."):
-        return any(one.endswith(named[1:].lower()) for one in texts)
-    return named.lower() in texts
+    if pattern.startswith("*."):
+        return any(text.endswith(pattern[1:].lower()) for text in texts)
+    return pattern.lower() in texts
 
 
 def is_forbidden(address: str) -> bool:
-    """Tell whether a registry must not lead to an IP address: loopback, link-local, metadata, or none of one host's."""
-    found = ipaddress.ip_address(address.partition("%")[0])
-    mapped = found.ipv4_mapped if isinstance(found, ipaddress.IPv6Address) else None
-    one = mapped or found
-    return one.is_loopback or one.is_link_local or one.is_unspecified or one.is_multicast or one in _METADATA
+    """Tell whether a registry must not lead to an address: loopback, link-local, unspecified, multicast, metadata."""
+    given = ipaddress.ip_address(address.partition("%")[0])
+    mapped = given.ipv4_mapped if isinstance(given, ipaddress.IPv6Address) else None
+    ip = mapped or given
+    return ip.is_loopback or ip.is_link_local or ip.is_unspecified or ip.is_multicast or ip in _METADATA
 
 
 def connect(host: str, port: int, *, egress: Egress, clock: Clock, seconds: float, left: Left) -> socket.socket:
     """Connect to the first address of `host` that answers, each within `seconds`.
 
-    Raises OSError, ForbiddenAddress when none may be connected to; UnicodeError for what is no name.
+    Raises OSError, ForbiddenAddress when none may be connected to, UnicodeError where `host` is no name.
     """
     if not egress.permits(host, port):
-        # Before the name is resolved: a question to a name server leads somewhere, too.
+        # Checked before the name is resolved: a query to a name server leaves this machine, too.
         raise ForbiddenAddress("it leads to a host that AllowedHosts does not name")
     allowed = _allowed(host, port, egress)
     if not allowed:
@@ -99,13 +99,13 @@ def connect(host: str, port: int, *, egress: Egress, clock: Clock, seconds: floa
     raise failure or ForbiddenAddress
 
 
-def _addresses(host: str, port: int) -> list[_Found]:
+def _addresses(host: str, port: int) -> list[_Address]:
     """The addresses of a name. Raises socket.gaierror, UnicodeError."""
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return [(family, address) for family, _, _, _, address in found]  # type: ignore[misc]
 
 
-def _allowed(host: str, port: int, egress: Egress) -> list[_Found]:
+def _allowed(host: str, port: int, egress: Egress) -> list[_Address]:
     """The addresses of `host` that may be connected to. The registry's own host may be at any address."""
     found = list(dict.fromkeys(_addresses(host, port)))
     if egress.home is None or egress.names(host):

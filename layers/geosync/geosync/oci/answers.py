@@ -36,23 +36,23 @@ from geosync.oci.references import is_digest
 from geosync.oci.transport import Broken, HttpAnswer
 from geosync.oci.words import printable
 
-#: A manifest's PUT is answered with an entry of some 170 bytes for every blob that is missing, and all of them count.
+#: The answer to a manifest's PUT has an entry of some 170 bytes for each missing blob, and all of them are needed.
 MAX_ERROR_BYTES = 8 * 1024 * 1024
 MAX_DETAIL = 200
-#: A body may name a code for each of its 600,000 entries. They go into the text of an error, which goes into a row.
+#: A body may have 600,000 entries with a code each. Codes are part of an error's text, which is stored in a row.
 MAX_CODES = 8
 MAX_CODE = 64
 #: Entries that are read: one of Distribution's has 170 bytes.
 MAX_ENTRIES = MAX_ERROR_BYTES // 170
 #: No reference has more parts (copying/parts.py).
 MAX_MISSING = MAX_REFERRED
-#: No Retry-After holds a registry for longer: a wrong clock or a wrong unit must not stop a site for weeks.
+#: No Retry-After holds a registry for longer than this: a wrong clock or a wrong unit must not stop a site for weeks.
 MAX_RETRY_AFTER_S = 3600.0
 
 API_HEADER = "Docker-Distribution-Api-Version"
 """Distribution and nearly all others send it with each answer; the load balancers before them do not."""
 NOT_A_REGISTRYS = "an answer that is not a registry's"
-WITHOUT_A_WORD = "an empty answer, which may not be the registry's"
+EMPTY_ANSWER = "an empty answer, which may not be the registry's"
 
 _BLOCK = 64 * 1024
 
@@ -60,14 +60,14 @@ _BLOCK = 64 * 1024
 _BY_CODE: dict[str, type[RegistryError]] = {
     "TOOMANYREQUESTS": RegistryUnavailable,
     "UNAVAILABLE": RegistryUnavailable,
-    # The session is gone or confused: a new one is another request, and later.
+    # The upload session is gone or broken: a later attempt begins a new one.
     "BLOB_UPLOAD_UNKNOWN": RegistryUnavailable,
     "BLOB_UPLOAD_INVALID": RegistryUnavailable,
     "UNAUTHORIZED": Unauthorized,
 }
 _BY_STATUS: dict[int, type[RegistryError]] = {
     401: Unauthorized,
-    # Somebody has to grant something; then the same request succeeds.
+    # Once somebody grants the permission, the same request succeeds.
     403: Denied,
     404: NotFound,
     408: RegistryUnavailable,
@@ -113,8 +113,8 @@ def read_bounded(
 ) -> bytes:
     """Read a whole body of at most `limit` bytes; raises TooLarge as soon as there are more, OutOfTime, Broken.
 
-    `need` is called once with its size, before the first byte, or with `limit` when one that announces no size turns
-    out not to be small. It may wait, and may raise.
+    `need` takes memory: it is called once, with the announced size before the first byte is read, or, where no size is
+    announced, with `limit` after SMALL_BYTES. It may wait, and may raise.
     """
     if answer.length is not None and answer.length > limit:
         answer.close()
@@ -140,9 +140,9 @@ def read_bounded(
 
 
 def read_errors(answer: HttpAnswer, deadline: Deadline, memory: Memory | None = None) -> Errors:
-    """Read the body of a refusal; no error is found in one that is too large, broken or no OCI error.
+    """Read the errors in a refusal's body; there are none in one that is too large, breaks off or is no OCI error.
 
-    A large one waits for its memory; without `memory` it is too large. Raises OutOfTime.
+    A body over SMALL_BYTES waits for its memory; without `memory` it is too large. Raises OutOfTime.
     """
     with ExitStack() as held:
 
@@ -164,8 +164,8 @@ def parse_errors(body: bytes) -> Errors:
     """Parse an OCI error body; never raises."""
     if not body.strip():
         return Errors(empty=True)
-    # One for each blob that is missing, and nearly all the same: only the few that are kept are made readable.
-    kept = _KeptWords()
+    # There is an entry for each missing blob, nearly all with the same texts: only the few that are kept are redacted.
+    kept = _KeptErrors()
     try:
         for one in _entries(body):
             kept.take(one)
@@ -179,8 +179,8 @@ def parse_errors(body: bytes) -> Errors:
     )
 
 
-class _KeptWords:
-    """The few words of an OCI error body that are kept, in its order and each once."""
+class _KeptErrors:
+    """The codes and digests of an OCI error body that are kept, in its order and each once, and its first message."""
 
     def __init__(self) -> None:
         self.codes: dict[str, None] = {}
@@ -189,7 +189,7 @@ class _KeptWords:
         self.well_formed = False
 
     def take(self, entry: dict[str, Any]) -> None:
-        """Take what is kept of one entry of `errors`."""
+        """Keep what counts of one entry of `errors`."""
         self.well_formed = True
         code, text = entry.get("code"), entry.get("message")
         if isinstance(code, str) and len(self.codes) < MAX_CODES:
@@ -228,18 +228,18 @@ def retry_after(value: str | None, clock: Clock = SYSTEM_CLOCK) -> float | None:
 
 
 def is_registrys(answer: HttpAnswer, errors: Errors) -> bool:
-    """Tell whether a refusal is the registry's own: an OCI error, or without a body where its API is named.
+    """Tell whether a refusal is the registry's own: an OCI error, or an empty body with the header that names its API.
 
-    What stands before a registry answers 404 or 405 in its own words while the registry is away. A status below 400
-    that nobody expects (a cache's 304) refuses nothing.
+    A proxy before a registry answers 404 or 405 by itself while the registry is away. An unexpected status below 400 (a
+    cache's 304) refuses nothing.
     """
     return errors.well_formed or (answer.status >= 400 and errors.empty and answer.header(API_HEADER) is not None)
 
 
 def names_registry(answer: HttpAnswer) -> bool:
-    """Tell whether a 404 to a HEAD is the registry's own word.
+    """Tell whether a 404 to a HEAD is the registry's own.
 
-    Distribution names its API also for a path that is none of its own, as behind a wrong prefix, but in plain text.
+    Distribution sends the header also for paths that it does not know (behind a wrong prefix), but as plain text.
     """
     return answer.header(API_HEADER) is not None and essence(answer.header("Content-Type")) == "application/json"
 
@@ -247,7 +247,7 @@ def names_registry(answer: HttpAnswer) -> bool:
 def _kind(status: int, errors: Errors) -> type[RegistryError]:
     """The kind of error by the codes, else by the status."""
     known = next((_BY_CODE[code] for code in errors.codes if code in _BY_CODE), None) or _BY_STATUS.get(status)
-    # A 400 says in its body if blobs are missing or the manifest is refused for good: without it, ask again.
+    # Only its body tells whether a 400 is about missing blobs or a refusal for good: if it broke off, ask again.
     if known is None and (status >= 500 or errors.cut):
         return RegistryUnavailable
     return known or (Refused if _ARRIVED_WRONG.isdisjoint(errors.codes) else ArrivedWrong)
@@ -262,8 +262,8 @@ def classify(
     *,
     explained: bool = True,
 ) -> RegistryError:
-    """Return the error for a status and codes; `retry_after_s` is the Retry-After, `explained` as `is_registrys`."""
-    # With a foreign layer that it refuses in the same manifest, Distribution 2.8 answers 500 instead of 400.
+    """Return the error for a status and codes; `explained`: `is_registrys` holds of the answer."""
+    # Distribution 2.8 answers 500 instead of 400 where it also refuses a foreign layer of the manifest.
     if errors.missing and status in (400, 404, 500):
         return BlobsUnknown(registry, request, errors.missing)
     kind = _kind(status, errors)
@@ -271,7 +271,7 @@ def classify(
         return RegistryUnavailable(
             registry, request, status=status, codes=errors.codes, detail=errors.detail, retry_after=retry_after_s
         )
-    detail = errors.detail or ("" if explained else WITHOUT_A_WORD if errors.empty else NOT_A_REGISTRYS)
+    detail = errors.detail or ("" if explained else EMPTY_ANSWER if errors.empty else NOT_A_REGISTRYS)
     return kind(registry, request, status=status, codes=errors.codes, detail=detail, explained=explained)
 
 

@@ -1,7 +1,7 @@
 """Authorization for one registry: Basic, Bearer tokens of a token service, and tokens of our own.
 
-CNCF Distribution, "Token Authentication Specification". What was learned of the registry and every token are kept, so
-that a warm client neither sends a request just to be refused nor asks for a token twice.
+CNCF Distribution, "Token Authentication Specification". The registry's challenge and every token are kept: a warm
+client sends no request just to be refused, and asks for no token twice.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from geosync.threads import SYSTEM_THREADS, Threads
 class Authorizer:
     """The way into one registry. Thread-safe.
 
-    `url` is the registry's (its host and scheme decide where credentials may go). With `writes`, `pull` is asked for as
-    `pull,push` at once.
+    Host and scheme of the registry's `url` decide where credentials may go. With `writes`, tokens for `pull` are asked
+    for with `pull,push` at once.
     """
 
     def __init__(
@@ -46,21 +46,21 @@ class Authorizer:
         self._credentials = credentials
         self._writes = writes
         self._signer = Signer(credentials, deadline.clock) if isinstance(credentials, RegistryKey) else None
-        self._check = _advice(credentials, self._signer)
+        self._advice = _advice(credentials, self._signer)
         self._challenge: Challenge | None = None
         self._account = RegistryAccount(credentials, deadline, threads)
         self._tokens = TokenCache(deadline, threads)
-        self._service = TokenService(self._name, self._account, transport, deadline, check=self._check)
+        self._service = TokenService(self._name, self._account, transport, deadline, advice=self._advice)
 
     @property
     def waits_for_challenge(self) -> bool:
-        """True while there are credentials, and nothing is known of the way in which the registry wants them."""
+        """True while there are credentials, and the registry has not yet said how to send them."""
         return self._challenge is None and self._signer is None and not isinstance(self._credentials, Anonymous)
 
     def header(self, access: Scopes, lasting_s: float = 0.0) -> str | None:
-        """Return the Authorization for a request, None while nothing is known of what the registry wants.
+        """Return the Authorization for a request, None until the registry has sent a challenge.
 
-        It should be good for `lasting_s` seconds more. May ask the token service or a lender; raises Unauthorized,
+        It should be valid for `lasting_s` more seconds. May ask the token service or a lender; raises Unauthorized,
         RegistryUnavailable, OutOfTime.
         """
         wanted = scopes.widened(access, writes=self._writes)
@@ -78,7 +78,7 @@ class Authorizer:
         return f"Bearer {self._tokens.text(wanted, fetch, lasting_s)}"
 
     def learn(self, access: Scopes, answer: HttpAnswer, used: str | None) -> bool:
-        """Take in a 401; True when the same request may succeed with what `header` gives now.
+        """Learn from a 401; True when the same request may succeed with what `header` gives now.
 
         `used` is the Authorization that was refused. Raises Unauthorized when the registry asks for something that
         these credentials cannot give.
@@ -99,16 +99,16 @@ class Authorizer:
             self._forget(access, used)
         return True
 
-    def has_ended(self, used: str | None) -> bool:
-        """Take in a 403 for `used`; True when that was a lent account that may have ended: `header` gives another."""
-        return used is not None and self._account.has_ended(used)
+    def drop_if_ended(self, used: str | None) -> bool:
+        """Drop a lent account if `used`, which got a 403, may have ended; True when `header` gives another."""
+        return used is not None and self._account.drop_if_ended(used)
 
     def explain(self, answer: HttpAnswer, access: Scopes) -> str:
         """Return the text of a 401 for people: the error in its challenge, and the advice."""
         errors = (one.parameters.get("error") for one in challenges_of(answer))
         error = next((one for one in errors if one), "")
-        check = scopes.advice(access) if error == "insufficient_scope" else self._check
-        return redact(": ".join(one for one in (error, check) if one))
+        advice = scopes.advice(access) if error == "insufficient_scope" else self._advice
+        return redact(": ".join(one for one in (error, advice) if one))
 
     def _learn_basic(self, challenge: Challenge, used: str | None) -> bool:
         if isinstance(self._credentials, Anonymous):

@@ -14,12 +14,12 @@ from geosync.oci.deadline import Deadline
 from geosync.oci.manifests import SIZE_UNKNOWN, Descriptor
 from geosync.oci.transport import BLOCK, Broken, HttpAnswer
 
-#: The rest of one blob is asked for so often after a broken connection.
+#: The rest of one blob is requested so many times, after a broken connection each.
 MAX_REOPENED = 3
 
 
 class Stream(Protocol):
-    """Bytes as they come: an answer, or what stands in its place."""
+    """Bytes as they come, from an answer or from elsewhere."""
 
     @property
     def length(self) -> int | None:
@@ -43,16 +43,16 @@ class BlobSource:
     request: str
     deadline: Deadline
     reopen: Callable[[int], HttpAnswer | None]
-    """Asks for the bytes from an offset on; None where the registry does not give them alone."""
+    """Requests the bytes from an offset on; None where the registry does not give exactly those."""
 
 
 class BlobReader:
     """A blob's bytes as they come; a context manager. `len()` is their number, known before the first.
 
-    With an `offset`, `answer` begins after so many bytes: then the digest cannot be checked here, and whoever takes the
-    bytes has to.
+    With an `offset`, `answer` begins at that byte. Then the digest cannot be checked here, and whoever takes the bytes
+    has to check it.
 
-    When the connection breaks in the middle, the rest is asked for with `source.reopen`, a few times; the digest proves
+    When the connection breaks in the middle, the rest is requested with `source.reopen`, a few times; the digest proves
     that the parts belong together. Raises SizeMismatch at once when the source announces another size than the
     descriptor's (or none where the descriptor has none either).
     """

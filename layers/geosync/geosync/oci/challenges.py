@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from geosync.oci.transport import HttpAnswer
 
 MOST_CHARACTERS = 8192
-"""Of one header: a challenge takes some 200, and each of several is looked at again after every comma."""
-# What a repeat took it never gives back (`*+`): a header costs its length, whatever a registry writes into it.
+"""Characters of one header that are read: a challenge takes some 200, and a header may hold several."""
+# Possessive repeats (`*+`) never backtrack: a header costs time in proportion to its length, whatever it holds.
 _CHALLENGE = re.compile(r"\s*+([A-Za-z][A-Za-z0-9._-]*+)(?:\s++|$)")
 _PARAMETER = re.compile(r'\s*+(?:,\s*+)?([A-Za-z0-9_-]++)\s*+=\s*+(?:"((?:[^"\\]|\\.)*+)"|([^\s,"]++))')
 

@@ -22,7 +22,7 @@ from geosync.oci.upload_verbs import UploadVerbs
 
 
 class RegistryClient(ManifestVerbs, UploadVerbs):
-    """One registry. Thread-safe; keeps connections, tokens and what it learned of the registry across invocations.
+    """One registry. Thread-safe; keeps connections, tokens and what the registry supports across invocations.
 
     The verbs, by what they are about:
 
@@ -59,7 +59,7 @@ class RegistryClient(ManifestVerbs, UploadVerbs):
         self.deadline = deadline
         """The end of this invocation, as every request here sees it."""
         self.memory = options.memory
-        """The bounds of what manifests take at one time."""
+        """The budget for the manifests that are in memory at one time."""
         self._timeouts = options.timeouts
         self._tag_write_s = options.tag_write_s
         self._has_referrers = True
@@ -129,7 +129,7 @@ class RegistryClient(ManifestVerbs, UploadVerbs):
         return RangeReader(ask, wanted, self._source_of(call))
 
     def blob_source(self, repository: str, descriptor: Descriptor) -> BlobSource:
-        """Return what a reader of a blob has to know of its registry, for bytes that come another way."""
+        """Return the source for a reader of a blob whose bytes come another way."""
         return self._source_of(self._blob_call("GET", repository, descriptor.digest))
 
     def _source_of(self, call: Call) -> BlobSource:
@@ -149,9 +149,9 @@ class RegistryClient(ManifestVerbs, UploadVerbs):
         return None
 
     def tags(self, repository: str, *, last: str | None = None) -> Iterator[list[str]]:
-        """Yield the tags page by page, leaving out what is none; NotFound where the registry knows no such repository.
+        """Yield the tags page by page, without invalid names; NotFound where the registry knows no such repository.
 
-        `last`: only the tags after that one, where the registry can (Distribution 2 ignores it, and `n` as well).
+        `last`: only the tags after that one, where the registry supports it (Distribution 2 ignores `last` and `n`).
         """
         check_repository(repository)
         if last is not None and not is_tag(last):
@@ -167,16 +167,16 @@ class RegistryClient(ManifestVerbs, UploadVerbs):
             yield [ListedTag(tag, None) for tag in page]
 
     def untagged_digests(self, repository: str) -> Iterator[list[str]] | None:  # noqa: ARG002 - the plain answer
-        """The manifests that no tag names, page by page, with the children of an index where they are listed so.
+        """The manifests that no tag names, page by page; with the children of indexes where the registry counts those.
 
-        None where the registry lists none: the specification knows no such listing.
+        None where the registry has no such listing: the specification has none.
         """
         return None
 
     def is_archived(self, repository: str, reference: str) -> bool:  # noqa: ARG002 - the plain answer
-        """Tell whether a manifest that was answered with 404 is there all the same, and only not served.
+        """Tell whether a manifest that was answered with 404 exists, but is archived and not served.
 
-        False where the registry has no such state: the specification knows none.
+        False where the registry has no such state: the specification has none.
         """
         return False
 
@@ -216,8 +216,8 @@ class RegistryClient(ManifestVerbs, UploadVerbs):
                 if len(found) > MAX_REFERRED:
                     raise TooLarge(f"{self.name}: {path}: more than {MAX_REFERRED} referrers")
         except NoReferrersApi as answer:
-            # A registry that has the API may still say that it knows no such repository: that is not remembered.
-            if not answer.by_name:
+            # A registry that has the API may still answer that it knows no such repository: that is not remembered.
+            if not answer.is_oci_error:
                 self._has_referrers = False
             return None
         return found

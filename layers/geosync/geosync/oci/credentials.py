@@ -1,4 +1,4 @@
-"""Credentials: the ways in which a client may be let in. No secret of theirs is in any text: `repr` leaves it out."""
+"""Credentials: the ways in which a client proves who it is. Their `repr` leaves out every secret."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 THUMBPRINT = "rfc7638"
-"""The `kid` of a RegistryKey that is the key's thumbprint."""
+"""A RegistryKey's `kid`: its thumbprint is computed (RFC 7638)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Anonymous:
     """No credentials: a token service, if the registry names one, is asked without an account.
 
-    Only one on the registry's own host or on one of `realm_hosts`, as with Basic.
+    It is asked only on the registry's own host or on one of `realm_hosts`, as with Basic.
     """
 
     realm_hosts: tuple[str, ...] = ()
@@ -34,13 +34,13 @@ class Basic:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegistryKey:
-    """A key whose tokens the registry trusts: we sign our own, so that nobody has to be asked.
+    """A key whose tokens the registry trusts: the client signs its own, without a token service.
 
     `private_key` is an RSA key as PEM, `issuer` and `service` are what the registry's `auth.token` section names,
     `lifetime_s` is in seconds. `certificate` (PEM, one or a chain) goes along as `x5c`; it has to be one that the
     registry's rootcertbundle holds or has signed. Distribution 3 needs it; 2.8 and GitLab's registry find the key by
-    its `kid` alone. `kid` is that id, for a registry that reads its keys from a JWKS: THUMBPRINT has it computed, None
-    means libtrust's.
+    its `kid` alone. `kid` is that id, for a registry that reads its keys from a JWKS; THUMBPRINT stands for the key's
+    thumbprint, None for libtrust's id.
     """
 
     private_key: str = field(repr=False)
@@ -67,7 +67,7 @@ class Loan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Borrowed:
-    """An account that somebody else gives out for a time; else as Basic.
+    """An account that a lender gives out for a time; it may go wherever Basic may.
 
     One thread at a time calls `borrow`: when there is no loan yet, at its `renew_at_s`, and after it was refused.
     It raises Unauthorized or RegistryUnavailable where it gets none.

@@ -31,7 +31,7 @@ class Deadline:
         self._given_s = left_s
 
     def clear(self) -> None:
-        """Have no deadline, as outside of an invocation."""
+        """Remove the deadline, as outside of an invocation."""
         self._at_s = self._given_s = math.inf
 
     @property

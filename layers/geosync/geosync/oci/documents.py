@@ -1,8 +1,8 @@
 """Manifests' JSON as registries read it: what Go's decoder takes, since most registries are written in Go.
 
 So bytes that are no UTF-8 become U+FFFD, integers may have any number of digits, values may be nested 10,000 deep, and
-a key names its field in any case. Where several do, the last one counts, but for what only those before it say. What is
-nested deeper than anything that is read here is cut out: the parser would need a stack for it.
+keys are compared without case. Of a repeated key the last value counts, but objects are merged, and null clears only a
+list. Values nested deeper than anything that is read here are cut out: the parser would need a stack for them.
 
 A parsed document takes up to forty times the memory of its bytes. So only a small one is parsed whole. In a large one
 the fields that are read are found where they lie (spans.py), and a list is parsed item by item.
@@ -22,7 +22,7 @@ from geosync.oci.spans import MOST_NESTED, Span
 READ_DEPTH = 32
 """Depth below which nothing is read."""
 SMALL_BYTES = 64 * 1024
-"""What is as small as this is parsed whole: at most 3 MiB for a moment."""
+"""A document of up to so many bytes is parsed whole, which takes at most 3 MiB for a moment."""
 _DIGITS = 19
 """An int64 has at most so many."""
 _PLAIN = re.compile(rb'"[ !#-\[\]-~]*+"')
@@ -34,7 +34,7 @@ class _TooLong:
 
 
 TOO_LONG: Final = _TooLong()
-"""The value of a field that is there and too long to be parsed; no field that is read has one that long."""
+"""Stands for a value that is too long to be parsed; no valid value of a field that is read is that long."""
 
 
 class Document:
@@ -76,7 +76,7 @@ class Document:
     def pairs(self, name: str, names: Collection[str]) -> Iterator[tuple[str, Any]]:
         """Yield the keys and the values of an object, each value as `object` does; none where there is no object.
 
-        Of one that comes several times, the last one. Raises MalformedManifest.
+        Of a repeated object the last one counts. Raises MalformedManifest.
         """
         if self._object is not None:
             found = field(self._object, name)
@@ -126,11 +126,11 @@ def read_object(content: bytes) -> dict[str, Any]:
 
 
 def field(document: Mapping[str, Any], name: str) -> Any:
-    """Return a field, None where there is none; its key is `name` in any case, the last one counts (see `_over`)."""
+    """Return a field, None where there is none; its key is `name` in any case. Repeated ones: see `_combine`."""
     found = None
     for key, value in document.items():
         if _names(key, name):
-            found = _over(found, value)
+            found = _combine(found, value)
     return found
 
 
@@ -144,18 +144,18 @@ def _names(key: str, name: str) -> bool:
 
 
 class _Merged(dict[str, Any]):
-    """An object that was made of several, which nobody else has."""
+    """An object merged from several. Nobody else holds it, so that it may be changed in place."""
 
 
-def _over(before: Any, value: Any) -> Any:
-    """Return what Go's decoder makes of a field that it reads again.
+def _combine(before: Any, value: Any) -> Any:
+    """Return the value that Go's decoder gives a repeated field.
 
-    An object adds to one that was there, and null clears a list, and nothing else.
+    An object is merged into the one before it; null clears a list, and nothing else.
     """
     if isinstance(before, dict) and isinstance(value, dict):
         merged = before if isinstance(before, _Merged) else _Merged(before)
         for key, one in value.items():
-            merged[key] = _over(merged.pop(key, None), one)
+            merged[key] = _combine(merged.pop(key, None), one)
         return merged
     return before if value is None and not isinstance(before, list) else value
 
@@ -165,7 +165,7 @@ def _value(content: bytes, span: Span) -> Any:
     if end - start > SMALL_BYTES:
         return TOO_LONG
     value = content[start:end]
-    # Of half a million names each is a step of its own.
+    # A fast path: a list may have half a million names.
     return value[1:-1].decode() if _PLAIN.fullmatch(value) is not None else _parse(value)
 
 
@@ -178,15 +178,15 @@ def _object(content: bytes, span: Span, names: Collection[str]) -> Any:
 
 
 def _merged(values: Iterable[Any]) -> Any:
-    """Return what a field is that comes several times."""
+    """Return the value of a field from all of its occurrences."""
     found = None
     for value in values:
-        found = _over(found, value)
+        found = _combine(found, value)
     return found
 
 
 def _list_span(content: bytes, places: Iterable[Span]) -> Span | None:
-    """Return the place of a list that comes several times, None where there is none or null."""
+    """Return the place of a list among its field's occurrences, None where there is none or null."""
     found: Span | None = None
     for place in places:
         if content[slice(*place)] != b"null":
@@ -202,29 +202,29 @@ def _parse(content: bytes) -> Any:
         try:
             return _loads(text)
         except RecursionError:
-            return _loads(_without_the_deep(text))
+            return _loads(_cut_to_depth(text))
     except (ValueError, RecursionError) as error:
         raise MalformedManifest("the manifest is not JSON") from error
 
 
 def _loads(text: str) -> Any:
-    return json.loads(text, parse_int=_integer, object_pairs_hook=_in_order)
+    return json.loads(text, parse_int=_integer, object_pairs_hook=_with_repeats)
 
 
 def _integer(text: str) -> int | float:
     return int(text) if len(text) <= _DIGITS else float(text)
 
 
-def _in_order(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
-    """The pairs in their order: a key that comes again is the last one."""
+def _with_repeats(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object of the pairs; a repeated key has its last place."""
     found: dict[str, Any] = {}
     for key, value in pairs:
-        found[key] = _over(found.pop(key, None), value)
+        found[key] = _combine(found.pop(key, None), value)
     return found
 
 
-def _without_the_deep(text: str) -> str:
-    """The same document with null in place of what is nested deeper than READ_DEPTH; raises MalformedManifest."""
+def _cut_to_depth(text: str) -> str:
+    """Return the document with null for each value nested deeper than READ_DEPTH; raises MalformedManifest."""
     kept: list[str] = []
     depth = after = 0
     for token in _TOKEN.finditer(text):

@@ -1,6 +1,6 @@
 """Pages of listings that are too large to be parsed whole: a parsed page takes up to forty times its bytes.
 
-What is listed is read entry by entry. Of each entry is kept what a listing is read for, and all of it is counted.
+A listing is read entry by entry. Of each entry only the fields that somebody reads are kept, and all are counted.
 """
 
 from __future__ import annotations
@@ -12,17 +12,18 @@ from geosync.errors import TooLarge
 from geosync.oci.documents import Document, field
 
 MAX_ENTRIES = 512 * 1024
-"""Names on one page. A registry that knows no pages lists so many tags of 13 characters in the 8 MiB of a page."""
+"""Names on one page. A registry without pages lists so many tags of 13 characters in the 8 MiB of a page."""
 MAX_READ_BYTES = 40 * 1024 * 1024
-"""What a page takes once it is read: 64 bytes for a short name, and eight for its place."""
+"""Memory of a page once it is read: 64 bytes for a short name, and eight for its place in the list."""
 MAX_NAME = 255
 """Characters of a text that is kept: the longest name of a repository."""
 _OBJECT_ENTRIES = 16
-"""An object of a listing takes as much as so many names."""
+"""An object in a listing takes as much memory as so many names."""
 _LISTS = ("tags", "repositories", "manifests", "items")
 _MAP = "manifest"
+"""A map by digest, not a list (gar.py)."""
 _FIELDS = ("name", "digest", "tags", "tag", "mediaType", "size", "urls")
-"""What listings are read for; `manifest` is a map (gar.py)."""
+"""The fields of an entry that somebody reads."""
 
 
 def read_large(body: bytes, *, arrays: bool) -> dict[str, Any]:
@@ -33,18 +34,18 @@ def read_large(body: bytes, *, arrays: bool) -> dict[str, Any]:
     if arrays and body.lstrip(b" \t\r\n").startswith(b"["):
         body = b"".join((b'{"items":', body, b"}"))
     document = Document(body, (*_LISTS, _MAP))
-    kept = _Kept()
+    reader = _EntryReader()
     found: dict[str, Any] = {}
     for name in filter(document.is_list, _LISTS):
         listed = document.items(name, _FIELDS)
         if listed is not None:
-            found[name] = kept.entries(listed)
-    about = {digest: kept.entry(one) for digest, one in document.pairs(_MAP, _FIELDS) if len(digest) <= MAX_NAME}
+            found[name] = reader.entries(listed)
+    about = {digest: reader.entry(one) for digest, one in document.pairs(_MAP, _FIELDS) if len(digest) <= MAX_NAME}
     return {**found, _MAP: about} if about else found
 
 
-class _Kept:
-    """Makes the entries of a page as small as what is read of them, and counts them."""
+class _EntryReader:
+    """Reduces the entries of a page to what somebody reads of them, and counts them."""
 
     def __init__(self) -> None:
         self._left = MAX_ENTRIES

@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 
 from geosync.errors import ContentError, MalformedManifest, NotFound, Refused, RegistryUnavailable, TooLarge
 from geosync.oci import media_types, scopes
-from geosync.oci.answers import WITHOUT_A_WORD, read_errors
+from geosync.oci.answers import EMPTY_ANSWER, read_errors
 from geosync.oci.documents import SMALL_BYTES
 from geosync.oci.large_pages import MAX_READ_BYTES, read_large
 from geosync.oci.links import next_page
@@ -23,22 +23,22 @@ from geosync.oci.transport import HttpAnswer
 
 MAX_PAGE_BYTES = 8 * 1024 * 1024
 PAGE_SIZE = 1000
-"""Entries that a page is asked for."""
+"""Entries that are requested of a page."""
 _SMALLER = {PAGE_SIZE: 100, 100: 10}
-"""The next smaller page; below the smallest none is named, and the registry gives as many as it likes."""
+"""The next smaller size. Below the smallest no number is sent, and the registry chooses one."""
 
 _NO_REFERRERS_API = frozenset({404, 405, 501})
 
 
 class ListedTag(NamedTuple):
-    """One entry of a listing; `digest` is None where the registry's listing does not say it."""
+    """One entry of a listing; `digest` is None where the registry's listing has none."""
 
     tag: str
     digest: str | None
 
 
 def listed_tags(entries: object) -> list[ListedTag]:
-    """Read tags from the objects of a vendor's listing, each with a `name` and a `digest`; leave out what is no tag."""
+    """Read tags from the objects of a vendor's listing, each with a `name` and a `digest`; leave out invalid tags."""
     objects = [one for one in entries if isinstance(one, dict)] if isinstance(entries, list) else []
     named = [(one.get("name"), one.get("digest")) for one in objects]
     return [
@@ -56,18 +56,18 @@ def untagged(entries: object) -> list[str]:
 
 
 class NoReferrersApi(Exception):
-    """The listing of referrers was answered with a 404; `by_name`: with an OCI error, so that the API may be there.
+    """The listing of referrers is not served; `is_oci_error`: the answer is an OCI error, so the API may be there.
 
     It stays below the client: `RegistryClient.referrers` returns None in its place.
     """
 
-    def __init__(self, *, by_name: bool) -> None:
+    def __init__(self, *, is_oci_error: bool) -> None:
         super().__init__()
-        self.by_name = by_name
+        self.is_oci_error = is_oci_error
 
 
 class PageSize:
-    """The entries that one listing of a registry is asked for at a time; None: as many as it gives by itself."""
+    """The entries to request per page of one of a registry's listings; None: the registry chooses."""
 
     def __init__(self) -> None:
         self.entries: int | None = PAGE_SIZE
@@ -78,9 +78,9 @@ def sized_pages(
 ) -> Iterator[dict[str, Any]]:
     """Yield the documents of a listing, with fewer entries a page where the registry refuses so many.
 
-    Distribution's `catalog.maxentries` and `tags.maxtags` may be below what is asked for: it answers 400
-    PAGINATION_NUMBER_INVALID, and does not say what it would give. `size` keeps what it took. `last`: only what comes
-    after that name. Raises as `pages`.
+    Distribution's `catalog.maxentries` and `tags.maxtags` may be below the requested number: it answers 400
+    PAGINATION_NUMBER_INVALID, and does not name its maximum. `size` keeps the number that it accepted. `last`: only
+    what comes after that name. Raises as `pages`.
     """
     while True:
         begun = False
@@ -108,13 +108,13 @@ def tag_pages(
     """Yield the documents of a repository's list of tags, as `sized_pages`.
 
     Raises NotFound where the registry says that it knows no such repository, RegistryUnavailable for a 404 that is not
-    a registry's: a comparison would take it for a repository without tags. Without a word it counts where the registry
-    never names its API, which `names_api` asks it.
+    a registry's: a comparison would take it for a repository without tags. An empty 404 counts where the registry never
+    names its API in a header, which `names_api` tells.
     """
     try:
         yield from sized_pages(requests, f"/v2/{repository}/tags/list", (scopes.pull(repository),), size, last=last)
     except NotFound as error:
-        if error.explained or (error.detail == WITHOUT_A_WORD and not names_api()):
+        if error.explained or (error.detail == EMPTY_ANSWER and not names_api()):
             raise
         raise RegistryUnavailable(error.registry, error.request, status=404, detail=error.detail) from error
 
@@ -126,7 +126,7 @@ def pages(
 
     With `arrays`, a page that is a bare array comes as `{"items": […]}`.
 
-    Raises TooLarge for a page over 8 MiB, ContentError for pages that go round, RegistryUnavailable for what is no
+    Raises TooLarge for a page over 8 MiB, ContentError for pages in a circle, RegistryUnavailable for what is no
     listing or leads to another host, and NoReferrersApi.
     """
     following: str | None = requests.resolve(target)
@@ -142,10 +142,10 @@ def pages(
         )
         answer = requests.send(call)
         if referrers and answer.status in _NO_REFERRERS_API:
-            raise NoReferrersApi(by_name=bool(read_errors(answer, requests.deadline, requests.memory).codes))
+            raise NoReferrersApi(is_oci_error=bool(read_errors(answer, requests.deadline, requests.memory).codes))
         if answer.status != 200:
             requests.fail(call, answer)
-        # The share is for the reading: whoever takes the page may wait for a share of its own.
+        # The share is for the reading alone: whoever takes the page may wait for a share of its own.
         with requests.memory.step(requests.deadline):
             page = _read_page(requests, call, answer, arrays=arrays)
         yield page

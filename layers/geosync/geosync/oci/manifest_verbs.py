@@ -11,7 +11,7 @@ from geosync.oci.registry_verbs import RegistryVerbs
 from geosync.oci.requests import Call
 from geosync.oci.transport import HttpAnswer
 
-# The codes of a registry's own 404 for a manifest; NOT_FOUND is Harbor's word for both.
+# The codes of a registry's own 404 for a manifest; Harbor has NOT_FOUND for both.
 _NO_SUCH_MANIFEST = frozenset({"MANIFEST_UNKNOWN", "NAME_UNKNOWN", "NOT_FOUND"})
 
 
@@ -24,8 +24,8 @@ class ManifestVerbs(RegistryVerbs):
     def head_manifest(self, repository: str, reference: str) -> Descriptor | None:
         """Return the descriptor of a tag or digest, with size 0 where none is announced; None only where there is none.
 
-        A 404 counts only as the registry's own word: where it may be another's the manifest itself is asked for, since
-        a HEAD has no body to tell by. Raises as `get_manifest`.
+        A 404 counts only if it is the registry's own. Where it may be a proxy's, the manifest itself is requested,
+        because a HEAD has no body to tell by. Raises as `get_manifest`.
         """
         call = self._manifest_call("HEAD", repository, reference)
         answer = self._requests.send(call)
@@ -86,7 +86,7 @@ class ManifestVerbs(RegistryVerbs):
             body=manifest.content,
             bound_s=None if by_digest else self._tag_write_s,
             write=True,
-            # By digest it can only ever write the same thing; a tag may have moved when a second one arrives.
+            # By digest a second PUT writes the same; by tag, it may undo a push that came between.
             repeatable=by_digest,
         )
         answer = self._requests.send(call)
@@ -103,12 +103,12 @@ class ManifestVerbs(RegistryVerbs):
         errors = read_errors(answer, self.deadline, self.memory)
         if not errors.empty and not _NO_SUCH_MANIFEST.intersection(errors.codes):
             raise self._requests.unusable(call, 404, errors.detail or NOT_A_REGISTRYS)
-        # Without words it counts where the registry never names its API.
+        # An empty 404 counts where the registry never names its API in a header.
         if not is_registrys(answer, errors) and self.names_api():
             raise self._requests.unusable(call, 404, NOT_A_REGISTRYS)
 
     def delete_manifest(self, repository: str, reference: str) -> None:
-        """Delete a digest (every tag on it goes with it) or a tag, where the registry can; not there is success.
+        """Delete a digest (every tag on it goes with it) or a tag, where the registry can; an absent one is success.
 
         Raises Refused where the registry does not delete (405, or 400 for a tag on Distribution 2.8), OutcomeUnknown.
         """

@@ -1,11 +1,11 @@
 """Manifests: exact bytes, and what they refer to.
 
 OCI image-spec 1.1, "Image Manifest" and "Image Index"; Docker image manifest v2, schema 1 and 2. A manifest is never
-written again by us: its bytes and its media type travel unchanged. What an index lists may be blobs, as in a BuildKit
+rewritten: its bytes and its media type travel unchanged. What an index lists may be blobs, as in a BuildKit
 cache: the descriptor's media type says where to look first, and `copying/kinds.py` what it is.
 
-A manifest is kept as its bytes, and what it refers to is read from them each time that it is asked for: descriptors
-take several times the memory of the bytes. Only those of the small ones that were read last are remembered.
+A manifest is kept as its bytes. Its descriptors take several times as much memory, so they are read from the bytes at
+each use. Only those of small manifests that were read last are remembered.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ MAX_MANIFEST_BYTES = 4 * 1024 * 1024
 MAX_REFERRED = 10_000
 """Manifests and blobs that one manifest may refer to. A copy of more is refused (copying/parts.py)."""
 REMEMBERED_BYTES = 8 * 1024
-"""A manifest of up to so many bytes (nearly every image's) is asked four times in a copy what it refers to."""
+"""Nearly every image's manifest has at most so many bytes. A copy reads its descriptors four times."""
 REMEMBERED = 64
-"""So many small manifests: more than there are in one copy at a time."""
+"""Small manifests: more than one copy has at a time."""
 SIZE_UNKNOWN = -1
 _MAX_SIZE = 2**63 - 1
 _LONGEST_MEDIA_TYPE = 255  # RFC 6838, section 4.2: 127 on either side of the slash
@@ -59,9 +59,9 @@ _DESCRIPTOR = ("mediaType", "digest", "size", "urls")
 class Descriptor:
     """A reference in a manifest, with what the manifest says of its target (image-spec, "Content Descriptors").
 
-    `media_type` is empty where it says none, or what can be none. `size` is in bytes, as the manifest says; it may be
-    wrong, and is 0 where it says none. SIZE_UNKNOWN (-1) for the layers of schema 1, which has none. `has_urls`: it
-    names URLs, which are never fetched.
+    `media_type` is empty where none is stated, or an impossible one. `size` is in bytes, as stated; it may be wrong, is
+    0 where none is stated, and SIZE_UNKNOWN (-1) for the layers of schema 1, which has no sizes. `has_urls`: it names
+    URLs, which are never fetched.
     """
 
     media_type: str
@@ -173,13 +173,14 @@ class Manifest:
     def blobs_at_urls(self) -> tuple[Descriptor, ...]:
         """The blobs that have `urls`. A registry may have them or not, and takes the manifest without them.
 
-        Windows' base layers were left at Microsoft's for years; whoever may pushes them. Those URLs are never fetched.
+        Windows' base layers were at Microsoft's alone for years; who has the right to may push them. The URLs are never
+        fetched.
         """
         return tuple(one for one in self.all_blobs if one.has_urls)
 
     @property
     def all_blobs(self) -> tuple[Descriptor, ...]:
-        """Both, in order: a digest that is there with `urls` and without comes twice."""
+        """`blobs` and `blobs_at_urls`, in order; a digest that is there with `urls` and without comes twice."""
         return _unique(
             self.digest, (one for one in self._referred() if not (self.is_index and one.is_manifest)), apart=True
         )
@@ -199,7 +200,7 @@ class Manifest:
             return None  # to registries that know no subject it is a field like any other
 
     def _referred(self) -> Iterable[Descriptor]:
-        """Return its descriptors, as often as they are there; those of a large one as they are read."""
+        """Return its descriptors, repeated ones too; those of a large manifest one by one, as they are read."""
         return _remembered(self) if len(self.content) <= REMEMBERED_BYTES else self._read_referred()
 
     def _read_referred(self) -> Iterator[Descriptor]:
@@ -212,8 +213,8 @@ class Manifest:
 
     def _read_descriptors(self, document: Document) -> Iterator[Descriptor]:
         if self.is_index:
-            # Distribution takes an index without the field, as one with null, for an empty one. What is served as an
-            # index and is none would "copy" without its content: an image, say, that a proxy mislabels.
+            # To Distribution an index without the field, or with null, is an empty one. But what is served as an index
+            # and is none (an image that a proxy mislabels) would be copied without its content.
             if not document.has("manifests"):
                 if any(document.value(field) is not None for field in ("config", "layers")):
                     raise MalformedManifest(f"served as {self.media_type}, but it is an image: it has no manifests")
@@ -283,7 +284,7 @@ def _items(document: Document, name: str, names: tuple[str, ...]) -> Iterator[An
 
 
 def _media_type_of(document: Document, served: str) -> str:
-    """Tell a manifest's media type by its content: its own word first, then its shape. `served` is the header's."""
+    """Tell a manifest's media type by its content: by its `mediaType`, else by its fields. `served` is the header's."""
     stated = document.value("mediaType")
     if isinstance(stated, str) and media_types.is_manifest(stated):
         return stated
@@ -298,7 +299,7 @@ def _media_type_of(document: Document, served: str) -> str:
 
 @contextmanager
 def _within(where: str) -> Iterator[None]:
-    """Say in an error where it is."""
+    """Put `where` before the text of an error."""
     try:
         yield
     except MalformedManifest as error:
@@ -306,7 +307,7 @@ def _within(where: str) -> Iterator[None]:
 
 
 def _unique(manifest: str, descriptors: Iterable[Descriptor], *, apart: bool = False) -> tuple[Descriptor, ...]:
-    """Return each digest in `manifest` once; `apart`: with `urls` and without. Raises MalformedManifest for more."""
+    """Return each digest once; `apart`: with `urls` and without. Raises MalformedManifest for over MAX_REFERRED."""
     first: dict[tuple[str, bool], Descriptor] = {}
     for one in descriptors:
         first.setdefault((one.digest, apart and one.has_urls), one)
@@ -316,18 +317,18 @@ def _unique(manifest: str, descriptors: Iterable[Descriptor], *, apart: bool = F
 
 
 def _media_type(text: str) -> str:
-    """Return a media type, once for all descriptors that have it; empty for what can be none."""
-    return _same(text) if text.isascii() and len(text) <= _LONGEST_MEDIA_TYPE else ""
+    """Return a media type, one string for all descriptors that have it; empty for an impossible one."""
+    return _interned(text) if text.isascii() and len(text) <= _LONGEST_MEDIA_TYPE else ""
 
 
 @lru_cache(maxsize=64)
-def _same(media_type: str) -> str:
-    """Return the string that an earlier descriptor brought, where it is equal: few types serve all descriptors."""
+def _interned(media_type: str) -> str:
+    """Return the equal string of an earlier descriptor if there is one: few types serve all descriptors."""
     return media_type
 
 
 def _size(value: object) -> int:
-    """Return the size that a descriptor says, 0 where it says none, or one that is no int64: the digest decides."""
+    """Return the size that a descriptor states, 0 where it states none or no int64: the digest decides."""
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= _MAX_SIZE else 0
 
 

@@ -30,7 +30,7 @@ class Range:
         return f"bytes={self.start}-{self.end - 1}"
 
     def misfit(self, answer: HttpAnswer, size: int) -> str | None:
-        """Tell what keeps an answer from being this range of a blob of `size` bytes; None: it is."""
+        """Return why an answer is not this range of a blob of `size` bytes; None where it is."""
         if answer.status != 206:
             return f"it answers {answer.status} to a range"
         given = answer.header("Content-Range") or "none"
@@ -45,9 +45,9 @@ class Range:
 
 
 class RangeReader:
-    """The bytes of a range as they come. A connection that breaks costs what is left of this range, a few times.
+    """The bytes of a range as they come. When a connection breaks, the rest is requested again, a few times.
 
-    `ask` sends for the bytes from an offset on to the range's end; it raises RangeRefused and what a request raises.
+    `ask` requests the bytes from an offset to the range's end; it raises RangeRefused and what a request raises.
     """
 
     def __init__(self, ask: Callable[[int], HttpAnswer], wanted: Range, source: BlobSource) -> None:

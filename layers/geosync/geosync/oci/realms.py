@@ -14,8 +14,8 @@ _PATH = re.compile(r'(?:/[A-Za-z0-9_-][!"$-.0->@-~]*+)++/?(?:\?[!-~]*)?')
 def objection(realm: str, registry_url: str, credentials: Credentials) -> str | None:
     """Return why `realm` must not be asked for a token; None where it may be.
 
-    A registry leads to a token service on its own host, and to those that the secret names, also where there is no
-    account to tell it: nobody is to be asked things in this site's name. Nothing goes from https to http.
+    A registry may lead to a token service on its own host, and to those that the secret names. That holds without an
+    account, too: no other host is sent requests in this site's name. Nothing goes from https to http.
     """
     registry = urlsplit(registry_url)
     try:
@@ -25,7 +25,7 @@ def objection(realm: str, registry_url: str, credentials: Credentials) -> str | 
     if registry.scheme == "https" and scheme != "https":
         return f"its token service is at http://{host}, and credentials never go from https to http"
     if isinstance(credentials, RegistryKey) or host == registry.hostname:
-        return None  # who signs tokens asks nobody
+        return None  # a client that signs its tokens asks no token service
     named = {one.lower() for one in credentials.realm_hosts}
     if host not in named and f"{host}:{port}" not in named:
         return f"its token service is at {host}: add it to realm_hosts in the secret if that is right"

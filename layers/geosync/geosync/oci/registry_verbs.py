@@ -35,7 +35,7 @@ class RegistryVerbs:
         return answer.status == 200
 
     def delete(self, path: str, access: scopes.Scopes) -> None:
-        """DELETE something by a path of the registry's own; not there (404, in the registry's words) is success."""
+        """DELETE something by a path of the registry's own; a 404 of the registry's own is success."""
         call = Call(method="DELETE", target=path, access=access, write=True)
         answer = self._requests.send(call)
         if answer.status == 404:
@@ -56,7 +56,7 @@ class RegistryVerbs:
         return self._ping().header(name)
 
     def names_api(self) -> bool:
-        """Tell whether the registry's answers name its API, by that to `ping`. Raises as `ping`."""
+        """Tell whether the answer to `ping` has the header that names the registry's API. Raises as `ping`."""
         return self.header_of_ping(API_HEADER) is not None
 
     def _ping(self) -> HttpAnswer:
@@ -71,7 +71,7 @@ class RegistryVerbs:
         return answer
 
     def connections_ahead(self, most: int) -> list[Callable[[], None]]:
-        """Return what opens the connections that lack of `most` idle ones; none of them raises, or sends a request."""
+        """Return functions that open the connections missing to `most` idle ones; they send and raise nothing."""
         return self._requests.connections_ahead(most)
 
     def close(self) -> None:

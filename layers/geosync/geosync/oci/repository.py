@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 class Repository:
     """A container repository: its registry's client and its name there.
 
-    Each method is RegistryClient's of the same name, and raises what that one raises. What concerns an upload that has
-    begun (`put_blob`, `put_chunk`, `close_upload`) is asked of the `client`: the upload knows its repository.
+    Each method is RegistryClient's of the same name, and raises what that one raises. The verbs of an upload that has
+    begun (`put_blob`, `put_chunk`, `close_upload`) are the `client`'s alone: the upload knows its repository.
     """
 
     client: RegistryClient
@@ -39,11 +39,11 @@ class Repository:
         return self.client.get_manifest(self.name, reference)
 
     def put_manifest(self, reference: str, manifest: Manifest) -> bool:
-        """Put a manifest's exact bytes under a tag or under its digest; True if it says that it lists the referrer."""
+        """Put a manifest's exact bytes under a tag or under its digest; True if the registry lists the referrer."""
         return self.client.put_manifest(self.name, reference, manifest)
 
     def delete_manifest(self, reference: str) -> None:
-        """Delete a digest, or a tag where the registry can; not there is success."""
+        """Delete a digest, or a tag where the registry can; an absent one is success."""
         self.client.delete_manifest(self.name, reference)
 
     def head_blob(self, digest: str) -> int | None:
@@ -59,7 +59,7 @@ class Repository:
         return self.client.open_range(self.name, descriptor, wanted)
 
     def blob_source(self, descriptor: Descriptor) -> BlobSource:
-        """Return what a reader of a blob has to know of its registry, for bytes that come another way."""
+        """Return the source for a reader of a blob whose bytes come another way."""
         return self.client.blob_source(self.name, descriptor)
 
     def begin_upload(self, *, mount: str | None = None, mount_from: str | None = None) -> Upload | None:
@@ -91,5 +91,5 @@ class Repository:
         return self.client.referrers(self.name, digest)
 
     def is_archived(self, reference: str) -> bool:
-        """Tell whether a manifest that was answered with 404 is there all the same, and only not served."""
+        """Tell whether a manifest that was answered with 404 exists, but is archived and not served."""
         return self.client.is_archived(self.name, reference)

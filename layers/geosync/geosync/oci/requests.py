@@ -24,11 +24,11 @@ from geosync.oci.transport import Body, Broken, HttpAnswer, HttpRequest, Timeout
 
 MAX_REDIRECTS = 5
 _FIRST_S = 30.0
-"""Seconds to wait for the first request's answer, which says how the registry wants credentials; then each asks."""
+"""Seconds for which others wait for the first request's answer, which has the registry's challenge."""
 MAX_URL = 16 * 1024
-"""Characters. A presigned URL has some 4,000; a relative one may make the next longer and longer."""
+"""Characters. A presigned URL has some 4,000; relative redirects could make each URL longer than the last."""
 AHEAD_S = 3.0
-"""Seconds for which a connection is tried that no request waits for yet."""
+"""Seconds to open a connection that no request waits for yet."""
 USER_AGENT = "geosync"
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -48,7 +48,7 @@ class Call:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     body: bytes | Body | None = field(default=None, repr=False)
     timeouts: Timeouts | None = None
-    """Those of the client where there are none of its own."""
+    """None: the client's."""
     bound_s: float | None = None
     """A bound on the whole call: the wait for the first answer, a token request and a second sending included."""
     write: bool = False
@@ -56,7 +56,7 @@ class Call:
     repeatable: bool = False
     """It may be sent once more over a broken connection."""
     lasting_s: float = 0.0
-    """The token should be good for so many seconds yet."""
+    """The token should be valid for so many more seconds."""
     shown: str | None = None
     """The text by which errors name it, where its path must not be shown."""
 
@@ -102,8 +102,8 @@ class Requester:
         )
         self._lock = threading.Lock()
         self._has_first = False
-        self._elsewhere: str | None = None
-        """Scheme and host of the storage to which a reader was led last."""
+        self._storage: str | None = None
+        """Scheme and host of the storage to which a reader was last redirected."""
         self._first_answered = options.threads.event()
 
     @property
@@ -112,12 +112,12 @@ class Requester:
         return self._throttle.begun
 
     def connections_ahead(self, most: int) -> list[Callable[[], None]]:
-        """Return what opens the connections that lack of `most` idle ones, each in a thread of the caller's.
+        """Return functions that open the connections missing to `most` idle ones, for threads of the caller's.
 
-        They are to the registry, and to the host to which it last led a reader. None of them raises: the request that
-        needs the connection tells what is wrong.
+        The connections are to the registry, and to the host to which it last redirected a reader. No function raises:
+        the request that needs the connection tells what is wrong.
         """
-        urls = (self.base, self._elsewhere) if self._elsewhere is not None else (self.base,)
+        urls = (self.base, self._storage) if self._storage is not None else (self.base,)
         return [partial(self._connect, url) for url in urls for _ in range(most - self._transport.idle(url))]
 
     def _connect(self, url: str) -> None:
@@ -176,7 +176,7 @@ class Requester:
             budget.set(call.bound_s)
         if not self._authorizer.waits_for_challenge or self._first_answered.is_set():
             return self._send(call, budget)
-        # Of requests that begin side by side, one is refused, and says to the others what the registry wants.
+        # Of requests that begin side by side, one is refused. The others wait for the challenge that it gets.
         with self._lock:
             is_first, self._has_first = not self._has_first, True
         if is_first:
@@ -202,24 +202,24 @@ class Requester:
                     return answer
             elif answer.status in (401, 403):
                 refused += 1
-                if refused == 2 or not self._lets_in(call, answer, authorization):
+                if refused == 2 or not self._learn_from(call, answer, authorization):
                     return answer
             else:
                 return answer
             answer.close()
 
     def _can_wait(self, pause_s: float | None, budget: Deadline) -> bool:
-        """Tell whether to wait for a pause: it ends before the time does."""
+        """Tell whether there is a pause to wait for, and time for it."""
         return pause_s is not None and pause_s < min(self.deadline.left_s(), budget.left_s())
 
-    def _lets_in(self, call: Call, answer: HttpAnswer, used: str | None) -> bool:
-        """Take in a 401 or a 403; True where the call can be sent again, with another Authorization than `used`."""
+    def _learn_from(self, call: Call, answer: HttpAnswer, used: str | None) -> bool:
+        """Learn from a 401 or a 403; True where the call can be sent again, with another Authorization than `used`."""
         try:
             if answer.status == 401:
                 again = self._authorizer.learn(call.access, answer, used)
                 self._first_answered.set()
             else:
-                again = self._authorizer.has_ended(used)
+                again = self._authorizer.drop_if_ended(used)
         except Unauthorized:
             answer.close()
             raise
@@ -231,7 +231,7 @@ class Requester:
         found = read_errors(answer, self.deadline, self.memory) if errors is None else errors
         label = self.label(call)
         if answer.status == 401:
-            # What to check comes first: a row keeps so many characters, and the registry's words often say nothing.
+            # The advice comes first: a row keeps few characters, and the registry's text often says nothing.
             detail = "; ".join(filter(None, (self._authorizer.explain(answer, call.access), found.detail)))
             raise Unauthorized(self.name, label, status=401, codes=found.codes, detail=detail)
         if answer.status == 403:
@@ -241,7 +241,7 @@ class Requester:
             raise read_only
         after = retry_after(answer.header("Retry-After"), self._clock)
         error = classify(self.name, label, answer.status, found, after, explained=is_registrys(answer, found))
-        # The gateway gave up, or the registry broke in the middle: what was asked may still be done. 503 was not begun.
+        # Behind a gateway that gave up, or a registry that broke, the write may still be done. A 503 was not begun.
         if call.write and isinstance(error, RegistryUnavailable) and answer.status >= 500 and answer.status != 503:
             error = OutcomeUnknown(
                 self.name,
@@ -257,8 +257,8 @@ class Requester:
         """Return the error for a 405 that says read-only; None where it refuses this verb, or what was put.
 
         Distribution in `maintenance.readonly` has no verbs that write: it answers without a code, and names the others
-        in Allow. UNSUPPORTED, to an upload, is said by a repository that takes none now. Said to a manifest it is about
-        its format, to a DELETE or a chunk about these.
+        in Allow. A code (UNSUPPORTED) that answers an upload means a repository that takes none now. In the answer to a
+        manifest it is about the format, to a DELETE or a chunk about these.
         """
         if call.method in _READS:
             return None
@@ -276,7 +276,7 @@ class Requester:
     ) -> bytes:
         """Read a body of at most `limit` bytes; raises TooLarge, OutOfTime, RegistryUnavailable when it breaks off.
 
-        `need` takes the memory for so many bytes; as for a manifest where it is left out.
+        `need` takes the memory for so many bytes, by default what a manifest of that size needs.
         """
         try:
             return read_bounded(answer, limit, self.deadline, what, need or self.memory.need)
@@ -285,7 +285,7 @@ class Requester:
             raise broken(self.name, self.label(call), error, write=False) from error
 
     def unusable(self, call: Call, status: int, detail: str) -> RegistryUnavailable:
-        """Return the error for an answer that no registry gives: something before it spoke, so the registry is held."""
+        """Return the error for an answer that no registry gives: a proxy gave it, so the registry is put on hold."""
         return RegistryUnavailable(self.name, self.label(call), status=status, detail=detail)
 
     def _follow(self, call: Call, url: str, authorization: str | None, budget: Deadline) -> HttpAnswer:
@@ -297,14 +297,14 @@ class Requester:
                 answer.close()
                 asked_again, hops, url = True, 0, start
                 continue
-            location = _followed(call, answer) if hops < MAX_REDIRECTS else None
+            location = _next_location(call, answer) if hops < MAX_REDIRECTS else None
             if location is None:
                 return answer
             answer.close()
             hops += 1
             url = self.resolve(location, url)
             if not self.is_own(url):
-                self._leave(call, url)
+                self._note_storage(call, url)
 
     def _once(self, call: Call, url: str, authorization: str | None, budget: Deadline) -> HttpAnswer:
         self.deadline.check()
@@ -336,7 +336,7 @@ class Requester:
             raise found from error
 
     def _pause_s(self, answer: HttpAnswer, times: int) -> float | None:
-        """Return the seconds to wait after a call's `times`-th 429; None where that is not ours to wait for."""
+        """Return the seconds to wait after a call's `times`-th 429; None where that is not waited for here."""
         if times > len(PAUSES_S):
             return None
         wanted = retry_after(answer.header("Retry-After"), self._clock)
@@ -344,16 +344,16 @@ class Requester:
             return PAUSES_S[times - 1]
         return wanted if wanted <= PATIENCE_S else None
 
-    def _leave(self, call: Call, url: str) -> None:
-        """Note the storage to which a reader is led; raises RegistryUnavailable where a body would be led there."""
+    def _note_storage(self, call: Call, url: str) -> None:
+        """Note the storage to which a reader is redirected; raises RegistryUnavailable where a body would go there."""
         if call.body is not None:
             # Credentials and bodies meant for the registry go to no other host.
             raise RegistryUnavailable(self.name, self.label(call), detail="it sends a body on to another host")
         if call.method == "GET":
-            self._elsewhere = "{0.scheme}://{0.netloc}".format(urlsplit(url))
+            self._storage = "{0.scheme}://{0.netloc}".format(urlsplit(url))
 
     def _may_ask_again(self, call: Call, url: str, hops: int) -> bool:
-        """Tell whether a redirect led to `url` at a storage, with nothing sent that cannot be sent again."""
+        """Tell whether a redirect led to `url` at a storage, and no body was sent there."""
         return bool(hops) and not self.is_own(url) and call.body is None
 
     def _takes_credentials(self, url: str, hops: int) -> bool:
@@ -365,8 +365,8 @@ class Requester:
         return self.is_own(url) and (hops == 0 or urlsplit(url).path.startswith("/v2/"))
 
 
-def _followed(call: Call, answer: HttpAnswer) -> str | None:
-    """Return the Location that a call is sent to next; None where the answer is no redirect, or not one to follow."""
+def _next_location(call: Call, answer: HttpAnswer) -> str | None:
+    """Return the Location that a call is sent to next; None where there is no redirect to follow."""
     location = answer.header("Location")
     if answer.status not in _REDIRECTS or not location or not call.replayable:
         return None

@@ -1,4 +1,4 @@
-"""Responses of HTTP/1.1 as http.client reads them, but for what it takes and must not."""
+"""Responses of HTTP/1.1: http.client's, without two malformed kinds that it accepts."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ class _Lines:
 
 
 class Response(http.client.HTTPResponse):
-    """http.client's, but for two things that it takes.
+    """http.client's response, which refuses two things that http.client accepts.
 
-    A chunk of a size below 0 would be read whole, however long. A head that breaks off would be one with fewer headers,
-    or with half of a Content-Length.
+    A chunk of a size below 0 would be read whole, however long. A head that breaks off would pass for one with fewer
+    headers, or with half of a Content-Length.
     """
 
     def begin(self) -> None:

@@ -27,7 +27,7 @@ def delete(repository: str) -> Scope:
 
 
 def widened(access: Scopes, *, writes: bool) -> Scopes:
-    """Return `access` as a token is asked for it: the scopes in one order.
+    """Return the scopes of a token request for `access`, in a fixed order.
 
     A client that writes asks for `push` along with the `pull` of the first scope, so that one token does for both.
     """

@@ -17,10 +17,10 @@ from geosync.oci.token_cache import Token
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 
-# A registry whose clock is behind must not see a token from the future.
 _LATEST_S = 2**53
-"""No `exp` is taken that is later: JSON bounds no number, and one of 400 digits fits into no float."""
+"""A later `exp` is ignored: JSON bounds no number, and one of 400 digits fits into no float."""
 _NOT_BEFORE_S = 5
+"""A registry whose clock is behind by no more must not see a token from the future."""
 
 
 class Signer:
@@ -70,7 +70,7 @@ class Signer:
 
 
 def expires_at(token: str) -> float | None:
-    """Return the `exp` (seconds since the epoch) of a JWT that is somebody else's to check; None for what is none."""
+    """Return the `exp` (seconds since the epoch) of a JWT, which is not verified; None for what is no JWT."""
     parts = token.split(".")
     try:
         claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
@@ -122,7 +122,7 @@ def _load_key(pem: str) -> RSAPrivateKey:
     try:
         key = load_pem_private_key(pem.encode(), password=None)
     except (ValueError, TypeError) as error:
-        # Without the cause: a parser's words may quote the key.
+        # Without the cause: a parser's message may quote the key.
         raise ConfigurationError(f"private_key is not an unencrypted PEM key ({type(error).__name__})") from None
     if not isinstance(key, RSAPrivateKey):
         raise ConfigurationError("private_key is not an RSA key, which RS256 needs")

@@ -16,7 +16,7 @@ MOST_NESTED = 10_000
 """Go's decoder refuses more."""
 
 MOST_REPEATED = 100
-"""A field that comes again is merged with what was there."""
+"""Occurrences of one field: each is merged with those before it."""
 
 Span = tuple[int, int]
 
@@ -25,13 +25,13 @@ _SPACE = rb"[ \t\n\r]*+"
 
 
 def _flat(levels: int) -> bytes:
-    """Match anything up to a bracket that is nested deeper than `levels`, or that ends what the match began in."""
+    """Return a pattern up to a bracket that is nested deeper than `levels`, or that ends what the match began in."""
     inside = _flat(levels - 1) if levels else rb""
     nested = rb"|\[%s\]|\{%s\}" % (inside, inside) if levels else rb""
     return rb'(?:[^"\[\]{}]++|%s%s)*+' % (_STRING, nested)
 
 
-# Three levels in one match: without them, each bracket is a step of its own. A byte is gone over four times at most.
+# Three levels in one match: otherwise each bracket takes a step of its own. A byte is read four times at most.
 _UP_TO_BRACKET = re.compile(_flat(3), re.DOTALL)
 _OBJECT = re.compile(_SPACE + rb"(?=\{)")
 _END = re.compile(_SPACE + rb"\Z")
@@ -95,7 +95,7 @@ def items(content: bytes, span: Span) -> Iterator[Span]:
 
 
 def _folded(key: bytes) -> bytes:
-    """Return a key, which comes in its quotes, as keys are compared."""
+    """Return a quoted key as keys are compared: without its quotes and its case."""
     if key.isascii() and b"\\" not in key:
         return key[1:-1].lower()
     try:

@@ -13,7 +13,7 @@ from geosync.threads import Threads
 #: A token is renewed this long before it expires.
 RENEWAL_S = 5.0
 
-# From this many on, a new token has the expired ones dropped: a site may have ten thousand repositories.
+# Once there are so many, each new token drops the expired ones: a site may have ten thousand repositories.
 _MAX_TOKENS = 1000
 
 
@@ -27,12 +27,12 @@ class Token:
 
     @classmethod
     def issued(cls, text: str, at_s: float, lifetime_s: float) -> Token:
-        """Return a token to renew 5 s before its end, or at its half when its life is very short."""
+        """Return a token to renew 5 s before its end, or after half of its life where that is very short."""
         life_s = max(lifetime_s - RENEWAL_S, lifetime_s / 2)
         return cls(text, at_s + life_s, life_s)
 
     def lasts(self, lasting_s: float, now_s: float) -> bool:
-        """True where it is good for so many seconds yet; half of its life is enough where more is asked for."""
+        """Tell whether it is valid for `lasting_s` more seconds, or for half of its life where that is less."""
         return now_s + min(lasting_s, self.life_s / 2) < self.renew_at_s
 
 
@@ -50,7 +50,7 @@ class TokenCache:
         self._lock = threading.Lock()
 
     def text(self, access: Scopes, make: Callable[[Scopes], Token], lasting_s: float) -> str:
-        """Return a token that is good for `lasting_s` seconds more, one that `make` makes where none is kept.
+        """Return a token that is valid for `lasting_s` more seconds; `make` makes it where none is kept.
 
         Raises the errors of `make`, and OutOfTime.
         """

@@ -20,7 +20,7 @@ from geosync.oci.token_cache import Token
 from geosync.oci.transport import Broken, HttpAnswer, HttpRequest, Timeouts, Transport
 
 MAX_TOKEN_BYTES = 64 * 1024
-#: The life of a token whose service does not say it (its specification).
+#: The life of a token whose service states none (by the specification).
 DEFAULT_LIFETIME_S = 60.0
 #: No token is used for longer, whatever its service says.
 MAX_LIFETIME_S = 86_400.0
@@ -29,19 +29,19 @@ _TIMEOUTS = Timeouts(connect_s=5, send_s=10, answer_s=10, read_s=10)
 
 
 class TokenService:
-    """Asks token services in the name of one registry. Thread-safe.
+    """Requests tokens for one registry. Thread-safe.
 
-    `registry` is what errors call it, `check` what they say to look at when the account is refused.
+    `registry` is its name in errors, `advice` their advice for an account that is refused.
     """
 
     def __init__(
-        self, registry: str, account: RegistryAccount, transport: Transport, deadline: Deadline, *, check: str
+        self, registry: str, account: RegistryAccount, transport: Transport, deadline: Deadline, *, advice: str
     ) -> None:
         self._registry = registry
         self._account = account
         self._transport = transport
         self._deadline = deadline
-        self._check = check
+        self._advice = advice
 
     def fetch(self, challenge: Challenge, access: Scopes, *, again: bool = True) -> Token:
         """Ask the service of a Bearer challenge for a token; with another loan when the first one is refused (`again`).
@@ -49,10 +49,10 @@ class TokenService:
         Raises Unauthorized, RegistryUnavailable, OutOfTime, and the lender's errors.
         """
         account = self._account.current()
-        asked = _request(challenge, access, account)
-        label = f"{asked.method} token from {urlsplit(challenge.parameters['realm']).hostname}"
+        request = _request(challenge, access, account)
+        label = f"{request.method} token from {urlsplit(challenge.parameters['realm']).hostname}"
         begun_s = self._deadline.clock.now_ms() / 1000
-        answer = self._send(asked, label)
+        answer = self._send(request, label)
         if answer.status == 200:
             return self._token(self._read(answer, label), begun_s)
         errors = read_errors(answer, self._deadline)
@@ -62,9 +62,9 @@ class TokenService:
                 return self.fetch(challenge, access, again=False)
         raise self._refusal(label, answer, errors)
 
-    def _send(self, asked: HttpRequest, label: str) -> HttpAnswer:
+    def _send(self, request: HttpRequest, label: str) -> HttpAnswer:
         try:
-            return self._transport.send(asked, timeouts=_TIMEOUTS, left=self._deadline.left_s)
+            return self._transport.send(request, timeouts=_TIMEOUTS, left=self._deadline.left_s)
         except Broken as error:
             self._deadline.check()
             raise broken(self._registry, label, error, write=False) from error
@@ -89,9 +89,9 @@ class TokenService:
         found = classify(self._registry, label, status, errors, after)
         if isinstance(found, RegistryUnavailable):
             return found
-        # A token service's 400 or 404 is one more way of saying no, not a verdict on a manifest.
+        # A token service's 400 or 404 refuses the account; it is no verdict on a manifest.
         kind = type(found) if isinstance(found, Unauthorized) else Unauthorized
-        detail = "; ".join(one for one in (errors.detail, self._check) if one)
+        detail = "; ".join(one for one in (errors.detail, self._advice) if one)
         return kind(self._registry, label, status=status, codes=errors.codes, detail=detail)
 
     def _token(self, body: bytes, begun_s: float) -> Token:
@@ -121,14 +121,14 @@ def _request(challenge: Challenge, access: Scopes, account: Basic | Loan | None)
     return HttpRequest(method="GET", url=_token_url(realm, service, access), headers=headers, repeatable=True)
 
 
-def _asked_for(service: str | None, access: Scopes) -> list[tuple[str, str]]:
+def _parameters(service: str | None, access: Scopes) -> list[tuple[str, str]]:
     named = [("service", service)] if service else []
     return named + [("scope", f"{kind}:{name}:{','.join(actions)}") for kind, name, actions in access]
 
 
 def _token_url(realm: str, service: str | None, access: Scopes) -> str:
     """Return the URL of a token request: the realm with its own query, then the service and each scope."""
-    query = "&".join(f"{key}={quote(value, safe=':/,')}" for key, value in _asked_for(service, access))
+    query = "&".join(f"{key}={quote(value, safe=':/,')}" for key, value in _parameters(service, access))
     base = realm.partition("#")[0]
     if not query:
         return base
@@ -138,7 +138,7 @@ def _token_url(realm: str, service: str | None, access: Scopes) -> str:
 def _refresh_form(loan: Loan, service: str | None, access: Scopes) -> bytes:
     """Return the form of a token request with a refresh token."""
     pairs = [("grant_type", "refresh_token"), ("client_id", "geosync"), ("refresh_token", loan.password)]
-    return urlencode(pairs + _asked_for(service, access)).encode()
+    return urlencode(pairs + _parameters(service, access)).encode()
 
 
 def seconds_of(stated: object, most_s: float) -> float | None:

@@ -1,8 +1,8 @@
 """HTTP/1.1 as a registry client needs it: kept connections, streamed bodies, and the place where a request broke.
 
-Why not one of the well-known libraries: they follow redirects with headers, keep cookies, read proxies and passwords
+No well-known library is used: they follow redirects with headers, keep cookies, read proxies and passwords
 from the environment, encode a Location again, write presigned URLs to their logs, and do not say whether a request
-that failed had been sent. Here none of that has to be switched off, and `Broken.sent` says it.
+that failed had been sent. Here none of that has to be switched off, and `Broken.sent` tells it.
 """
 
 from __future__ import annotations
@@ -30,9 +30,8 @@ from geosync.oci.wire import Left, Step
 #: in blocks of 16 KiB, 0.17 at 64, 0.15 from 256 KiB on; larger ones only make the memory of many blobs larger.
 BLOCK = 256 * 1024
 
-# A body that was not wanted is read to the end up to this size, and for so long, so that its connection can be used
-# again.
-_WORTH_DRAINING = 64 * 1024
+# So much of an unwanted body is read to its end, for so long, so that its connection can be used again.
+_DRAINED_BYTES = 64 * 1024
 _DRAINING_S = 1.0
 _LENGTH_DIGITS = 19
 
@@ -112,7 +111,7 @@ class HttpAnswer:
 
     @property
     def length(self) -> int | None:
-        """The Content-Length, None when there is none that makes sense."""
+        """The Content-Length, None when there is no valid one."""
         return size_of(self.header("Content-Length"))
 
     def read(self, size: int) -> bytes:
@@ -140,8 +139,8 @@ class HttpAnswer:
             return
         left = self._response.length
         try:
-            # A 204 has no length to http.client, though chunks without an end may follow it.
-            if left is not None and left <= _WORTH_DRAINING and not self._response.chunked:
+            # To http.client a 204 has 0 bytes, though chunks without an end may follow it.
+            if left is not None and left <= _DRAINED_BYTES and not self._response.chunked:
                 self._attempt.begin_draining()
                 self._response.read()
         except (OSError, http.client.HTTPException):
@@ -164,7 +163,7 @@ class HttpAnswer:
 
 
 def size_of(header: str | None) -> int | None:
-    """Return the bytes that a header says, None where it says no number that can be a size."""
+    """Return the bytes that a header states, None where it is no number that can be a size."""
     text = (header or "").strip()
     size = int(text) if text.isascii() and text.isdigit() and len(text) <= _LENGTH_DIGITS else None
     return size if size is not None and size <= LONGEST else None
@@ -242,10 +241,10 @@ class Transport:
             pool.close()
 
     def _locate(self, url: str) -> tuple[str, IdleConnections, bool, tuple[str, int]]:
-        # The target is cut out of the URL as it is: to take it apart and join it again could encode it anew.
+        # The target is cut out of the URL as it is: splitting and joining it could encode it anew.
         start = url.find("/", url.find("://") + 3)
         target = url[start:].partition("#")[0] if start >= 0 else "/"
-        parts = urlsplit(url[:start] if start >= 0 else url)  # it remembers the last ones that it took apart
+        parts = urlsplit(url[:start] if start >= 0 else url)  # urlsplit caches its last results
         secure = parts.scheme == "https"
         origin = parts.scheme, parts.hostname or "", parts.port or (443 if secure else 80)
         with self._lock:
@@ -301,7 +300,7 @@ def _trust(context: ssl.SSLContext, bundle: str) -> None:
 
 
 class _Lost(Exception):
-    """The connection broke before or while the head went out, or later. Only `Transport.send` sees it."""
+    """The connection broke; `head_out`: after the head was sent. Only `Transport.send` sees it."""
 
     def __init__(self, reason: str, *, head_out: bool) -> None:
         super().__init__(reason)
@@ -314,7 +313,7 @@ class _Attempt:
 
     def __init__(self, connection: http.client.HTTPConnection, timeouts: Timeouts, left: Left, clock: Clock) -> None:
         self._connection = connection
-        # http.client forgets it when the other side says that it will close; the body is still to be read then.
+        # http.client drops the socket when the other side says that it will close; the body is still to be read then.
         self._wire: Any = connection.sock
         self._timeouts = timeouts
         self._left = left
@@ -335,7 +334,7 @@ class _Attempt:
                 raise _Lost(_reason(error), head_out=False) from error
         except (OSError, http.client.HTTPException) as error:
             raise _Lost(_reason(error), head_out=head_out) from error
-        # Interim answers and headers are part of it, however many there are and however slowly they come.
+        # The bound covers interim answers and headers, however many there are and however slowly they come.
         self._begin(self._timeouts.answer_s)
         waited = min(self._timeouts.answer_s, max(self._left(), 0.0))
         try:
@@ -351,7 +350,7 @@ class _Attempt:
         self._begin(self._timeouts.read_s, size)
 
     def begin_draining(self) -> None:
-        """Bound the last read, of what nobody wants."""
+        """Bound the last read, of an unwanted body."""
         self._begin(_DRAINING_S)
 
     def _begin(self, seconds: float, size: float = 0) -> None:

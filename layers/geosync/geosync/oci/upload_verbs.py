@@ -1,4 +1,4 @@
-"""The verbs of an upload (OCI distribution-spec 1.1, "Pushing blobs"): in one piece, in chunks, and gone on with."""
+"""The verbs of an upload (OCI distribution-spec 1.1, "Pushing blobs"): in one piece, in chunks, and resumed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from geosync.oci import scopes
 from geosync.oci.references import check_digest, check_repository, is_digest
 from geosync.oci.requests import Call, Requester
 from geosync.oci.transport import Body, HttpAnswer, Timeouts, size_of
-from geosync.oci.uploads import Upload, UploadLimits, arrived, closing_timeout, closing_url, could_take
+from geosync.oci.uploads import Upload, UploadLimits, arrived_bytes, closing_timeout, closing_url, token_life_s
 
 _OCTETS = "application/octet-stream"
 
@@ -31,9 +31,9 @@ class UploadVerbs:
     ) -> Upload | None:
         """Begin an upload; with `mount` (a digest), ask in the same request whether the blob is in `mount_from`.
 
-        `mount_from` is the repository itself where it is left out, which makes this the existence check. None: 201, it
-        is there (mounted). Where the account may not read `mount_from`, or the registry answers that it mounted another
-        blob, an upload is begun without it.
+        Without `mount_from` that is the repository itself, which makes this the existence check. Returns None for 201:
+        the blob is there (mounted). Where the account may not read `mount_from`, or the registry answers that it
+        mounted another blob, an upload is begun without it.
         """
         call = self._begin(repository, mount, repository if mount_from is None else mount_from)
         try:
@@ -47,7 +47,7 @@ class UploadVerbs:
         if answer.status == 201 and mount is not None:
             answer.close()
             return self.begin_upload(repository) if _is_another(answer, mount) else None
-        return self._begun(repository, call, answer)
+        return self._upload_of(repository, call, answer)
 
     def put_blob(self, upload: Upload, digest: str, body: Body) -> None:
         """Stream a blob into an upload: one PUT with Content-Length, its time-out growing with the size.
@@ -66,8 +66,8 @@ class UploadVerbs:
     def put_chunk(self, upload: Upload, offset: int, body: Body) -> Upload:
         """Stream the bytes from `offset` on into an upload: one PATCH. Returns where the next chunk goes.
 
-        Raises what `body.read` raises, Unauthorized when the token ran out (nothing was taken; the next has another),
-        Refused with status 416 when the registry has another offset.
+        Raises what `body.read` raises, Unauthorized when the token ran out (nothing was taken; the next attempt has
+        another), Refused with status 416 when the registry has another offset.
         """
         size = len(body)
         call = Call(
@@ -77,7 +77,7 @@ class UploadVerbs:
             headers={"Content-Type": _OCTETS, "Content-Range": f"{offset}-{offset + size - 1}"},
             body=body,
             timeouts=closing_timeout(self._timeouts, size),
-            lasting_s=could_take(size),
+            lasting_s=token_life_s(size),
             shown=f"PATCH /v2/{upload.repository}/blobs/uploads/… ({offset}-{offset + size - 1})",
         )
         answer = self._requests.send(call)
@@ -103,7 +103,7 @@ class UploadVerbs:
         if answer.status not in (200, 202, 204):
             self._requests.fail(call, answer)
         answer.close()
-        return self._next(upload, answer), arrived(answer.header("Range"))
+        return self._next(upload, answer), arrived_bytes(answer.header("Range"))
 
     def close_upload(self, upload: Upload, digest: str, size: int) -> None:
         """Close an upload that has all `size` bytes of its blob: the PUT without a body. Raises as `put_blob`."""
@@ -136,10 +136,10 @@ class UploadVerbs:
             target += f"?mount={mount}&from={source}"
             if source != repository:
                 access += (scopes.pull(source),)
-        # Not a `write`, and sent again over a broken connection: a second session does no harm, it is purged unclosed.
+        # Not a `write`, and repeatable: a second session does no harm, the registry purges what nobody closes.
         return Call(method="POST", target=target, access=access, repeatable=True)
 
-    def _begun(self, repository: str, call: Call, answer: HttpAnswer) -> Upload:
+    def _upload_of(self, repository: str, call: Call, answer: HttpAnswer) -> Upload:
         if answer.status != 202:
             self._requests.fail(call, answer)
         answer.close()
@@ -166,7 +166,7 @@ class UploadVerbs:
             body=body,
             timeouts=closing_timeout(self._timeouts, size),
             write=True,
-            lasting_s=could_take(len(body)),
+            lasting_s=token_life_s(len(body)),
             shown=f"PUT /v2/{upload.repository}/blobs/uploads/… ({digest})",
         )
         answer = self._requests.send(call)

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 from geosync.oci.transport import Timeouts
 
 #: A registry commits a layer before it answers the closing PUT: on S3 storage it copies the whole of it, part by part.
-#: Slower than that is not slow, but stuck.
+#: A slower commit counts as stuck.
 COMMIT_BYTES_PER_SECOND = 8 * 1024 * 1024
-#: An upload that is slower than this may outlive its token; no harm is done, it begins again with another.
+#: A slower upload may outlive its token, and then begins again with another: no harm is done.
 SLOW_BYTES_PER_SECOND = 1024 * 1024
 
 _RANGE = re.compile(r"(?:bytes=)?0-(\d{1,18})")
@@ -63,15 +63,15 @@ def closing_timeout(timeouts: Timeouts, size: int) -> Timeouts:
     return replace(timeouts, answer_s=timeouts.answer_s + size / COMMIT_BYTES_PER_SECOND)
 
 
-def could_take(size: int) -> float:
+def token_life_s(size: int) -> float:
     """Return the seconds that a token for an upload of `size` bytes should have left."""
     return size / SLOW_BYTES_PER_SECOND
 
 
-def arrived(header: str | None) -> int | None:
+def arrived_bytes(header: str | None) -> int | None:
     """Return the bytes that a `Range: 0-<last>` says have arrived, None for anything else.
 
-    Distribution says `0-0` of an empty upload, as of one with a single byte: it counts as empty.
+    Distribution sends `0-0` for an empty upload and for one of a single byte: both count as empty.
     """
     found = _RANGE.fullmatch((header or "").strip())
     if found is None:

@@ -1,8 +1,8 @@
 """A connection whose every step ends, whatever the other side does and however slowly it does it.
 
 A socket's own time-out begins anew with every byte: one byte a minute would hold an exchange for ever. Here a step (to
-send, to wait for an answer, to read) has an end. What moves puts the end off, so that a large body on a slow line goes
-on, but only as far as the least rate allows; and no step outlives the deadline of who asks.
+send, to wait for an answer, to read) has an end. Bytes that move put the end off, so that a large body on a slow line
+goes on, but only as far as the least rate allows; and no step outlives the caller's deadline.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 LEAST_BYTES_PER_S = 4096
 """A stream that is slower than this for the length of a step's time-out is given up."""
 LONGEST_S = 86_400.0
-"""A socket takes no time-out of any length; no step is meant to be longer than a day."""
+"""A socket refuses very long time-outs; no step is meant to be longer than a day."""
 
-#: The seconds that are left, asked anew at every read and every send: no step goes on for longer.
+#: Returns the seconds that are left. Called at every read and every send: no step goes on for longer.
 Left = Callable[[], float]
 
 
 class Step:
-    """One step of an exchange: it ends after `seconds`, or later by what moves, at most `size` bytes; at `left` anyway.
+    """One step of an exchange: it ends after `seconds`, put off by up to `size` bytes that move, but never past `left`.
 
     Times in seconds of the clock's monotonic time.
     """
@@ -55,7 +55,7 @@ class Step:
 
 
 class _Stepwise:
-    """Has a socket ask its step how long it may wait, at every read and every send. Set one before either."""
+    """A socket that waits, at every read and every send, as long as its `step` allows. Set that before either."""
 
     step: Step
 
