@@ -10,7 +10,7 @@ from tests.support.vendors.tokens import jwt_of
 
 from geosync.errors import ConfigurationError
 from geosync.oci.signing import expires_at
-from geosync.registries.exchange import lifetime_s, renewal_s, secure
+from geosync.registries.exchange import checked_url, lifetime_s, renewal_s
 from geosync.registries.secrets import RegistrySecret
 from geosync.registries.vendors import find
 
@@ -81,10 +81,10 @@ def test_a_secret_that_is_wrong_names_its_key(vendor: str, document: dict[str, A
 )
 def test_what_a_secret_holds_goes_nowhere_without_tls(url: str, registry: str, allowed: bool) -> None:
     if allowed:
-        assert secure(url, "token_url", registry) == url
+        assert checked_url(url, "token_url", registry) == url
         return
     with pytest.raises(ConfigurationError, match="token_url must be an https URL"):
-        secure(url, "token_url", registry)
+        checked_url(url, "token_url", registry)
 
 
 @pytest.mark.parametrize(

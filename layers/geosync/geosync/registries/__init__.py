@@ -3,6 +3,6 @@
 registry.py     plain OCI as a site works with it, the base of every vendor
 vendors/        one module per vendor: only what differs
 secrets.py      the one JSON secret per registry
-exchange.py     token services of a vendor, asked for one thing in exchange for another
+exchange.py     vendors' token services, which give a token for a secret or another token
 opening.py      URL, vendor and secret -> a registry to work with
 """

@@ -1,6 +1,6 @@
-"""Token services of vendors, which give one thing for another (OAuth 2.0, RFC 6749; token exchange, RFC 8693).
+"""Vendors' token services, which give a token for a secret or another token (OAuth 2.0, RFC 6749; RFC 8693).
 
-Their addresses are in the secret or the vendor's module, never in an answer; a redirect is no answer. No error holds
+Their addresses are in the secret or the vendor's module, never in an answer; no redirect is followed. No error holds
 anything that was sent or received.
 """
 
@@ -18,7 +18,7 @@ from geosync.oci.token_service import seconds_of
 from geosync.oci.transport import Broken, HttpAnswer, HttpRequest, Timeouts, Transport
 
 MAX_ANSWER_BYTES = 64 * 1024
-#: A loan is given back so long before it ends, or at its half where that is later.
+#: A loan is renewed so long before it ends, or after half of its life where that is later.
 EARLY_S = 300.0
 #: No loan is used for longer, whatever an answer says.
 MAX_LIFETIME_S = 7 * 86_400.0
@@ -27,7 +27,7 @@ _TIMEOUTS = Timeouts(connect_s=5, send_s=10, answer_s=10, read_s=10)
 
 
 class Exchange:
-    """Asks token services in the name of one registry, whose `name` is in the errors."""
+    """Calls token services for one registry, whose `name` is in the errors."""
 
     def __init__(self, name: str, *, deadline: Deadline, ca_bundle: str | None) -> None:
         self._name = name
@@ -38,27 +38,27 @@ class Exchange:
         """Return the seconds since the epoch."""
         return self._deadline.clock.now_ms() / 1000
 
-    def form(self, url: str, fields: Mapping[str, str], *, check: str) -> dict[str, Any]:
-        """POST a form, and return the JSON object of the answer. `check` is the advice where it is refused.
+    def form(self, url: str, fields: Mapping[str, str], *, advice: str) -> dict[str, Any]:
+        """POST a form, and return the JSON object of the answer. `advice` is for the text of a refusal.
 
         Raises Unauthorized, RegistryUnavailable, OutOfTime.
         """
-        return self._post(url, urlencode(fields).encode(), "application/x-www-form-urlencoded", {}, check)
+        return self._post(url, urlencode(fields).encode(), "application/x-www-form-urlencoded", {}, advice)
 
-    def document(self, url: str, content: object, *, bearer: str, check: str) -> dict[str, Any]:
+    def document(self, url: str, content: object, *, bearer: str, advice: str) -> dict[str, Any]:
         """POST a JSON document with a token, else as `form`."""
         headers = {"Authorization": f"Bearer {bearer}"}
-        return self._post(url, json.dumps(content).encode(), "application/json", headers, check)
+        return self._post(url, json.dumps(content).encode(), "application/json", headers, advice)
 
     def close(self) -> None:
         """Close the idle connections."""
         self._transport.close()
 
     def missing(self, url: str, what: str) -> Unauthorized:
-        """Return the error for an answer that lacks what was asked for."""
+        """Return the error for an answer that lacks `what` was requested."""
         return Unauthorized(self._name, _label(url), status=200, detail=f"the answer has no {what}")
 
-    def _post(self, url: str, body: bytes, media_type: str, headers: Mapping[str, str], check: str) -> dict[str, Any]:
+    def _post(self, url: str, body: bytes, media_type: str, headers: Mapping[str, str], advice: str) -> dict[str, Any]:
         label = _label(url)
         sent = {"Accept": "application/json", "Accept-Encoding": "identity", "Content-Type": media_type, **headers}
         request = HttpRequest(method="POST", url=url, headers=sent, body=body, repeatable=True)
@@ -73,20 +73,20 @@ class Exchange:
         document = _object(content)
         if answer.status == 200 and document is not None:
             return document
-        raise self._refusal(label, answer, document or {}, check)
+        raise self._refusal(label, answer, document or {}, advice)
 
-    def _refusal(self, label: str, answer: HttpAnswer, document: Mapping[str, Any], check: str) -> RegistryError:
+    def _refusal(self, label: str, answer: HttpAnswer, document: Mapping[str, Any], advice: str) -> RegistryError:
         """Return the error for an answer without a usable document."""
         seconds = retry_after(answer.header("Retry-After"), self._deadline.clock)
-        found = classify(self._name, label, answer.status, Errors(detail=check), seconds)
+        found = classify(self._name, label, answer.status, Errors(detail=advice), seconds)
         if isinstance(found, RegistryUnavailable):
             return found
-        said = redact(" ".join(text for text in _words(document) if isinstance(text, str)))
+        message = redact(" ".join(text for text in _texts(document) if isinstance(text, str)))
         kind = Denied if answer.status == 403 else Unauthorized
-        return kind(self._name, label, status=answer.status, detail=f"{said}: {check}" if said else check)
+        return kind(self._name, label, status=answer.status, detail=f"{message}: {advice}" if message else advice)
 
 
-def secure(url: str, key: str, registry_url: str) -> str:
+def checked_url(url: str, key: str, registry_url: str) -> str:
     """Return `url` if a secret's credentials may go there; raises ConfigurationError, naming the secret's `key`.
 
     https alone, unless the registry itself is reached without it.
@@ -99,12 +99,12 @@ def secure(url: str, key: str, registry_url: str) -> str:
 
 
 def renewal_s(begun_s: float, ends_s: float) -> float:
-    """Return the moment to ask for the next (seconds since the epoch) if this one was asked for at `begun_s`."""
+    """Return when to renew a loan that was requested at `begun_s` and ends at `ends_s` (seconds since the epoch)."""
     return max(ends_s - EARLY_S, begun_s + (ends_s - begun_s) / 2)
 
 
 def lifetime_s(document: Mapping[str, Any], default_s: float) -> float:
-    """Return the seconds of an answer's `expires_in`, `default_s` where it has none that is usable."""
+    """Return the seconds of an answer's `expires_in`, `default_s` where it has no usable one."""
     seconds = seconds_of(document.get("expires_in"), MAX_LIFETIME_S)
     return seconds if seconds is not None else default_s
 
@@ -122,8 +122,8 @@ def _object(content: bytes) -> dict[str, Any] | None:
     return document if isinstance(document, dict) else None
 
 
-def _words(document: Mapping[str, Any]) -> tuple[object, ...]:
-    """Return a refusal's words: OAuth's `error` with its description, or those in Google's object."""
+def _texts(document: Mapping[str, Any]) -> tuple[object, ...]:
+    """Return the texts of a refusal: OAuth's `error` with its description, or those in Google's object."""
     error = document.get("error")
     if isinstance(error, dict):
         return (error.get("status"), error.get("message"))

@@ -21,7 +21,7 @@ def open_registry(
     writes: bool = False,
     options: ClientOptions = DEFAULT_OPTIONS,
 ) -> Registry:
-    """Return the registry at `url` (see RegistryClient for the rest); `secret` None: it has none. Asks nobody yet.
+    """Return the registry at `url` (see RegistryClient for the rest); `secret` None: it has none. Sends no request yet.
 
     The certificates to trust are the secret's, whatever the options say. Raises ConfigurationError, naming the vendor,
     the URL or the secret's key that is wrong.

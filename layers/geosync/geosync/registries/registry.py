@@ -21,29 +21,29 @@ from geosync.oci.uploads import Upload
 from geosync.registries.secrets import SecretType, VendorAccess
 
 MADE_S = 60.0
-"""A repository that we made is not made again for so long when a request misses it."""
+"""For so long a repository that was made here is not made again, though a request does not find it."""
 GITLABS_DATABASE = "Gitlab-Container-Registry-Database-Enabled"
-"""The header by which GitLab's registry says in its answer to `GET /v2/` that it has a metadata database."""
+"""GitLab's registry sends this header with its answer to `GET /v2/` where it has a metadata database."""
 
 
 class Registry(RegistryClient):
-    """One registry of a site; the arguments are those of RegistryClient, with a vendor's own access allowed for.
+    """One registry of a site; the arguments are RegistryClient's, but `access` may be a vendor's own.
 
     A vendor overrides:
 
-    - `NAME`, `LABEL`, `recognises`: its names, and the hosts by which it is known without being named;
-    - `SECRETS` and `_credentials`: types of secret of its own, and the credentials that are made of them;
+    - `NAME`, `LABEL`, `recognises`: its names, and the hosts that are certainly its own;
+    - `SECRETS` and `_credentials`: its own types of secret, and the credentials made of them;
     - `lists_digests`, `tags_with_digests`: a listing that spares a request for each tag;
     - `untagged_digests`: a listing of the manifests that no tag names;
-    - `repositories`: where `_catalog` is not the way;
+    - `repositories`: where `_catalog` is not served;
     - `make_repository`, `pushes_make_repositories`: where the first push does not make it;
-    - `delete_manifest`: where a tag goes another way; `DELETES`: False where there is none;
+    - `delete_manifest`: where a tag is deleted another way; `DELETES`: False where none can be;
     - `mounting_advice`: a setting without which it mounts nothing;
-    - `KEEPS_A_BUCKET`: False where its blobs are in no bucket of the operator's; `storage_refusal`: a reason beside it;
+    - `KEEPS_A_BUCKET`: False where its blobs are in no bucket of the operator's; `storage_refusal`: other reasons;
     - `unsupported`: manifests that it is known not to take, with the way out;
     - `refused`: the meaning of a refused manifest there.
 
-    Each registry is asked whether it mounts, checks blobs and lists referrers (pair/capabilities.py).
+    Mounts, checks of blobs and the referrers API depend on no vendor: each registry is asked (pair/capabilities.py).
     """
 
     NAME: ClassVar[str] = "plain"
@@ -77,20 +77,20 @@ class Registry(RegistryClient):
         return False
 
     def _credentials(self, access: Credentials | VendorAccess) -> Credentials:
-        """Return the client's credentials; a vendor makes them of the VendorAccess of its SECRETS. Asks nobody yet."""
+        """Return the client's credentials; a vendor makes them of its own VendorAccess. Sends no request yet."""
         if isinstance(access, VendorAccess):
             raise TypeError(f"{type(access).__name__} is another vendor's")
         return access
 
     def make_repository(self, repository: str) -> bool:  # noqa: ARG002 - the plain answer
-        """Make `repository`, which the registry misses; False where that is not ours to do.
+        """Make `repository`, which the registry lacks; False where Geosync does not make it.
 
         One that somebody else made meanwhile is success. Raises RegistryError, naming the permission that is missing.
         """
         return False
 
     def mounting_advice(self) -> str | None:
-        """Tell how to have it mount blobs from one repository to another; None where no setting keeps it from that.
+        """Return the command that lets it mount blobs from one repository to another; None where no setting forbids it.
 
         Raises RegistryError.
         """
@@ -161,7 +161,7 @@ class Registry(RegistryClient):
             return super().begin_upload(repository, mount=mount, mount_from=mount_from)
 
     def _make(self, repository: str, error: NotFound) -> None:
-        """Make a repository, once for all threads that miss it; raises `error` where that is not the way."""
+        """Make a repository, once for all threads that miss it; raises `error` where Geosync does not make it."""
         with self._making:
             # A repository that was made a while ago and is missed now was deleted since.
             clock = self.deadline.clock

@@ -6,8 +6,8 @@
      "certificate": "-----BEGIN …", "kid": "rfc7638"}
 
 `realm_hosts`, `lifetime` (seconds), `certificate` and `kid` may be left out, and so may `type` where `username` or
-`private_key` says it. Each type takes `ca_bundle` too: the PEM text of certificates to trust beside the system's, for a
-registry whose certificate a private authority signed. Vendors have types of their own (Registry.SECRETS).
+`private_key` implies it. Each type takes `ca_bundle` too: the PEM text of certificates to trust beside the system's,
+for a registry whose certificate a private authority signed. Vendors have types of their own (Registry.SECRETS).
 """
 
 from __future__ import annotations

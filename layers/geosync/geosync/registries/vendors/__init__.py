@@ -22,9 +22,9 @@ NAMES = tuple(vendor.NAME for vendor in VENDORS)
 
 
 def find(url: str, name: str = AUTO) -> type[Registry]:
-    """Return the vendor called `name`, or (auto) the one that the URL's host is known by, else the plain one.
+    """Return the vendor called `name`, or (auto) the one that recognises the URL's host, else the plain one.
 
-    Raises ConfigurationError for a name that is none.
+    Raises ConfigurationError for an unknown name.
     """
     if name == AUTO:
         host = (urlsplit(url).hostname or "").lower()

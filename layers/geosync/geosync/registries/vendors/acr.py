@@ -30,16 +30,16 @@ from geosync.oci.options import DEFAULT_OPTIONS, ClientOptions
 from geosync.oci.references import check_repository, is_digest, is_tag
 from geosync.oci.signing import expires_at
 from geosync.oci.uploads import UploadLimits
-from geosync.registries.exchange import Exchange, renewal_s, secure
+from geosync.registries.exchange import Exchange, checked_url, renewal_s
 from geosync.registries.registry import Registry
 from geosync.registries.secrets import SecretReader, SecretType, VendorAccess
 
 AUTHORITY = "https://login.microsoftonline.com"
-#: The scope that a token of Entra ID is asked for ("Authenticate with Microsoft Entra", scope of the registries).
+#: The scope of a token of Entra ID ("Authenticate with Microsoft Entra", scope of the registries).
 SCOPE = "https://containerregistry.azure.net/.default"
-#: The user's name that says that the password is a refresh token (AAD-OAuth.md, "Authenticating docker").
+#: The user name by which the password is a refresh token (AAD-OAuth.md, "Authenticating docker").
 NULL_USER = "00000000-0000-0000-0000-000000000000"
-#: The life of a refresh token that does not say it; Azure's say three hours.
+#: The life of a refresh token that states no end; Azure's state three hours.
 REFRESH_TOKEN_S = 3600.0
 PAGE_SIZE = 100
 
@@ -104,7 +104,7 @@ class Acr(Registry):
     def _credentials(self, access: Credentials | VendorAccess) -> Credentials:
         if not isinstance(access, ServicePrincipal):
             return super()._credentials(access)
-        secure(access.authority, "authority", self._url)
+        checked_url(access.authority, "authority", self._url)
         return Borrowed(borrow=lambda: self._borrow(access))
 
     def _borrow(self, principal: ServicePrincipal) -> Loan:
@@ -120,7 +120,7 @@ class Acr(Registry):
                 "client_secret": principal.client_secret,
                 "scope": SCOPE,
             },
-            check="check tenant, client_id and client_secret in the registry's secret, and when the latter ends",
+            advice="check tenant, client_id and client_secret in the registry's secret, and when the latter ends",
         ).get("access_token")
         if not isinstance(entra, str):
             raise self._exchange.missing(token_url, "access_token")
@@ -133,12 +133,12 @@ class Acr(Registry):
                 "tenant": principal.tenant,
                 "access_token": entra,
             },
-            check="check that the service principal has a role at this registry (AcrPull to read, AcrPush to write)",
+            advice="check that the service principal has a role at this registry (AcrPull to read, AcrPush to write)",
         ).get("refresh_token")
         if not isinstance(refresh, str):
             raise self._exchange.missing(exchange_url, "refresh_token")
-        ends = expires_at(refresh) or begun_s + REFRESH_TOKEN_S
-        return Loan(username=NULL_USER, password=refresh, renew_at_s=renewal_s(begun_s, ends), is_refresh_token=True)
+        ends_s = expires_at(refresh) or begun_s + REFRESH_TOKEN_S
+        return Loan(username=NULL_USER, password=refresh, renew_at_s=renewal_s(begun_s, ends_s), is_refresh_token=True)
 
     def close(self) -> None:
         """Close the idle connections."""
@@ -148,7 +148,7 @@ class Acr(Registry):
     def tags_with_digests(self, repository: str, *, last: str | None = None) -> Iterator[list[ListedTag]]:
         """Yield the tags with their digests (`/acr/v1/<name>/_tags`, "Tag - Get List").
 
-        It asks for `metadata_read`; an account that may only read content gets the plain listing, without digests.
+        This takes `metadata_read`; an account that may only read content gets the plain listing, without digests.
         """
         check_repository(repository)
         path = f"/acr/v1/{repository}/_tags?n={PAGE_SIZE}" + (f"&last={last}" if last is not None else "")
@@ -165,7 +165,7 @@ class Acr(Registry):
     def untagged_digests(self, repository: str) -> Iterator[list[str]] | None:
         """The manifests without a tag (`/acr/v1/<name>/_manifests`, "Manifests - Get List").
 
-        It asks for `metadata_read`; None for an account that may only read content.
+        This takes `metadata_read`; None for an account that may only read content.
         """
         check_repository(repository)
         path = f"/acr/v1/{repository}/_manifests?n={PAGE_SIZE}"

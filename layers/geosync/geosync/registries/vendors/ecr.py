@@ -4,13 +4,13 @@ Differences: a password that AWS gives out for 12 hours; repositories that must 
 with digests from ECR's own API, and deletes through it; tags that may be immutable; an index of blobs that is refused;
 images in the archive, which are listed and answered with 404 ("Archiving an image").
 
-A secret is needed only where something else than the function's own role and AWS's defaults is wanted:
+Without a secret, the function's own role and AWS's defaults are used. With one:
 
     {"type": "ecr", "role_arn": "arn:aws:iam::111122223333:role/geosync", "external_id": "…",
      "create_repositories": true, "repository_tags": {"team": "geo"}, "immutable_tags": false, "scan_on_push": false,
      "kms_key": "arn:aws:kms:…"}
 
-and, for an address that does not say them (a proxy, a VPC endpoint of another name), `account` and `region`.
+and, for an address that does not contain them (a proxy, a VPC endpoint of another name), `account` and `region`.
 """
 
 from __future__ import annotations
@@ -135,7 +135,7 @@ class Ecr(Registry):
         """Tell whether it is an address that ECR gives a private registry."""
         return _HOST.fullmatch(host) is not None
 
-    def _credentials(self, access: Credentials | VendorAccess) -> Credentials:  # noqa: ARG002 - all is in the account
+    def _credentials(self, access: Credentials | VendorAccess) -> Credentials:  # noqa: ARG002 - the account has it
         return Borrowed(borrow=self._account.borrow)
 
     def tags_with_digests(self, repository: str, *, last: str | None = None) -> Iterator[list[ListedTag]]:  # noqa: ARG002
@@ -153,7 +153,7 @@ class Ecr(Registry):
             yield [digest for one in page if is_digest(digest := one.get("imageDigest", ""))]
 
     def is_archived(self, repository: str, reference: str) -> bool:
-        """Tell whether the archive has the image, or it is on its way out of it (ListImages, 1000 at a time)."""
+        """Tell whether the image is in the archive, or on its way out of it (ListImages, 1000 at a time)."""
         if not self._account.knows_image_status():
             return False
         key: Literal["imageDigest", "imageTag"] = "imageDigest" if is_digest(reference) else "imageTag"
@@ -170,17 +170,17 @@ class Ecr(Registry):
     def _images(
         self, repository: str, tagged: TagStatusType, status: ImageStatusFilterType
     ) -> Iterator[list[ImageIdentifierTypeDef]]:
-        which: ListImagesFilterTypeDef = {"tagStatus": tagged}
-        if status != "ACTIVE" and self._account.knows_image_status():  # ACTIVE is what is listed if nothing is said
-            which["imageStatus"] = status
-        with self._account.asking("ecr:ListImages"):
+        filters: ListImagesFilterTypeDef = {"tagStatus": tagged}
+        if status != "ACTIVE" and self._account.knows_image_status():  # ECR lists ACTIVE by default
+            filters["imageStatus"] = status
+        with self._account.calling("ecr:ListImages"):
             pages = (
                 self._account.ecr()
                 .get_paginator("list_images")
                 .paginate(
                     registryId=self._account.place.account,
                     repositoryName=repository,
-                    filter=which,
+                    filter=filters,
                     PaginationConfig={"PageSize": PAGE_SIZE},
                 )
             )
@@ -191,7 +191,7 @@ class Ecr(Registry):
     def repositories(self, *, last: str | None = None) -> Iterator[list[str]]:
         """Yield the names of all repositories after `last`, sorted (DescribeRepositories has an order of its own)."""
         names: list[str] = []
-        with self._account.asking("ecr:DescribeRepositories"):
+        with self._account.calling("ecr:DescribeRepositories"):
             pages = (
                 self._account.ecr()
                 .get_paginator("describe_repositories")
@@ -219,7 +219,7 @@ class Ecr(Registry):
         if access.kms_key is not None:
             request["encryptionConfiguration"] = {"encryptionType": "KMS", "kmsKey": access.kms_key}
         try:
-            with self._account.asking("ecr:CreateRepository"):
+            with self._account.calling("ecr:CreateRepository"):
                 self._account.ecr().create_repository(**request)
         except Refused as error:
             if "RepositoryAlreadyExistsException" not in error.codes:
@@ -227,8 +227,8 @@ class Ecr(Registry):
         return True
 
     def mounting_advice(self) -> str | None:
-        """Ask for the account's setting of blob mounting (GetAccountSetting), off by default."""
-        with self._account.asking("ecr:GetAccountSetting"):
+        """Read the account's setting of blob mounting (GetAccountSetting), off by default."""
+        with self._account.calling("ecr:GetAccountSetting"):
             setting = self._account.ecr().get_account_setting(name=BLOB_MOUNTING)
         if setting.get("value") == "ENABLED":
             return None
@@ -237,12 +237,12 @@ class Ecr(Registry):
         )
 
     def delete_manifest(self, repository: str, reference: str) -> None:
-        """BatchDeleteImage: a tag (with the last one the image goes), or a digest with all its tags.
+        """BatchDeleteImage: a tag (the image goes with its last one), or a digest with all its tags.
 
-        Raises Refused, naming ECR's reason, where the image must stay: an index that is there refers to it.
+        Raises Refused, naming ECR's reason, where the image must stay, because an index refers to it.
         """
         action = "ecr:BatchDeleteImage"
-        with self._account.asking(action, write=True):
+        with self._account.calling(action, write=True):
             failures = self._account.ecr().batch_delete_image(
                 registryId=self._account.place.account,
                 repositoryName=repository,
@@ -266,7 +266,7 @@ class Ecr(Registry):
         return None
 
     def refused(self, repository: str, reference: str, manifest: Manifest, error: Refused) -> Refused | None:
-        """Look at an immutable tag: it is refused even where it is right (aws/containers-roadmap, issue 2380)."""
+        """Look at an immutable tag: a PUT is refused even if the tag is right (aws/containers-roadmap, issue 2380)."""
         if not is_tag(reference) or not _IMMUTABLE.intersection(code.upper() for code in error.codes):
             return error
         there = self.head_manifest(repository, reference)

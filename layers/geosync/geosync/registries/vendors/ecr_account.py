@@ -1,4 +1,4 @@
-"""The AWS account and region of an Amazon ECR registry, asked by the function's role or by one that it assumes."""
+"""The AWS account of an Amazon ECR registry, called with the function's role or with one that it assumes."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ class EcrAccount:
     def borrow(self) -> Loan:
         """A user and a password for the registry (GetAuthorizationToken)."""
         action = "ecr:GetAuthorizationToken"
-        with self.asking(action):
+        with self.calling(action):
             given = self.ecr().get_authorization_token()["authorizationData"]
         if not given:
             raise RegistryUnavailable(self._name, action, detail="it gave no token")
@@ -94,7 +94,7 @@ class EcrAccount:
         return Loan(username=username, password=password, renew_at_s=_seconds(data["expiresAt"]) - RENEWAL_S)
 
     def ecr(self) -> ECRClient:
-        """The client, made anew when a role's session is about to end. Use it within `asking`."""
+        """The client, made anew when a role's session is about to end. Use it within `calling`."""
         with self._lock:
             if self._client is None or self._clock.now_ms() / 1000 >= self._client_until_s:
                 self._client, self._client_until_s = self._make()
@@ -106,15 +106,15 @@ class EcrAccount:
         return isinstance(shape, StructureShape) and "imageStatus" in shape.members
 
     @contextmanager
-    def asking(self, action: str, *, write: bool = False) -> Iterator[None]:
-        """Guard calls that need the permission `action`: an error of AWS's becomes one of the registry's.
+    def calling(self, action: str, *, write: bool = False) -> Iterator[None]:
+        """Guard calls that need the permission `action`: AWS's errors become those of a registry.
 
         `write`: a call without an answer may have been done.
         """
         try:
             yield
         except ClientError as error:
-            raise self._meant(action, error) from error
+            raise self._registry_error(action, error) from error
         except NoCredentialsError as error:
             raise Denied(self._name, action, detail="this process has no AWS credentials") from error
         except BotoCoreError as error:
@@ -122,12 +122,12 @@ class EcrAccount:
             raise kind(self._name, action, detail=type(error).__name__) from error
 
     def _make(self) -> tuple[ECRClient, float]:
-        # A session of its own: to make clients of the shared one is not safe beside other threads.
+        # A session of its own: making clients from the shared one is not thread-safe.
         session = boto3.Session(region_name=self.place.region)
         if self._role_arn is None:
             return session.client("ecr", config=CALLS), float("inf")
         given: dict[str, Any] = {"ExternalId": self._external_id} if self._external_id else {}
-        with self.asking("sts:AssumeRole"):
+        with self.calling("sts:AssumeRole"):
             lent = session.client("sts", config=CALLS).assume_role(
                 RoleArn=self._role_arn, RoleSessionName="geosync", DurationSeconds=SESSION_S, **given
             )["Credentials"]
@@ -140,7 +140,7 @@ class EcrAccount:
         )
         return client, _seconds(lent["Expiration"]) - SESSION_MARGIN_S
 
-    def _meant(self, action: str, error: ClientError) -> Denied | RegistryUnavailable | NotFound | Refused:
+    def _registry_error(self, action: str, error: ClientError) -> Denied | RegistryUnavailable | NotFound | Refused:
         code = error.response.get("Error", {}).get("Code", "")
         message = redact(error.response.get("Error", {}).get("Message", ""))
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400)
@@ -149,7 +149,7 @@ class EcrAccount:
             detail = f"check that {who} may {action} in account {self.place.account}, {self.place.region}: {message}"
             return Denied(self._name, action, status=403, codes=(code,), detail=detail)
         if code in THROTTLED or status >= 500 or status == 429:
-            # Throttling is a 400 in AWS's API: for us it is what a registry's 429 is.
+            # Throttling is a 400 in AWS's API: here it counts as a registry's 429.
             status = 429 if code in THROTTLED else status
             detail = f"AWS throttles {action}; {WAY_OUT} [{message}]" if code in THROTTLED else message
             return RegistryUnavailable(self._name, action, status=status, codes=(code,), detail=detail)

@@ -1,8 +1,8 @@
 """Google Artifact Registry: `<location>-docker.pkg.dev/<project>/<repository>/<image>`, and `gcr.io` names on it.
 
 Differences: the account is an access token of Google's, of a service account's key or of this function's own AWS
-identity (workload identity federation); a layer comes in one piece; a digest that has tags is not deleted before them;
-the listing of tags has digests; the repository (project/repository) is there before the first push.
+identity (workload identity federation); a layer is sent in one piece; a digest can be deleted only after its tags;
+the listing of tags has digests; the repository (project/repository) must exist before the first push.
 
 The secret is one of Google's own files as it is: a service account's key (`"type": "service_account"`), or a workload
 identity federation's configuration for AWS (`"type": "external_account"`), which holds no secret. The type `basic`
@@ -91,10 +91,10 @@ class Gar(Registry):
 
     def untagged_digests(self, repository: str) -> Iterator[list[str]]:
         """Yield the manifests without a tag: the same map has them (google/go-containerregistry, `gcrane gc`)."""
-        told: set[str] = set()
+        listed_before: set[str] = set()
         for page in self._listing(repository, None):
-            found = _untagged(page.get("manifest")) - told
-            told |= found
+            found = _untagged(page.get("manifest")) - listed_before
+            listed_before |= found
             yield sorted(found)
 
     def _listing(self, repository: str, last: str | None) -> Iterator[dict[str, Any]]:
@@ -115,7 +115,7 @@ class Gar(Registry):
             super().delete_manifest(repository, reference)
 
     def make_repository(self, repository: str) -> bool:
-        """Raise NotFound, naming what has to be made: it has a location, a format and permissions of its own."""
+        """Raise NotFound, naming the repository to make: a person chooses its location, format and permissions."""
         parts = repository.split("/")
         name = "/".join(parts[:2])
         raise NotFound(

@@ -25,7 +25,7 @@ from geosync.oci.deadline import Deadline
 from geosync.oci.options import DEFAULT_OPTIONS, ClientOptions
 from geosync.oci.references import check_repository
 from geosync.oci.uploads import UploadLimits
-from geosync.registries.exchange import secure
+from geosync.registries.exchange import checked_url
 from geosync.registries.registry import Registry
 from geosync.registries.secrets import SecretReader, SecretType, VendorAccess
 from geosync.registries.vendors.github_packages import GitHubPackages
@@ -111,9 +111,9 @@ class Ghcr(Registry):
             self._packages.close()
 
     def repositories(self, *, last: str | None = None) -> Iterator[list[str]]:
-        """Yield the containers of the secret's owners after `last`, sorted owner by owner, as the API has no order.
+        """Yield the containers of the secret's owners after `last`, each owner's sorted here, as the API has no order.
 
-        Owners before that of `last` are not asked again. Raises Refused, without a request, where the secret names
+        Owners before that of `last` are left out. Raises Refused, without a request, where the secret names
         none: there is no `_catalog` (microsoft/vscode-docker 1525, oras-go 621).
         """
         if self._packages is None:
@@ -134,7 +134,7 @@ class Ghcr(Registry):
     def untagged_digests(self, repository: str) -> Iterator[list[str]] | None:
         """The versions of a package without a tag, with the children of an index.
 
-        None where the secret names no token for the packages API, or that one does not know the package.
+        None where the secret has no token for the packages API, or the API does not know the package.
         """
         check_repository(repository)
         if self._packages is None:
@@ -161,10 +161,10 @@ class Ghcr(Registry):
 def _api_url(url: str, access: GitHubAccess) -> str:
     """Return the packages API's address, the secret's or GitHub's own for ghcr.io; raises ConfigurationError.
 
-    The token of another GitHub must not go to that one because nobody said where its API is.
+    The token of another GitHub must not go to github.com because its API's address was left out.
     """
     if access.api_url is not None:
-        return secure(access.api_url, "api_url", url)
+        return checked_url(access.api_url, "api_url", url)
     if (urlsplit(url).hostname or "").lower() != HOST:
         raise ConfigurationError(
             "the registry's secret (type github) must say api_url, https://<host>/api/v3 or https://api.<name>.ghe.com"

@@ -1,7 +1,7 @@
 """GitHub's packages API: the containers of an account, for the registry that lists no repositories.
 
 "REST API endpoints for packages", "Getting started with the REST API", "Using pagination in the REST API" and "Rate
-limits for the REST API" at docs.github.com. It is asked for listings alone, at the address that is configured; neither
+limits for the REST API" at docs.github.com. Only its listings are read, at the configured address; neither
 a redirect nor a link leads the token to another host.
 """
 
@@ -26,19 +26,19 @@ from geosync.oci.transport import Broken, HttpAnswer, HttpRequest, Timeouts, Tra
 PAGE_SIZE = 100
 """The most that the API gives a page."""
 API_VERSION = "2022-11-28"
-UNSAID_PAUSE_S = 60.0
+DEFAULT_PAUSE_S = 60.0
 """The pause after a 429 that does not name one ("Exceeding the rate limit": at least one minute)."""
 
 _TIMEOUTS = Timeouts(connect_s=5, send_s=10, answer_s=30, read_s=30)
 _REDIRECTS = frozenset({301, 302, 307, 308})
-_CHECK = (
+_ADVICE = (
     "check that the registry's secret has a personal access token (classic) with read:packages, authorized for the "
     "organization's single sign-on if it has one"
 )
 
 
 class GitHubPackages:
-    """The packages API at `url`, asked with one account's token. Its host is what errors are about."""
+    """The packages API at `url`, called with one account's token. Errors name its host."""
 
     def __init__(self, url: str, username: str, token: str, *, deadline: Deadline, ca_bundle: str | None) -> None:
         self._base = url.rstrip("/")
@@ -59,14 +59,14 @@ class GitHubPackages:
         try:
             return list(self._names(f"/orgs/{quote(owner, safe='')}/packages", owner))
         except NotFound:
-            # An account is one or the other: a user is no organization.
+            # The account is a user, not an organization.
             return list(self._names(f"/users/{quote(owner, safe='')}/packages", owner))
 
     def untagged(self, owner: str, package: str) -> Iterator[list[str]]:
         """Yield the digests of a container's versions that no tag names, one request for each 100 versions.
 
         "List package versions for a package owned by an organization" (by a user, by the authenticated user). The first
-        page is asked for at once. Raises as `containers`; NotFound: there is no such package, or not for this token.
+        page is requested at once. Raises as `containers`; NotFound: there is no such package, or not for this token.
         """
         name = quote(package, safe="")
         if owner.lower() == self._username:
@@ -93,7 +93,7 @@ class GitHubPackages:
                 if isinstance(login, str) and login.lower() != owner.lower():
                     detail = f"these are {login}'s, not {owner}'s: correct username and owners in the registry's secret"
                     raise Refused(self.name, f"GET {path}", detail=detail)
-                # Names are in lower case in the registry, whatever the account's looks like.
+                # The registry has names in lower case, however the account's is written.
                 name = f"{owner}/{package.get('name')}".lower()
                 if package.get("package_type") == "container" and is_repository(name):
                     yield name
@@ -172,15 +172,15 @@ class GitHubPackages:
         pause_s = retry_after(answer.header("Retry-After"), self._deadline.clock)
         if pause_s is None and answer.header("X-RateLimit-Remaining") == "0":
             pause_s = _seconds_until(answer.header("X-RateLimit-Reset"), self._deadline.clock)
-        said = self._said(answer, request)
+        message = self._message_in(answer, request)
         if answer.status == 429 or (answer.status == 403 and pause_s is not None):
-            wanted = UNSAID_PAUSE_S if pause_s is None else pause_s
-            raise RegistryUnavailable(self.name, request, status=answer.status, detail=said, retry_after=wanted)
-        check = _CHECK if answer.status in (401, 403, 404) else ""
-        detail = ": ".join(one for one in (said, check) if one)
+            wanted = DEFAULT_PAUSE_S if pause_s is None else pause_s
+            raise RegistryUnavailable(self.name, request, status=answer.status, detail=message, retry_after=wanted)
+        advice = _ADVICE if answer.status in (401, 403, 404) else ""
+        detail = ": ".join(one for one in (message, advice) if one)
         raise classify(self.name, request, answer.status, Errors(detail=detail), pause_s)
 
-    def _said(self, answer: HttpAnswer, request: str) -> str:
+    def _message_in(self, answer: HttpAnswer, request: str) -> str:
         try:
             message = json.loads(self._read(answer, request)).get("message")
         except (ValueError, RecursionError, AttributeError, TooLarge):

@@ -20,8 +20,6 @@ from geosync.registries.registry import Registry
 
 PAGE_SIZE = 100
 
-_UNKNOWN = ("unknown media type", "media type")
-
 
 class GitLab(Registry):
     """One GitLab's registry."""
@@ -31,7 +29,7 @@ class GitLab(Registry):
 
     @classmethod
     def recognises(cls, host: str) -> bool:
-        """Tell whether it is GitLab.com's; any other is named by the setting."""
+        """Tell whether it is GitLab.com's; a setting names any other."""
         return host == "registry.gitlab.com"
 
     _lists_digests: bool | None = None
@@ -47,7 +45,7 @@ class GitLab(Registry):
         return self._lists_digests
 
     def tags_with_digests(self, repository: str, *, last: str | None = None) -> Iterator[list[ListedTag]]:
-        """Yield the tags with their digests ("List Repository Tags" of its API), without where it has no database."""
+        """Yield the tags with their digests ("List Repository Tags"), or without them where it has no database."""
         check_repository(repository)
         if not self.lists_digests:
             yield from super().tags_with_digests(repository, last=last)
@@ -68,8 +66,8 @@ class GitLab(Registry):
         return None
 
     def refused(self, repository: str, reference: str, manifest: Manifest, error: Refused) -> Refused | None:  # noqa: ARG002
-        """Add the way out to a media type that its metadata database does not know; the answer only names it."""
-        if not any(word in error.detail.lower() for word in _UNKNOWN):
+        """Add the way out where its metadata database does not know the media type; the answer only names that."""
+        if "media type" not in error.detail.lower():
             return error
         detail = f"{error.detail}: add it to the media types that {self.LABEL} knows, or exclude the repository"
         return Refused(self.name, error.request, status=error.status, codes=error.codes, detail=detail)

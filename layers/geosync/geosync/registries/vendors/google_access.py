@@ -14,7 +14,7 @@ from typing import ClassVar
 from urllib.parse import quote
 
 from geosync.errors import ConfigurationError
-from geosync.registries.exchange import Exchange, lifetime_s, renewal_s, secure
+from geosync.registries.exchange import Exchange, checked_url, lifetime_s, renewal_s
 from geosync.registries.secrets import SecretReader, VendorAccess
 
 SCOPE = "https://www.googleapis.com/auth/cloud-platform"
@@ -53,10 +53,10 @@ class ServiceAccount(VendorAccess):
 
     def check(self, registry_url: str) -> None:
         """Raise ConfigurationError where a secret must not be sent to the token's address."""
-        secure(self.token_uri, "token_uri", registry_url)
+        checked_url(self.token_uri, "token_uri", registry_url)
 
     def token(self, exchange: Exchange) -> tuple[str, float]:
-        """Return an access token, and the moment to ask for the next (seconds since the epoch)."""
+        """Return an access token, and when to renew it (seconds since the epoch)."""
         # 50 ms to import, and only this account needs it.
         import jwt  # noqa: PLC0415
 
@@ -65,14 +65,14 @@ class ServiceAccount(VendorAccess):
         try:
             assertion = jwt.encode(claims, self.private_key, algorithm="RS256", headers={"kid": self.key_id})
         except (ValueError, TypeError, jwt.PyJWTError) as error:
-            # Without the cause: a parser's words may quote the key.
+            # Without the cause: a parser's message may quote the key.
             raise ConfigurationError(
                 f"the registry's secret: private_key is not a PEM key ({type(error).__name__})"
             ) from None
         answer = exchange.form(
             self.token_uri,
             {"grant_type": JWT_BEARER, "assertion": assertion},
-            check="check that the service account is enabled, and that its key is not deleted",
+            advice="check that the service account is enabled, and that its key is not deleted",
         )
         return _token(exchange, self.token_uri, answer.get("access_token"), begun_s, lifetime_s(answer, TOKEN_S))
 
@@ -106,13 +106,13 @@ class ExternalAccount(VendorAccess):
         )
 
     def check(self, registry_url: str) -> None:
-        """Raise ConfigurationError where a proof of who we are must not be sent to an address."""
-        secure(self.token_url, "token_url", registry_url)
+        """Raise ConfigurationError where a proof of this site's identity must not be sent to an address."""
+        checked_url(self.token_url, "token_url", registry_url)
         if self.impersonation_url is not None:
-            secure(self.impersonation_url, "service_account_impersonation_url", registry_url)
+            checked_url(self.impersonation_url, "service_account_impersonation_url", registry_url)
 
     def token(self, exchange: Exchange) -> tuple[str, float]:
-        """Return an access token, and the moment to ask for the next (seconds since the epoch)."""
+        """Return an access token, and when to renew it (seconds since the epoch)."""
         begun_s = exchange.now_s()
         answer = exchange.form(
             self.token_url,
@@ -124,7 +124,7 @@ class ExternalAccount(VendorAccess):
                 "subject_token": self._subject_token(),
                 "subject_token_type": AWS_REQUEST,
             },
-            check="check the workload identity pool's provider (audience) and that it takes this AWS account and role",
+            advice="check the workload identity pool's provider (audience) and that it takes this AWS account and role",
         )
         federated, seconds = answer.get("access_token"), lifetime_s(answer, TOKEN_S)
         if self.impersonation_url is None or not isinstance(federated, str):
@@ -133,7 +133,7 @@ class ExternalAccount(VendorAccess):
             self.impersonation_url,
             {"scope": [SCOPE], "lifetime": f"{TOKEN_S:.0f}s"},
             bearer=federated,
-            check="check that the pool's identity has roles/iam.workloadIdentityUser on the service account",
+            advice="check that the pool's identity has roles/iam.workloadIdentityUser on the service account",
         )
         seconds = _seconds_until(answer.get("expireTime"), begun_s)
         return _token(exchange, self.impersonation_url, answer.get("accessToken"), begun_s, seconds)
