@@ -2,12 +2,12 @@
 
 ```
 pair.py                one container repository at both sites
-registries.py          the two registries, as one holder after another uses them
+registries.py          the two registries, with what outlives a holder
 site_registries.py     both opened from settings and secrets; settings.py the settings
 selection.py           the repositories and tags that are replicated
 capabilities.py        the habits of a destination; known_capabilities.py asked once, and kept
-deletes.py             the removal of one tag, in the way that the registry has
+deletes.py             the removal of one tag, in the way that the registry supports
 pace.py                how fast layers go, and what fits into the time that is left
-connections.py         over how many connections a large layer is read
+connections.py         the number of connections over which a large layer is read
 ```
 """

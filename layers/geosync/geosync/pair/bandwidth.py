@@ -21,11 +21,11 @@ from geosync.sync_registry.sync_registry import unique
 from geosync.threads import SYSTEM_THREADS, Threads
 
 PERIOD_S = 5.0
-"""Seconds from one look at who shares the bandwidth to the next: a write and a query, while bytes move."""
+"""Seconds between two counts of the workers, while bytes move. A count is a write and a query."""
 LASTING_S = 3 * PERIOD_S
-"""Seconds after which a worker that moves nothing counts no more."""
+"""Seconds after which a worker that moves nothing is no longer counted."""
 SLICE_S = 1.0
-"""Longest wait for bytes (s) before the worker looks again: with a small share a block takes too long."""
+"""Longest wait for bytes (s) before the worker counts again: with a small share a block takes too long."""
 
 
 class Bandwidth:
@@ -51,14 +51,14 @@ class Bandwidth:
         self._clock = deadline.clock
         self._lock = threads.lock()
         self._token = unique()
-        self._free_s = self._look_s = self._seen_s = -math.inf
+        self._free_s = self._count_at_s = self._moved_s = -math.inf
         self._is_counted = False
         self.pace = Pace(bound=lambda: self.rate)
         """The pace of layers that keep to it; no others are measured with it."""
 
     @property
     def at_once(self) -> int:
-        """Bytes that go in a second: no more are waited for without another look, and none should be read."""
+        """Bytes that go in a second. `spend` waits for no more at a time, and callers should read no more ahead."""
         return max(int(self.rate * SLICE_S), 1)
 
     def spend(self, size: int) -> None:
@@ -70,15 +70,15 @@ class Bandwidth:
         """Wait until some of `most` bytes may go, and return how many."""
         with self._lock:
             now_s = self._clock.monotonic_s()
-            if now_s - self._seen_s > LASTING_S:
+            if now_s - self._moved_s > LASTING_S:
                 self._begin(now_s)
-            if now_s >= self._look_s:
-                self._look_s = now_s + PERIOD_S
-                self._look()
+            if now_s >= self._count_at_s:
+                self._count_at_s = now_s + PERIOD_S
+                self._count_workers()
             size = min(most, self.at_once)
             begins_s = max(self._free_s, now_s)
             self._free_s = begins_s + size / self.rate
-            self._seen_s = max(self._seen_s, begins_s)
+            self._moved_s = max(self._moved_s, begins_s)
         while (wait_s := begins_s - self._clock.monotonic_s()) > 0:
             self._deadline.check()
             self._clock.sleep(min(wait_s, 1.0, max(self._deadline.left_s(), 0)))
@@ -86,10 +86,10 @@ class Bandwidth:
 
     def _begin(self, now_s: float) -> None:
         self.rate, self._is_counted = self._least, False
-        self._look_s = now_s + PERIOD_S
+        self._count_at_s = now_s + PERIOD_S
 
-    def _look(self) -> None:
-        """Count the workers and be counted; a share that the others do not know of yet is not used."""
+    def _count_workers(self) -> None:
+        """Count the workers and be counted; this one takes more than the least only once the others could count it."""
         sharing = None
         with suppress(BotoCoreError, ClientError, SyncRegistryError):
             sharing = self._shares.join(self._token, lasting_s=LASTING_S)

@@ -2,7 +2,7 @@
 
 distribution-spec 1.1, "Pushing Manifests", lets a registry accept a manifest whose blobs or children it lacks, and
 "Mounting a blob from another repository" lets it answer 202 where it could mount. A copy is cheapest where neither
-happens, and wrong if it takes the first for granted.
+happens, and wrong if it assumes so of the first.
 
 A registry may be configured anew at any time. So no habit is a proof: the copy looks where no answer shows that it
 still holds (copying/copy.py), and has the registry asked again.
@@ -27,7 +27,7 @@ EMPTY = b"{}"
 """The content of the specification's empty descriptor: a blob that may be in any repository and means nothing."""
 EMPTY_DIGEST = f"sha256:{hashlib.sha256(EMPTY).hexdigest()}"
 NO_PLATFORM = {"architecture": "unknown", "os": "unknown"}
-"""BuildKit's, for what runs nowhere."""
+"""BuildKit's platform for what runs absent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +43,7 @@ class Capabilities:
     referrers_api: bool = False
     """It answers GET referrers/<digest> by itself; where it does not, a pushed referrer needs the fallback tag."""
     unsure: bool = False
-    """It broke off the connection when it was asked if it checks: that is not known, and counts as not checking."""
+    """It broke off the connection instead of checking or not: not known, which counts as not checking."""
 
     def to_dict(self) -> dict[str, bool]:
         """As stored: one boolean per name."""
@@ -67,40 +67,40 @@ def probe(repository: Repository) -> Capabilities:
     """
     repository.put_small_blob(EMPTY_DIGEST, EMPTY)
     mounts = repository.begin_upload(mount=EMPTY_DIGEST, mount_from=repository.name) is None
-    nowhere = f"sha256:{secrets.token_hex(32)}"
+    absent = f"sha256:{secrets.token_hex(32)}"
     empty = {"mediaType": media_types.OCI_EMPTY, "digest": EMPTY_DIGEST, "size": len(EMPTY)}
-    image = {"config": empty, "layers": [{"mediaType": media_types.OCI_LAYER_GZIP, "digest": nowhere, "size": 2}]}
-    child = {"mediaType": media_types.OCI_MANIFEST, "digest": nowhere, "size": 2, "platform": NO_PLATFORM}
-    checks_blobs = _checks(repository, media_types.OCI_MANIFEST, image, nowhere)
-    checks_children = _checks(repository, media_types.OCI_INDEX, {"manifests": [child]}, nowhere)
+    image = {"config": empty, "layers": [{"mediaType": media_types.OCI_LAYER_GZIP, "digest": absent, "size": 2}]}
+    child = {"mediaType": media_types.OCI_MANIFEST, "digest": absent, "size": 2, "platform": NO_PLATFORM}
+    checks_blobs = _checks(repository, media_types.OCI_MANIFEST, image, absent)
+    checks_children = _checks(repository, media_types.OCI_INDEX, {"manifests": [child]}, absent)
     return Capabilities(
         checks_blobs=bool(checks_blobs),
         checks_children=bool(checks_children),
         mounts=mounts,
-        referrers_api=repository.referrers(nowhere) is not None,
+        referrers_api=repository.referrers(absent) is not None,
         unsure=None in (checks_blobs, checks_children),
     )
 
 
-def _checks(repository: Repository, media_type: str, document: Mapping[str, Any], nowhere: str) -> bool | None:
+def _checks(repository: Repository, media_type: str, document: Mapping[str, Any], absent: str) -> bool | None:
     """Tell if a PUT of `document` is refused with the name of the digest that cannot exist.
 
-    Any other refusal (no such media type, no such check) means that a PUT tells us nothing: we look first then. None:
-    the registry broke off the connection. One that is down does not answer the next question either.
+    Any other refusal (of the media type, for example) means that a PUT tells nothing, and copies look first. None: the
+    registry broke off the connection. One that is down does not answer the next request either.
     """
     content = json.dumps({"schemaVersion": 2, "mediaType": media_type, **document}).encode()
     manifest = Manifest.read(content, media_type)
     try:
         repository.put_manifest(manifest.digest, manifest)
     except BlobsUnknown as answer:
-        return nowhere in answer.missing
+        return absent in answer.missing
     except (Unauthorized, RegistryUnavailable) as error:
         if error.status is None:
             return None
         raise
     except RegistryError:
         return False
-    # It was accepted, and nobody should find it. A registry that cannot delete keeps an untagged manifest.
+    # It was accepted, so it is removed. A registry that cannot delete keeps an untagged manifest.
     with suppress(Refused, OutcomeUnknown):
         repository.delete_manifest(manifest.digest)
     return False

@@ -25,7 +25,7 @@ LAYERS = 16
 
 
 class Connections:
-    """The findings about two registries, which outlive a holder. Threads may race: all measurements are equal."""
+    """The findings about two registries, which outlive a holder. Threads may race: any measurement will do."""
 
     def __init__(self, most: int = MOST) -> None:
         self.most = most
@@ -34,32 +34,32 @@ class Connections:
         """The bytes per second of all layers before any connection joined, and how many layers these were."""
         self._lock = threading.Lock()
         self._rates: dict[object, tuple[float, bool]] = {}
-        self._pay: bool | None = None
+        self._several_pay: bool | None = None
         self._layers_left = 0
         self._joined: set[str] = set()
         self._doubted: set[str] = set()
         self._refusal: str | None = None
-        self._is_told = False
+        self._is_reported = False
 
     @property
     def is_refused(self) -> bool:
-        """The registry's ranges are not to be relied on."""
+        """True where the registry gave a wrong range, so that no more are used."""
         return self._refusal is not None
 
     def begin(self) -> bool:
         """Count a layer that begins; True: use several connections at once, as they were faster lately."""
         self._layers_left -= 1
         if self._layers_left < 0:
-            self._pay = None
-        return self._pay is True and self.most > 1 and not self.is_refused
+            self._several_pay = None
+        return self._several_pay is True and self.most > 1 and not self.is_refused
 
     def note_rate(self, layer: object, rate: float, *, several: bool) -> None:
-        """Take in how many bytes per second of a layer come now, over several connections or one."""
+        """Record the bytes per second of a layer, over several connections or one."""
         with self._lock:
             self._rates[layer] = rate, several
 
     def leave(self, layer: object) -> None:
-        """Take in that a layer is no longer read."""
+        """Record that a layer is no longer read."""
         with self._lock:
             self._rates.pop(layer, None)
 
@@ -72,7 +72,7 @@ class Connections:
 
         True: others should join it.
         """
-        if self._pay is False or self.most < 2 or self.is_refused:
+        if self._several_pay is False or self.most < 2 or self.is_refused:
             return False
         if read_s <= 0 or read_s < SLOWER * sent_s:
             return False
@@ -85,9 +85,9 @@ class Connections:
         return True
 
     def note(self, size: int, seconds: float, layer: object = None) -> None:
-        """Take in that `size` bytes of a layer went over several connections in so many seconds.
+        """Record that `size` bytes of a layer went over several connections in so many seconds.
 
-        It says nothing where the layers became more or fewer, and only that may have made the difference.
+        It is ignored where the number of layers has changed, and that alone may have made the difference.
         """
         others = self._others(layer)
         rate = size / max(seconds, 1e-9) + sum(one for one, _ in others)
@@ -95,8 +95,8 @@ class Connections:
         paid = rate >= wanted
         if paid is not (rate * self._layers_before >= wanted * (len(others) + 1)):
             return
-        if self._pay is None or not paid:
-            self._pay, self._layers_left = paid, LAYERS
+        if self._several_pay is None or not paid:
+            self._several_pay, self._layers_left = paid, LAYERS
 
     def _others(self, layer: object) -> list[tuple[float, bool]]:
         with self._lock:
@@ -107,9 +107,9 @@ class Connections:
         self._joined.add(digest)
 
     def doubt(self, digest: str) -> None:
-        """Take in that the destination was given wrong bytes of a layer.
+        """Record that the destination was given wrong bytes of a layer.
 
-        If several connections read a part of it, one is to read all of it (`is_doubted`), and others for a while.
+        If several connections read a part of it, one reads all of it next (`is_doubted`), and of others for a while.
         """
         if digest in self._doubted:  # the one connection gave wrong bytes, too
             self.forget(digest)
@@ -122,27 +122,27 @@ class Connections:
         return digest in self._doubted
 
     def note_brought(self, digest: str) -> None:
-        """Take in that a layer was brought: its ranges were wrong if it was doubted before."""
+        """Record that a layer was brought: its ranges were wrong if it was doubted before."""
         if digest in self._doubted:
             self.refuse(f"the bytes of its ranges of {digest} hash to another digest")
         self.forget(digest)
 
     def forget(self, digest: str) -> None:
-        """Doubt a layer no longer: it is wrong however it is read, or others brought it."""
+        """End the doubt about a layer: it was brought, or is wrong however it is read."""
         self._joined.discard(digest)
         self._doubted.discard(digest)
 
     def give_up(self) -> None:
-        """Use one connection for a while: one failed beside others."""
-        self._pay, self._layers_left = False, LAYERS
+        """Use one connection for a while, because one failed beside others."""
+        self._several_pay, self._layers_left = False, LAYERS
 
     def refuse(self, reason: str) -> None:
-        """Use one connection for good: it brought a layer of which the registry's ranges were wrong."""
+        """Use one connection for good: the registry's ranges are wrong."""
         self._refusal = self._refusal or reason
 
     def news(self) -> str | None:
-        """The reason for which the registry's ranges are not used, the first time that it is asked for."""
-        if self._is_told or self._refusal is None:
+        """Return once why the registry's ranges are not used; None after that, and while they are."""
+        if self._is_reported or self._refusal is None:
             return None
-        self._is_told = True
+        self._is_reported = True
         return self._refusal

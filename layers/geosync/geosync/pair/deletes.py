@@ -4,7 +4,7 @@
 tags"). Distribution 2.8 refuses it, and its DELETE by digest takes every tag of that digest along. There the tag is
 first pointed at a manifest that no other tag can have, then that digest is deleted.
 
-sync_registry.decisions decides if a tag may be removed at all; here it is only done.
+sync_registry.decisions decides whether a tag may be removed at all.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ REMOVED_TAG = "io.geosync.removed-tag"
 
 
 class TagRemover:
-    """Removes tags at one registry, and remembers from one holder to the next in which of the two ways it can."""
+    """Removes tags at one registry, and remembers from one holder to the next which of the two ways works."""
 
     def __init__(self, clock: Clock = SYSTEM_CLOCK, threads: Threads = SYSTEM_THREADS) -> None:
         self._clock = clock

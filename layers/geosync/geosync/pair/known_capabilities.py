@@ -10,11 +10,11 @@ from geosync.sync_registry.site.capabilities import RegistryHabits
 FORGET_AFTER_S = 30 * 86_400
 """Seconds until a registry is asked again: it may have been upgraded."""
 ASK_AGAIN_S = 3_600
-"""The same for one that did not answer a question."""
+"""The same for one whose habits are not all known."""
 
 
 class KnownCapabilities:
-    """Tells the capabilities of one registry. For one thread."""
+    """Gives the capabilities of one registry. For one thread."""
 
     def __init__(self, habits: RegistryHabits, clock: Clock = SYSTEM_CLOCK) -> None:
         self._habits = habits
@@ -29,7 +29,7 @@ class KnownCapabilities:
         return self._known
 
     def forget(self, repository: Repository) -> None:
-        """Have the registry of `repository` asked again at the next call: it was seen to have changed its habits."""
+        """Have the next call ask the registry of `repository` again: its habits were seen to differ."""
         self._known = None
         self._habits.forget(repository.client.name)
 

@@ -13,12 +13,12 @@ MIB = 1024 * 1024
 ASSUMED = 20 * MIB
 """Bytes per second of one layer while none was measured."""
 WORTH_MEASURING = 8 * MIB
-"""Bytes from which a transfer says something about the pace and not only about a round trip."""
+"""Smaller transfers measure a round trip rather than the pace (bytes)."""
 SLACK = 2.0
-"""A transfer may take so many times longer than measured before time is short."""
+"""A transfer fits if so many times its expected duration is left."""
 
 CHUNK_SECONDS = 5.0
-"""Time that a chunk is to take: all that a broken connection, or an end that comes too soon, can cost."""
+"""Time that a chunk is to take, and so the most that a broken connection or a sudden end can cost."""
 MIN_CHUNK = 8 * MIB
 """More than the 5 MiB that S3 asks of a part, on which most registries keep their blobs."""
 MAX_CHUNK = 512 * MIB
@@ -29,7 +29,7 @@ ENOUGH = 0.5
 
 
 class Pace:
-    """Measures the pace between two registries, and outlives a holder. Threads may race: all measurements are equal.
+    """Measures the pace between two registries, and outlives a holder. Threads may race: any measurement will do.
 
     Nothing is expected to go faster than `bound` says (bytes per second).
     """
@@ -41,7 +41,7 @@ class Pace:
         self._measured = False
 
     def note(self, size: int, seconds: float) -> None:
-        """Take in a transfer, or a part of one: the last few count most."""
+        """Record a transfer, or a part of one: the last few count most."""
         if size >= WORTH_MEASURING and seconds > 0:
             now = size / seconds
             self.rate = (self.rate + now) / 2 if self._measured else now

@@ -1,7 +1,7 @@
-"""Checks of what a registry's plain answer does not show: is there such a repository, is the digest a manifest.
+"""Checks of what a registry's plain answer does not show: whether it has a repository, and whether a digest is a blob.
 
-Distribution 3 on S3 answers for a repository that it does not know with an empty list of tags. One that it knows and
-that has no tags looks the same; the catalogue lists only that one.
+Distribution 3 on S3 answers for an unknown repository with an empty list of tags. A known one without tags looks the
+same, but is in the catalogue.
 
 Distribution announces the deletion of a blob as that of a manifest: a repository, a digest and nothing else. It also
 looks for manifests among the layers, and answers 500 if a layer is asked for as a manifest.
@@ -18,7 +18,7 @@ from geosync.oci.repository import Repository
 def is_listed(repository: Repository) -> bool:
     """Tell whether the registry's catalogue lists `repository`; True where it has none, or may not be read.
 
-    One request, where fewer than a page of names come between it and the name before it. Raises RegistryUnavailable.
+    It asks for the names from shortly before `repository` on, mostly in one request. Raises RegistryUnavailable.
     """
     try:
         for page in repository.client.repositories(last=_before(repository.name)):
@@ -36,14 +36,14 @@ def is_listed(repository: Repository) -> bool:
 def is_blob_alone(repository: Repository, digest: str) -> bool:
     """Tell whether the repository has `digest` as a blob whose bytes, proved by their digest, are no manifest.
 
-    Two requests at most; what is larger than a manifest may be (4 MiB) is none, and is not read. False also where
-    nobody can tell. Raises OutOfTime, also where the memory for its bytes does not come free in time.
+    Two requests at most; what is larger than a manifest may be (4 MiB) is none, and is not read. False also where that
+    is not known. Raises OutOfTime, also where the memory for its bytes does not come free in time.
     """
     try:
         size = repository.head_blob(digest)
         if size is None or size > MAX_MANIFEST_BYTES:
             return size is not None
-        repository.client.memory.need(size, size)  # as it comes, and joined
+        repository.client.memory.need(size, size)  # in blocks, and joined
         with repository.open_blob(Descriptor(media_type="", digest=digest, size=size)) as blob:
             content = b"".join(iter(blob.read, b""))
     except (RegistryError, ContentError):
@@ -56,7 +56,7 @@ def is_blob_alone(repository: Repository, digest: str) -> bool:
 
 
 def _before(name: str) -> str | None:
-    """A repository's name that comes before `name`, as closely as can be; None: there is none."""
+    """Return a valid name that sorts shortly before `name`; None where there is none."""
     last = name[-1]
     if last not in "0a":
         return f"{name[:-1]}{chr(ord(last) - 1)}"

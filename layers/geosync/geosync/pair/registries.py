@@ -27,9 +27,9 @@ class Registries:
     remover: TagRemover
     """Removes tags at the secondary."""
     capabilities: Callable[[Repository], Capabilities]
-    """Tells the habits of the secondary's registry; its argument is a repository there that may be written to."""
+    """Gives the habits of the secondary's registry; its argument is a repository there that may be written to."""
     forget_capabilities: Callable[[Repository], None] = lambda _: None
-    """Has them asked again."""
+    """Makes the next call of `capabilities` ask the registry again."""
     prefix: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)
     """The version of each registry's secret in Secrets Manager, by the registry's name."""
@@ -38,15 +38,15 @@ class Registries:
     shared_blob_bytes: int = 0
     """The least size of a blob that is mounted from another repository of the secondary's registry."""
     selection: Selection = EVERYTHING
-    """The repositories and tags that go from the one to the other."""
+    """The repositories and tags that are replicated."""
     pace: Pace = field(default_factory=Pace)
-    """The speed of layers from the one to the other."""
+    """The speed of layers from the primary to the secondary."""
     connections: Connections = field(default_factory=Connections)
-    """Whether a large layer is read over several of them."""
+    """The number of connections over which a large layer is read."""
 
     @property
     def requests_sent(self) -> int:
-        """The number of requests that were sent to both so far."""
+        """The number of requests that were sent to both registries so far."""
         return self.primary.requests_sent + self.secondary.requests_sent
 
     def at_secondary(self, repository: str) -> str:
@@ -65,11 +65,11 @@ class Registries:
         return self.versions.get(name, "")
 
     def named(self, name: str) -> Registry:
-        """The one of the two that an error names."""
+        """The registry that an error names."""
         return self.primary if self.primary.name == name else self.secondary
 
     def answers(self, name: str) -> bool:
-        """Ask the registry that an error names for an answer of any kind; a refusal is one."""
+        """Tell whether the registry that an error names answers a ping; a refusal is an answer."""
         try:
             self.named(name).ping()
         except RegistryUnavailable:

@@ -8,8 +8,8 @@ is out, whatever includes it. The patterns are the globs of the field (Harbor's 
     [a-z]   one of these, [^a-z] none of them  v[0-9]*       v1.2; neither matches a slash
     **      any path components, or none       group/**      group, group/app, group/sub/app
 
-So `group/**` is a namespace with its descendants. Everything that asks (events, comparison, deletes, verification,
-status) asks here, by name alone, so that the answer is the same everywhere:
+So `group/**` is a namespace with its descendants. Events, comparison, deletes, verification and status all decide here,
+by name alone, so that the answer is the same everywhere:
 
 - a tag is selected by its repository's patterns and its own;
 - a tag that belongs to a digest by its name (`sha256-<hex>`, `sha256-<hex>.sig`: see copying/referrers.py) is out
@@ -100,7 +100,7 @@ class Selection:
 
     @property
     def fingerprint(self) -> str:
-        """Tells one selection from another; the order of the patterns says nothing."""
+        """A hash that differs between selections; the order of the patterns does not count."""
         lists = (self.include_repositories, self.exclude_repositories, self.include_tags, self.exclude_tags)
         text = "\n".join(" ".join(sorted(set(one.texts))) for one in lists)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
@@ -141,8 +141,8 @@ EVERYTHING = Selection()
 def _expression(pattern: str) -> str:
     """The regular expression of one pattern.
 
-    What stands between two wildcards is taken where it first fits, and never given back (`(?>…)`): a later place leaves
-    the rest no more room. So whoever names a repository cannot have its name gone over again for each wildcard.
+    Text between two wildcards matches at its first place, without backtracking (`(?>…)`): a later place leaves the rest
+    no more room. So no name that somebody chooses is scanned again for each wildcard.
     """
     first, *later = [[_component(one) for one in part] for part in _between_deep_wildcards(pattern.split("/"))]
     if not later:
@@ -172,7 +172,7 @@ def _between_deep_wildcards(components: Sequence[str]) -> list[list[str]]:
 
 
 def _component(component: str) -> str:
-    """The regular expression of what stands between two slashes."""
+    """The regular expression of one component, which has no slash."""
     first, *later = [_without_stars(part) for part in component.split("*")]
     if not later:
         return first

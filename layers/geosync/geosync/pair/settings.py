@@ -13,7 +13,7 @@ from geosync.sync_registry.site.breaker import Limits
 from geosync.sync_registry.timing import Timing
 
 PARALLELISM = 16
-"""Blobs and manifests at a time for one repository. Small things wait for the network, not for the machine."""
+"""Blobs and manifests at a time for one repository. Small ones wait for the network, not for the CPU."""
 REFERENCES = 16
 """References at a time of one repository. Most wait for their blobs, or for one small answer. Indexes are fewer at a
 time: what is below them has a budget (oci/memory.py)."""
@@ -23,7 +23,7 @@ time: what is below them has a budget (oci/memory.py)."""
 class Bounds:
     """The bounds of what verification costs.
 
-    Seconds between two rounds of a repository (0: only when asked), requests for each repository and day, bytes read
+    Seconds between two rounds of a repository (0: only on request), requests for each repository and day, bytes read
     back by the site in a day.
     """
 
@@ -34,7 +34,7 @@ class Bounds:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SelectionSettings:
-    """The selection of a site, as its environment says it; a base of other settings."""
+    """The selection of a site, as its environment states it; a base of other settings."""
 
     include_repositories: str = ""
     exclude_repositories: str = ""

@@ -1,4 +1,4 @@
-"""The opening of both registries from a site's settings and secrets, and anew when a secret changes."""
+"""Opens both registries from a site's settings and secrets, and again when a secret changes."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
 REREAD_AFTER_S = 300.0
-"""Seconds for which a secret is used before it is looked at again, also after a look that failed."""
+"""Seconds after which the secrets are read again, also after a read that failed."""
 
 
 class _Secret(NamedTuple):
-    """A secret's text (None: there is none) and the version that it has there."""
+    """A secret's text (None: there is none) and its version in Secrets Manager."""
 
     text: str | None
     version: str
@@ -62,7 +62,7 @@ class SiteRegistries:
         self._read_at_s = 0.0
         self._registries: Registries | None = None
         self.unread: SecretUnreadable | None = None
-        """The failure of the last look at the secrets; the registries are those of the look before it."""
+        """The failure of the last read of the secrets; the registries still have the secrets read before it."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -91,7 +91,7 @@ class SiteRegistries:
         return self._registries
 
     def reread(self) -> None:
-        """Have the next `get` look if a secret was changed."""
+        """Have the next `get` read the secrets."""
         self._read_at_s = -REREAD_AFTER_S
 
     def _read_both(self) -> tuple[_Secret, _Secret]:
