@@ -42,7 +42,7 @@ def test_a_throttled_call_is_named_with_what_to_do(code: str, operation: str, ca
     ],
 )
 def test_a_text_tells_which_call_it_was(text: str, call: str | None) -> None:
-    found = aws_errors.call_told_of(text)
+    found = aws_errors.call_named_in(text)
     assert found == (f"{call} GetSecretValue" if call == "Secrets Manager" else call)
 
 

@@ -1,4 +1,4 @@
-"""Tells what arrived and what failed: EventBridge's default bus, and the site's topic for mail, chat and webhooks.
+"""Announces arrivals and failures on EventBridge's default bus, and on the site's topic for mail, chat and webhooks.
 
 An event is deleted only after both have taken it. If a worker dies in between, functions/reconcile announces it again
 within a minute. So an event may come twice, with the same `id`.
@@ -35,9 +35,9 @@ TRIES = 2
 GATHERED_S = 1.0
 """Longest wait of a holder for ten events, so that a backfill does not send a request for each."""
 LEFT_ALONE_S = 30.0
-"""Time after a failure for which a holder leaves its events to functions/reconcile: a copy does not wait for a bus."""
+"""So long after a failure a holder leaves its events to functions/reconcile: a copy does not wait for a bus."""
 OLD_MS = 15_000
-"""Age from which functions/reconcile announces an event: its writer has vanished or has failed to."""
+"""Age from which functions/reconcile announces an event: its writer died, or failed to announce it."""
 LONGEST_S = 15.0
 """Time after which a run of functions/reconcile begins no further batch: the next run announces the rest."""
 
@@ -67,17 +67,17 @@ class Listeners:
         return found
 
     def tell(self, batch: Sequence[ReplicationEvent]) -> list[ReplicationEvent]:
-        """Tell at most BATCH events; returns those that the bus and the topic took. Raises what they raise."""
-        told = list(batch)
+        """Send at most BATCH events; returns those that both the bus and the topic took. Raises what they raise."""
+        passed_on = list(batch)
         for send in (self._put, self._publish):
-            left, taken = told, list[ReplicationEvent]()
+            left, taken = passed_on, list[ReplicationEvent]()
             for _ in range(TRIES):
                 if left:
                     refused = send(left)
                     taken += [one for position, one in enumerate(left) if position not in refused]
                     left = [one for position, one in enumerate(left) if position in refused]
-            told = taken
-        return told
+            passed_on = taken
+        return passed_on
 
     def _put(self, batch: Sequence[ReplicationEvent]) -> set[int]:
         """Put events on the bus; returns the positions of those that it did not take."""
@@ -146,7 +146,7 @@ class Announcer:
     def tell_fresh(self, *, all_of_them: bool = False) -> None:
         """Announce what this execution environment wrote, once it is due, or all of it.
 
-        Events that fail are left to functions/reconcile. Raises nothing: an event that is late harms no copy.
+        Events that fail are left to functions/reconcile. Raises nothing: a late event harms no copy.
         """
         due_s = self.due_in_s()
         if due_s is None or (due_s > 0 and not all_of_them):
@@ -161,7 +161,7 @@ class Announcer:
             self._silent_until_s = self._clock.monotonic_s() + LEFT_ALONE_S
 
     def tell_left_over(self) -> int:
-        """Announce events that their writers left, oldest first, for some LONGEST_S; returns how many.
+        """Announce events that their writers left, oldest first, for about LONGEST_S; returns how many.
 
         Raises what bus, topic and table raise.
         """
@@ -174,7 +174,7 @@ class Announcer:
         return told
 
     def _tell(self, events: Sequence[ReplicationEvent], *, until_s: float = inf) -> int:
-        """Tell events in batches and forget them, until a moment (monotonic seconds); returns how many were taken."""
+        """Send events in batches until a moment (monotonic seconds), delete what was taken; returns how many were."""
         told = 0
         for start in range(0, len(events), BATCH):
             if self._clock.monotonic_s() >= until_s:

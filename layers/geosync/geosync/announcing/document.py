@@ -1,4 +1,4 @@
-"""The form of an event for whoever listens: docs/operations/arrivals.md describes it, events/arrivals/ has samples."""
+"""The form of an event for subscribers: docs/operations/arrivals.md describes it, events/arrivals/ has samples."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def detail_type(event: ReplicationEvent) -> str:
 def detail(event: ReplicationEvent, site: str) -> dict[str, Any]:
     """The event itself. Moments are RFC 3339 in UTC. What is not known is null.
 
-    `id` is the same for an event that is told twice.
+    `id` is the same where an event is sent twice.
     """
     about: dict[str, Any] = {
         "version": VERSION,

@@ -1,4 +1,4 @@
-"""The announcer of a function, if somebody listens."""
+"""The announcer of a function, if its site has a topic for events."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Answers of AWS as an operator reads them."""
+"""Errors of AWS as an operator reads them, and its regions."""

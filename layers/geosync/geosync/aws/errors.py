@@ -1,4 +1,4 @@
-"""The errors of AWS as an operator reads them: of a throttled call which one it was, and what to do.
+"""AWS's errors as an operator reads them: for a throttled call, which call it was and what to do.
 
 An error of botocore's names the operation but no service, and says "An error occurred".
 """
@@ -17,8 +17,8 @@ THROTTLED = frozenset(
         *("RequestThrottled", "Throttled", "TooManyRequestsException", "ThrottledException"),
     }
 )
-"""By the developer guide of DynamoDB, "Error messages and codes", the common errors of AWS, and those of SQS, SNS
-and Lambda."""
+"""Error codes by DynamoDB's developer guide, "Error messages and codes", AWS's common errors, and those of SQS, SNS and
+Lambda."""
 THROTTLED_REASONS = frozenset({"ThrottlingError", "ProvisionedThroughputExceeded"})
 """Reasons for which DynamoDB cancels a transaction (CancellationReasons)."""
 WAY_OUT = "it is tried again; if it goes on, raise the quota (docs/scale.md)"
@@ -26,10 +26,10 @@ OF_DYNAMODB = (
     *("GetItem", "BatchGetItem", "Query", "Scan", "UpdateItem", "PutItem", "DeleteItem"),
     *("BatchWriteItem", "TransactWriteItems"),
 )
-"""The operations on tables that Geosync asks for."""
-SAID = "AWS throttles "
-"""The words by which what was made of a throttled call is found again, in an item or in a log."""
-_CALL_SAID = re.compile(SAID + r"([\w:]+(?: [\w:]+){0,3})")
+"""The operations on tables that Geosync calls."""
+THROTTLES = "AWS throttles "
+"""Begins the text of a throttled call, and finds it again in an item or in a log."""
+_CALL = re.compile(THROTTLES + r"([\w:]+(?: [\w:]+){0,3})")
 _SERVICES = {
     "DynamoDB": OF_DYNAMODB,
     "SQS": (
@@ -46,7 +46,7 @@ _SERVICE_OF = {operation: service for service, operations in _SERVICES.items() f
 def throttled_call(error: BaseException | None) -> str | None:
     """The call that AWS throttled, such as `DynamoDB UpdateItem`; None: the error is of another kind.
 
-    An error of ours has AWS's as its cause.
+    Geosync's errors have AWS's as their cause.
     """
     while error is not None and not isinstance(error, ClientError):
         error = error.__cause__
@@ -56,32 +56,32 @@ def throttled_call(error: BaseException | None) -> str | None:
 
 
 def reason(error: BaseException) -> str:
-    """The text of an error: of a throttled call the service, the operation, what to do, and AWS's own words.
+    """The text of an error; for a throttled call the service, the operation, what to do, and AWS's own message.
 
-    These come last: a failure is cut to what GitLab's column takes.
+    That comes last, because a failure is cut to the length of GitLab's column.
     """
     call = throttled_call(error)
     if call is None or not isinstance(error, ClientError):
         return str(error)
-    said = next(_throttled_changes(error), error.response.get("Error", {}))
-    return f"{SAID}{call}; {WAY_OUT} [{said.get('Code')}: {said.get('Message')}]"
+    cause = next(_throttled_changes(error), error.response.get("Error", {}))
+    return f"{THROTTLES}{call}; {WAY_OUT} [{cause.get('Code')}: {cause.get('Message')}]"
 
 
 def reason_of_entries(call: str, codes: Iterable[str]) -> str:
-    """The text of a batch of which AWS refused entries with these codes: of throttled ones as `reason` has it."""
+    """The text for a batch of which AWS refused entries with these codes; for throttled ones as `reason`."""
     found = set(codes)
-    said = ", ".join(sorted(found))
-    return f"{SAID}{call}; {WAY_OUT} [{said}]" if THROTTLED & found else said
+    listed = ", ".join(sorted(found))
+    return f"{THROTTLES}{call}; {WAY_OUT} [{listed}]" if THROTTLED & found else listed
 
 
 def tells_of_throttling(text: str | None) -> bool:
-    """True for a text that was made of a throttled call: a failure, or a hold's reason. For what is shown of it."""
-    return text is not None and SAID in text
+    """Tell whether a failure or a hold's reason is the text of a throttled call. For display alone."""
+    return text is not None and THROTTLES in text
 
 
-def call_told_of(text: str) -> str | None:
-    """The call that a text was made of, such as `SQS SendMessage`; None for a text that tells of no throttled call."""
-    found = _CALL_SAID.search(text)
+def call_named_in(text: str) -> str | None:
+    """The throttled call that a text names, such as `SQS SendMessage`; None where it names none."""
+    found = _CALL.search(text)
     return found[1] if found is not None else None
 
 
@@ -92,6 +92,6 @@ def _is_throttled(error: ClientError) -> bool:
 
 
 def _throttled_changes(error: ClientError) -> Iterator[Mapping[str, Any]]:
-    """The reasons that a cancelled transaction gives, of its throttled changes."""
+    """The cancellation reasons of a transaction's throttled changes."""
     reasons: Any = error.response.get("CancellationReasons", [])
     return (one for one in reasons if one.get("Code") in THROTTLED_REASONS)

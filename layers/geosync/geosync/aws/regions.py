@@ -1,4 +1,4 @@
-"""AWS's regions: those that an account opts in to, and the partitions that nothing crosses."""
+"""AWS's regions: their partitions, and those that an account opts in to."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ENABLED_BY_DEFAULT = frozenset({
     "us-gov-east-1", "us-gov-west-1",
     "cn-north-1", "cn-northwest-1",
 })
-"""Regions where SNS is sns.amazonaws.com: those of before March 2019, and other partitions. No region joins them.
+"""Regions where SNS is sns.amazonaws.com: those from before March 2019, and other partitions'. The set is final.
 
 SNS counts Osaka among the others (https://docs.aws.amazon.com/sns/latest/dg/sns-cross-region-delivery.html).
 """
@@ -21,7 +21,7 @@ CROSSED_BY_SNS = frozenset({
     "af-south-1", "ap-east-1", "ap-south-2", "ap-southeast-3", "ap-southeast-4", "ap-northeast-3",
     "eu-south-1", "eu-south-2", "eu-central-2", "il-central-1", "me-south-1", "me-central-1",
 })
-"""The opt-in regions that the same page names: from and to these SNS delivers across regions. Regions join them."""
+"""The opt-in regions that the same page names: from and to these SNS delivers across regions. AWS adds to them."""
 # fmt: on
 _PARTITIONS = {"cn-": "aws-cn", "us-gov-": "aws-us-gov"}
 
@@ -37,7 +37,7 @@ def opted_in(regions: Iterable[str], *, but: str) -> list[str]:
 
 
 def uncrossed(regions: Collection[str]) -> list[str]:
-    """Return those of two regions that AWS names in no delivery of SNS across regions; none if they are one."""
+    """Return those of two regions for which AWS documents no delivery of SNS across regions; none if they are one."""
     if len(set(regions)) < 2:
         return []
     return sorted(set(regions) - ENABLED_BY_DEFAULT - CROSSED_BY_SNS)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from geosync.aws.errors import OF_DYNAMODB, SAID, call_told_of
+from geosync.aws.errors import OF_DYNAMODB, THROTTLES, call_named_in
 from geosync.cli.checks.findings import CheckFinding, ok, problem, unknown
 from geosync.cli.checks.function_log import search
 from geosync.cli.site import StackSite
@@ -63,7 +63,7 @@ def look_in_the_logs(site: StackSite) -> Iterator[CheckFinding]:
     """Look in the functions' logs for calls that AWS throttled to the end of the function's own retries."""
     told, cut = Counter[str](), list[str]()
     for output in [name for name in site.outputs if name.endswith("Function")]:
-        found = search(site, output, SAID.strip(), HOUR_S // 60)
+        found = search(site, output, THROTTLES.strip(), HOUR_S // 60)
         for line in found.lines:
             told.update({f"{call} in {site.outputs[output]}" for call in _calls_told_of(line)})
         if not found.is_whole:
@@ -86,7 +86,7 @@ def _throttled(told: Counter[str], cut: Sequence[str]) -> CheckFinding:
 
 def _calls_told_of(line: Mapping[str, object]) -> Iterator[str]:
     for text in line.values():
-        if isinstance(text, str) and (call := call_told_of(text)) is not None:
+        if isinstance(text, str) and (call := call_named_in(text)) is not None:
             yield call
 
 
