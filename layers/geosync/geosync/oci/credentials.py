@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 THUMBPRINT = "rfc7638"
-"""A RegistryKey's `kid`: its thumbprint is computed (RFC 7638)."""
+"""As a RegistryKey's `kid`: the key's thumbprint (RFC 7638)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

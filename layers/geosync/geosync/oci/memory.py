@@ -5,7 +5,7 @@ the first byte is read, and gives it back when it ends or waits. There is a pool
 Whoever has a share of one pool waits only for shares of the pools after it:
 
     attempts    one reference from its look to its end: its own manifest, and one that refers to it
-    graphs      what is below one reference while it is copied: the most that can be, unless its manifest is small
+    graphs      what is below one reference while it is copied: the most that can be, but for an image of few layers
     steps       one manifest below a reference, until its descriptors are in the graph; also where a thread that has a
                 graph reads it by itself (copying/repair.py), though its attempt has a share already
     refusals    one body that names what is missing
@@ -50,7 +50,7 @@ KEPT_BYTES = 16 * MIB
 RINGS_BYTES = 32 * MIB
 """Two layers at a time (copying/ring.py)."""
 BESIDE_ROOM = 8 * MIB
-"""Bytes of one layer that are read ahead of its upload: while a registry stores what it has, it takes no more."""
+"""Bytes of one layer read ahead of its upload: most of what a registry stores at once, taking none meanwhile."""
 BESIDE_BYTES = BESIDE_ROOM
 """One layer at a time: only one that is copied alone is read so (copying/beside.py)."""
 LOOK_S = 1.0

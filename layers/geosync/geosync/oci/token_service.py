@@ -31,7 +31,7 @@ _TIMEOUTS = Timeouts(connect_s=5, send_s=10, answer_s=10, read_s=10)
 class TokenService:
     """Requests tokens for one registry. Thread-safe.
 
-    `registry` is its name in errors, `advice` their advice for an account that is refused.
+    `registry` is its name in errors, `advice` what they advise where the account is refused.
     """
 
     def __init__(

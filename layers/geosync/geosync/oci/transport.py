@@ -1,6 +1,6 @@
 """HTTP/1.1 as a registry client needs it: kept connections, streamed bodies, and the place where a request broke.
 
-No well-known library is used: they follow redirects with headers, keep cookies, read proxies and passwords
+The well-known libraries do not fit: they follow redirects with headers, keep cookies, read proxies and passwords
 from the environment, encode a Location again, write presigned URLs to their logs, and do not say whether a request
 that failed had been sent. Here none of that has to be switched off, and `Broken.sent` tells it.
 """
@@ -30,7 +30,7 @@ from geosync.oci.wire import Left, Step
 #: in blocks of 16 KiB, 0.17 at 64, 0.15 from 256 KiB on; larger ones only make the memory of many blobs larger.
 BLOCK = 256 * 1024
 
-# So much of an unwanted body is read to its end, for so long, so that its connection can be used again.
+# An unwanted body of up to so many bytes is read to its end, for so long, so that its connection can be used again.
 _DRAINED_BYTES = 64 * 1024
 _DRAINING_S = 1.0
 _LENGTH_DIGITS = 19
