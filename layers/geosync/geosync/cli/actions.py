@@ -18,8 +18,7 @@ from geosync.cli.site import Chosen
 @click.pass_obj
 def pause(choose: Callable[[], Chosen], *, reason: str, output: Format) -> None:
     """Stop syncing; what is pushed meanwhile is marked and done after resume. REASON is shown by status."""
-    site = choose().site()
-    site.must_be_secondary("pause")
+    site = choose().secondary("pause")
     with audited(site, "pause", reason):
         site.sync_registry.pause(reason)
     tell(
@@ -33,8 +32,7 @@ def pause(choose: Callable[[], Chosen], *, reason: str, output: Format) -> None:
 @click.pass_obj
 def resume(choose: Callable[[], Chosen], *, abandoned: str | None, output: Format) -> None:
     """Go on after pause. The pause of a promotion, or of follow, is theirs to end."""
-    site = choose().site()
-    site.must_be_secondary("resume")
+    site = choose().secondary("resume")
     if not site.sync_registry.is_paused():
         tell(f"{site.name} is not paused.", output, name=site.name)
         return

@@ -30,7 +30,7 @@ def audit_of(site: StackSite) -> Audit:
         site.client("dynamodb"),
         site.outputs["EventsTable"],
         logging.getLogger(__name__),  # nobody listens: the command says itself what it does
-        retention_days=int(site.parameters.get("EventRetentionDays", "30")),
+        retention_days=site.event_retention_days,
         clock=site.clock,
     )
 

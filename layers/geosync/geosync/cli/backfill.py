@@ -120,8 +120,7 @@ def backfill(ctx: click.Context, *, follow: bool | None, output: Format) -> None
         if output != "table" or follow is not None:
             raise click.UsageError(f"-o and --follow belong to geosync backfill without {ctx.invoked_subcommand}")
         return
-    site = ctx.obj().site()
-    site.must_be_secondary("backfill")
+    site = ctx.obj().secondary("backfill")
     if follow is None:
         follow = is_terminal() and output in ("table", "wide")
     if follow:
@@ -137,8 +136,7 @@ def backfill(ctx: click.Context, *, follow: bool | None, output: Format) -> None
 @click.pass_obj
 def start(choose: Callable[[], Chosen], *, output: Format) -> None:
     """Compare everything on the primary with this site now; one that is under way goes on."""
-    site = choose().site()
-    site.must_be_secondary("backfill")
+    site = choose().secondary("backfill")
     now_ms = site.clock.now_ms()
     with audited(site, "backfill start"):
         walk = actions.resync_all(site.sync_registry, site.client("sqs"), site.outputs["WorkQueueUrl"], now_ms=now_ms)

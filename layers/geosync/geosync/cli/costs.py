@@ -99,7 +99,7 @@ def _pushes(site: StackSite, events: dict[str, Any]) -> int | None:
 
     None where the log is younger than a day, or reaches back beyond a promotion of the site.
     """
-    kept_ms = int(site.parameters.get("EventRetentionDays", DAYS)) * DAY_MS
+    kept_ms = site.event_retention_days * DAY_MS
     now_ms, created = site.clock.now_ms(), events["CreationDateTime"].timestamp()
     since_ms = max(round(1000 * float(created)), now_ms - kept_ms)
     promotion = site.sync_registry.promotions.latest()

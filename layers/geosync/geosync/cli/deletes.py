@@ -47,8 +47,7 @@ def deletes_status(choose: Callable[[], Chosen], *, output: Format) -> None:
 
     Exit code 1 while they are suspended.
     """
-    site = choose().site()
-    site.must_be_secondary("deletes")
+    site = choose().secondary("deletes")
     found = deletions.read(site.sync_registry)
     document = _document(site, found)
     shown = list(_shown(found, site.clock.now_ms()))
@@ -64,8 +63,7 @@ def deletes_resume(choose: Callable[[], Chosen], *, output: Format) -> None:
 
     What later comparisons find is counted from zero.
     """
-    site = choose().site()
-    site.must_be_secondary("deletes")
+    site = choose().secondary("deletes")
     with audited(site, "deletes resume"):
         was_suspended = deletions.resume(site.sync_registry)
     said = f"{site.name}: nothing was suspended. What was found until now needs no second comparison."

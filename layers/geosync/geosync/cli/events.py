@@ -25,7 +25,7 @@ from geosync.cli.output import (
     put,
 )
 from geosync.cli.site import Chosen, StackSite
-from geosync.messages.event_log import AUDIT, HOUR_MS, HOURS, Before, EventLog, Filter
+from geosync.messages.event_log import AUDIT, HOUR_MS, HOURS, Before, Filter
 from geosync.messages.geo_event import EventName
 from geosync.operating.audit_words import summary
 from geosync.operating.documents import audit_fields, event_fields
@@ -171,13 +171,7 @@ def _oldest_open_ms(entries: _Entries) -> int:
 
 def _read(site: StackSite, wanted: _Wanted) -> _Entries:
     """Read page after page until there are enough entries, or the hours that were asked for are read."""
-    log = EventLog(
-        site.client("dynamodb"),
-        site.outputs["EventsTable"],
-        retention_days=int(site.parameters.get("EventRetentionDays", "30")),
-        shards=site.event_log_shards,
-    )
-    now_ms, kind = site.clock.now_ms(), AUDIT if wanted.is_audit else ""
+    log, now_ms, kind = site.event_log, site.clock.now_ms(), AUDIT if wanted.is_audit else ""
     oldest = now_ms - wanted.hours * HOUR_MS if wanted.hours is not None else 0
     found: list[dict[str, Any]] = []
     before: Before | None = Before(received_at=now_ms)

@@ -53,8 +53,7 @@ def extras_list(choose: Callable[[], Chosen], *, repository: str | None, dismiss
     """
     if repository is not None:
         check_repository(repository)
-    site = choose().site()
-    site.must_be_secondary("extras")
+    site = choose().secondary("extras")
     found = deletions.extras(site.sync_registry, repository=repository, dismissed=dismissed)
     documents = finding_documents(site, found)
     nothing = f"Nothing {'that was dismissed ' if dismissed else ''}is extra, as far as comparisons have looked."
@@ -75,8 +74,7 @@ def extras_adopt(choose: Callable[[], Chosen], *, repository: str, tags: tuple[s
     """
     check_repository(repository)
     check_tags(tags)
-    site = choose().site()
-    site.must_be_secondary("extras")
+    site = choose().secondary("extras")
     if site.parameters.get("Deletes") == "keep":
         raise click.ClickException(
             f"{site.name} removes nothing that the primary lacks (Deletes=keep): there is nothing to adopt for"
@@ -106,8 +104,7 @@ def extras_dismiss(
         raise click.BadParameter("give the found_at of `extras list -o json`", param_hint="--found-at")
     if not reason.strip() or len(reason) > MOST_REASON:
         raise click.BadParameter(f"say why, in at most {MOST_REASON} characters", param_hint="--reason")
-    site = choose().site()
-    site.must_be_secondary("extras")
+    site = choose().secondary("extras")
     wanted = ("--found-at", found_at) if found_at is not None else ()
     with audited(site, "extras dismiss", repository, "--reason", reason, *wanted) as who:
         dismissal = Dismissal(at=site.clock.now_ms(), by=who, reason=reason)
@@ -125,8 +122,7 @@ def extras_dismiss(
 def extras_undismiss(choose: Callable[[], Chosen], *, repository: str, output: Format) -> None:
     """List what was found in REPOSITORY again. Exit code 1 if nothing is dismissed there."""
     check_repository(repository)
-    site = choose().site()
-    site.must_be_secondary("extras")
+    site = choose().secondary("extras")
     with audited(site, "extras undismiss", repository):
         _must_be_done(deletions.undismiss(site.sync_registry, repository))
     tell(f"What was found in {repository} is listed again.", output, name=repository)

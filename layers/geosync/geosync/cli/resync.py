@@ -55,8 +55,7 @@ def resync(  # noqa: PLR0913 - one for each option
     wanted = [_reference(text) for text in references]
     if keep and work != "one":
         raise click.UsageError("--keep is for a REPOSITORY")
-    site = choose().site()
-    site.must_be_secondary("resync")
+    site = choose().secondary("resync")
     if repository is not None:
         said, left = _one(site, repository, wanted, keep=keep, wait=wait)
     else:

@@ -48,8 +48,7 @@ def reverify(  # noqa: PLR0913 - one for each option
     work = which_work(repository, everything=everything, failed=failed)
     if repository is not None:
         check_repository(repository)
-    site = choose().site()
-    site.must_be_secondary("reverify")
+    site = choose().secondary("reverify")
     sqs, queue = site.client("sqs"), site.outputs["WorkQueueUrl"]
     before = _verified_at(site, repository, only_failed=failed) if wait else {}
     if repository is not None:

@@ -91,8 +91,7 @@ def preview(
     for name, text in patterns.items():
         if text is not None and len(text) > LONGEST:
             raise click.BadParameter(f"more than {LONGEST} characters", param_hint=f"--{name.replace('_', '-')}")
-    site = choose().site()
-    site.must_be_secondary("selection preview")
+    site = choose().secondary("selection preview")
     shown = _Preview(site, patterns, outside_selection, PreviewBounds(repositories=limit))
     put(shown.answer(), output)
     raise SystemExit(CANNOT_TELL if shown.brought is None else NOTHING_OWED)

@@ -64,8 +64,7 @@ def show(choose: Callable[[], Chosen], *, repository: str, gitlab: bool, output:
     Exit code 0 if nothing is owed in it, 1 if something is, or if there is no such row.
     """
     check_repository(repository)
-    site = choose().site()
-    site.must_be_secondary("show")
+    site = choose().secondary("show")
     detail = found_repositories.detail(site.sync_registry, repository, clock=site.clock)
     if detail is None:
         click.echo(f"{site.name} has no row for {repository}: no event named it, and no comparison found it", err=True)

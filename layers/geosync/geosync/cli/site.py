@@ -15,6 +15,7 @@ from botocore.exceptions import ClientError
 from geosync.clock import SYSTEM_CLOCK, Clock
 from geosync.comparing.window import BackfillWindow
 from geosync.errors import ConfigurationError
+from geosync.messages.event_log import EventLog
 from geosync.operating.drill_schedule import DrillSchedule
 from geosync.operating.site_facts import NO_OBJECTIVE_CHOSEN, RECOVERY_POINT_LATE_S, Objective, SiteFacts
 from geosync.settings import Role
@@ -147,6 +148,21 @@ class StackSite:
         return BackfillWindow.parse(self.parameters.get("BackfillWindow", ""))
 
     @property
+    def event_retention_days(self) -> int:
+        """The days for which an entry of the site's event log is kept."""
+        return int(self.parameters.get("EventRetentionDays", "30"))
+
+    @property
+    def event_log(self) -> EventLog:
+        """The site's event log."""
+        return EventLog(
+            self.client("dynamodb"),
+            self.outputs["EventsTable"],
+            retention_days=self.event_retention_days,
+            shards=self.event_log_shards,
+        )
+
+    @property
     def event_log_shards(self) -> int:
         """Partitions that an hour of the site's event log is in."""
         return int(self.parameters.get("EventLogShards", "1"))
@@ -196,6 +212,12 @@ class Chosen:
     def site(self) -> StackSite:
         """Read the chosen site's stack."""
         return StackSite.find(self.access, self.stack)
+
+    def secondary(self, what: str) -> StackSite:
+        """Read the chosen site's stack; raises ConfigurationError for a primary, as must_be_secondary."""
+        site = self.site()
+        site.must_be_secondary(what)
+        return site
 
 
 def local_site(name: str, state: Path) -> Chosen:

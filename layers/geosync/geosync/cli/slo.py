@@ -44,8 +44,7 @@ def slo(choose: Callable[[], Chosen], *, month: str | None, output: Format) -> N
             month_bounds_ms(month)
         except ValueError:
             raise click.UsageError(f"--month {month!r} is no month: YYYY-MM") from None
-    site = choose().site()
-    site.must_be_secondary("slo")
+    site = choose().secondary("slo")
     level = service_level(
         site.sync_registry, site.facts.objective, month=month, primary=site.primary_topic, clock=site.clock
     )

@@ -178,8 +178,7 @@ def _compare_last_pushes(site: StackSite, leader: StackSite) -> None:
     """Show which of two primaries took the last push: this site's tags that both have are overwritten."""
     now_ms = site.clock.now_ms()
     for one in (site, leader):
-        events, shards = one.outputs["EventsTable"], one.event_log_shards
-        last = event_log.last(one.client("dynamodb"), events, now_ms=now_ms, shards=shards)
+        last = one.event_log.last(now_ms=now_ms)
         taken = f"{age(last.received_at, now_ms)} ago" if last is not None else f"more than {event_log.HOURS} h ago"
         click.echo(f"The last push that {one.name} published came {taken}.")
     click.echo(f"A tag that both have becomes what it is at {leader.name}.")

@@ -21,7 +21,7 @@ from geosync.cli.smoke.names import PRIMARY, SECONDARY, Side, SmokePlace
 from geosync.cli.smoke.registries import Happening, SmokeRegistries, delete_tag, opened
 from geosync.cli.smoke.steps import NotKnown, NotSeen, wait_for
 from geosync.drilling.canary import Canary
-from geosync.messages.event_log import EventLog, Filter
+from geosync.messages.event_log import Filter
 from geosync.oci.media_types import OCI_MANIFEST
 from geosync.operating import status as site_status
 from geosync.operating.recovery_point import why_not_known
@@ -71,7 +71,7 @@ class Promises:
         def look() -> bool | None:
             pages = client.get_paginator("list_subscriptions_by_topic").paginate(TopicArn=self.place.topic_arn)
             ends = [one["Endpoint"] for page in pages for one in page["Subscriptions"]]
-            return True if any(end.endswith(f":{queue}") for end in ends) else None
+            return any(end.endswith(f":{queue}") for end in ends) or None
 
         self._wait(look, f"a subscription of {queue}")
         return f"subscribed after {self._since(began_s)}"
@@ -99,7 +99,7 @@ class Promises:
 
         def look() -> bool | None:
             with opened(self.registries, SECONDARY, self._copy) as here:
-                return True if here.head_manifest(DELETED) is None else None
+                return here.head_manifest(DELETED) is None or None
 
         self._wait(look, f"{DELETED} to be removed at the secondary")
         return f"gone after {self._since(began_s)}"
@@ -189,18 +189,13 @@ class Promises:
         since_ms = site.clock.now_ms() - AHEAD_MS
         digest = self._push(SECONDARY, AFTER, "after")
         self._announce(SECONDARY, self._pushed(self._copy, AFTER, digest))
-        log = EventLog(
-            site.client("dynamodb"),
-            site.outputs["EventsTable"],
-            retention_days=int(site.parameters.get("EventRetentionDays", "30")),
-            shards=site.event_log_shards,
-        )
+        log = site.event_log
 
         def look() -> bool | None:
             wanted = Filter(repository=self._copy, since_ms=since_ms)
             page = log.page(now_ms=site.clock.now_ms() + AHEAD_MS, limit=50, wanted=wanted)
-            taken = [one for one in page.entries if one.get("digest") == digest and one.get("outcome") == "accepted"]
-            return True if taken else None
+            taken = (one.get("outcome") == "accepted" for one in page.entries if one.get("digest") == digest)
+            return any(taken) or None
 
         self._wait(look, f"the event of {AFTER} in the event log of {site.name}")
         return f"in its event log after {self._since(began_s)}"
@@ -257,7 +252,7 @@ class Promises:
             nonlocal why
             found = awaited.look(image)
             why = found.reason or ""
-            return True if found.state == "here" else None
+            return found.state == "here" or None
 
         try:
             self._wait(look, f"{tag} at the secondary")

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from geosync.cli.site import StackSite
-from geosync.messages import event_log
 from geosync.messages.event_log import LastEvent
 from geosync.messages.queues import Queue
 from geosync.operating import fleet
@@ -88,10 +87,9 @@ def look_at(site: StackSite) -> SiteLook:
 
 def _fleet(site: StackSite, now_ms: int) -> Fleet:
     known, reports = site.sync_registry.sites.all(), site.sync_registry.sites.reports()
-    dynamodb, shards = site.client("dynamodb"), site.event_log_shards
     return Fleet(
         sites=tuple((one, reports.get(one.name)) for one in known),
-        last_event=event_log.last(dynamodb, site.outputs["EventsTable"], now_ms=now_ms, shards=shards),
+        last_event=site.event_log.last(now_ms=now_ms),
         catalogue=fleet.counted_catalogue(reports.values()),
     )
 
