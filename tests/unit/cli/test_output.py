@@ -26,8 +26,10 @@ def test_an_age_is_in_the_largest_unit_that_counts_to_two(seconds: int, said: st
 
 
 def test_a_count_says_when_there_are_more() -> None:
-    assert count(1, False, "message") == "1 message"
-    assert count(1000, True, "message") == "more than 1000 messages"
+    assert count(1, "message") == "1 message"
+    assert count(1000, "message", more=True) == "more than 1000 messages"
+    assert count(1, "entry is", "entries are") == "1 entry is"
+    assert count(1, "entry is", "entries are", more=True) == "more than 1 entries are"
 
 
 def test_a_document_holds_no_command_to_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,6 +15,7 @@ from geosync.cli.choosing.options import command_line
 from geosync.cli.following import FailedLook, look_again
 from geosync.cli.former import with_former
 from geosync.cli.output import (
+    FOR_PEOPLE,
     NOTHING_OWED,
     SOMETHING_WRONG,
     Answer,
@@ -122,7 +123,7 @@ def backfill(ctx: click.Context, *, follow: bool | None, output: Format) -> None
         return
     site = ctx.obj().secondary("backfill")
     if follow is None:
-        follow = is_terminal() and output in ("table", "wide")
+        follow = is_terminal() and output in FOR_PEOPLE
     if follow:
         found = _follow(ctx, site, output)
     else:
@@ -161,7 +162,7 @@ def _answer(site: StackSite, found: BackfillState) -> Answer:
 def _follow(ctx: click.Context, site: StackSite, output: Format) -> BackfillState:
     """Show it until it is complete; raises SystemExit when somebody leaves before."""
     try:
-        if is_terminal() and not console().is_dumb_terminal and output in ("table", "wide"):
+        if is_terminal() and not console().is_dumb_terminal and output in FOR_PEOPLE:
             return _live(site)
         return _line_by_line(site, output)
     except KeyboardInterrupt:

@@ -11,7 +11,7 @@ from rich.text import Text
 from geosync.cli.arguments import check_repository, repository_names
 from geosync.cli.checks import clock, concurrency, endpoint, quotas, registries, sync, throttles, wiring
 from geosync.cli.checks.findings import CheckFinding, CheckLook, Name, exit_code, looks, skipped
-from geosync.cli.output import Answer, Format, output_option, plain, put, show_line
+from geosync.cli.output import FOR_PEOPLE, Answer, Format, output_option, plain, put, show_line
 from geosync.cli.site import Chosen, StackName, StackSite
 from geosync.errors import ConfigurationError
 
@@ -64,10 +64,10 @@ def check(
     found: list[CheckFinding] = []
     for finding in looks(_looks(site, others, repository)):
         found.append(finding)
-        if output in ("table", "wide"):
+        if output in FOR_PEOPLE:
             show_line(_line(finding))
     code = exit_code(found)
-    if output not in ("table", "wide"):
+    if output not in FOR_PEOPLE:
         findings = [asdict(one) for one in found]
         document = {"site": site.name, "role": site.role, "ok": code == 0, "findings": findings}
         put(Answer(document=document, rows=findings, shown=[]), output)

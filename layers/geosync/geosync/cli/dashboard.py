@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import click
 
-from geosync.cli.output import Answer, Format, is_terminal, output_option, put
+from geosync.cli.output import FOR_PEOPLE, Answer, Format, is_terminal, output_option, put
 from geosync.cli.site import Chosen
 
 
@@ -22,5 +22,5 @@ def open_dashboard(choose: Callable[[], Chosen], *, only_print: bool, output: Fo
     site = choose().site()
     document = {"name": site.name, "url": site.outputs["AdminUrl"]}
     put(Answer(document=document, rows=[document], shown=[document["url"]]), output)
-    if is_terminal() and output in ("table", "wide") and not only_print:
+    if is_terminal() and output in FOR_PEOPLE and not only_print:
         click.launch(document["url"])

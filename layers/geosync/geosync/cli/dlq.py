@@ -152,7 +152,7 @@ def _tell(handled: Iterator[Handled], ids: set[str], how: str, output: Format) -
 
 def _say_in_hand(messages: int) -> None:
     """Print how many messages are invisible: another look has them, or a replay that was killed."""
-    text = f"{count(messages, False, 'message')} in use by another command right now"
+    text = f"{count(messages, 'message')} in use by another command right now"
     click.echo(f"{text}: seen again within {LOOK_SECONDS} s", err=True)
 
 

@@ -24,6 +24,7 @@ from geosync.cli.output import (
     age,
     output_option,
     put,
+    refuse,
     tell,
 )
 from geosync.cli.site import Chosen, StackSite
@@ -131,8 +132,7 @@ def extras_undismiss(choose: Callable[[], Chosen], *, repository: str, output: F
 def _must_be_done(refusal: str | None) -> None:
     """End with SOMETHING_WRONG if an action gave a reason for not being taken."""
     if refusal is not None:
-        click.echo(refusal, err=True)
-        raise SystemExit(SOMETHING_WRONG)
+        refuse(refusal)
 
 
 def _told(found: Finding) -> str:

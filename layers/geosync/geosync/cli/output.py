@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar, get_args
+from typing import Any, Literal, NoReturn, TypeVar, get_args
 
 import click
 from rich.console import Console, Group, RenderableType
@@ -30,6 +30,7 @@ was asked, and said no."""
 
 Format = Literal["table", "wide", "json", "tsv", "name"]
 FORMATS: tuple[Format, ...] = get_args(Format)
+FOR_PEOPLE: tuple[Format, ...] = ("table", "wide")
 _ESCAPED = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -117,6 +118,12 @@ def tell(message: str, output: Format, **fields: Any) -> None:
     """Write what was done: a line for people, a document with `message` and these fields for programs."""
     document = {"message": str(plain(message)), **fields}
     put(Answer(document=document, rows=[document], shown=[message]), output)
+
+
+def refuse(why: str) -> NoReturn:
+    """Write to standard error why nothing was done, and end the command with SOMETHING_WRONG."""
+    click.echo(why, err=True)
+    raise SystemExit(SOMETHING_WRONG)
 
 
 class AnswerStream:
@@ -317,6 +324,6 @@ def size_text(size_bytes: int | None) -> str:
     return f"{size:.1f} {units[0]}" if size < 10 and units[0] != "B" else f"{size:.0f} {units[0]}"
 
 
-def count(number: int, more: bool, what: str) -> str:
-    """Write `1 reference`, `12 references`, `more than 1000 references`."""
-    return f"{'more than ' if more else ''}{number} {what}{'' if number == 1 and not more else 's'}"
+def count(number: int, one: str, several: str = "", *, more: bool = False) -> str:
+    """Write `1 reference`, `12 references`, `more than 1000 references`; by default the plural ends in `s`."""
+    return f"{'more than ' if more else ''}{number} {one if number == 1 and not more else several or f'{one}s'}"

@@ -11,7 +11,7 @@ from geosync.cli import backfill
 from geosync.cli.arguments import Work, check_repository, repository_names, which_work
 from geosync.cli.audit import audited
 from geosync.cli.checks import registries
-from geosync.cli.output import SOMETHING_WRONG, Format, count, output_option, plain, tell
+from geosync.cli.output import Format, count, output_option, plain, refuse, tell
 from geosync.cli.selection import present
 from geosync.cli.settling import Left, finish, owed_in, wait_options
 from geosync.cli.site import Chosen, StackSite
@@ -72,8 +72,7 @@ def _one(
     """Have a repository resynced; returns what was done, and the look at what is left of it."""
     check_repository(repository)
     if is_nowhere(site, repository):
-        click.echo(f"{repository} is not at the primary, and {site.name} has no row of it: nothing to resync", err=True)
-        raise SystemExit(SOMETHING_WRONG)
+        refuse(f"{repository} is not at the primary, and {site.name} has no row of it: nothing to resync")
     names = tuple(map(str, wanted))
     with audited(site, "resync", repository, *names, *(["--keep"] if keep else [])):
         if wait:
@@ -115,11 +114,11 @@ def _many(site: StackSite, work: Work) -> tuple[str, Callable[[], Left]]:
             repositories |= done.repositories
             if not done.more or not done.marked:
                 break
-    what = f"{marked} failed {'reference is' if marked == 1 else 'references are'}"
+    what = count(marked, "failed reference is", "failed references are")
     said = f"{what} enqueued to be resynced at {site.name}."
     left = owed_in(site, repositories)
     if corrupt:
-        unreadable = f"{count(corrupt, False, 'reference')} cannot be read: geosync status"
+        unreadable = f"{count(corrupt, 'reference')} cannot be read: geosync status"
         click.echo(unreadable, err=True)
         return said, lambda: _with_failed(left(), unreadable)
     return said, left

@@ -9,7 +9,7 @@ import click
 
 from geosync.cli.arguments import check_repository, repository_names, which_work
 from geosync.cli.audit import audited
-from geosync.cli.output import Format, output_option, tell
+from geosync.cli.output import Format, count, output_option, tell
 from geosync.cli.settling import Left, finish, wait_options
 from geosync.cli.site import Chosen, StackSite
 from geosync.operating import repositories as found_repositories
@@ -102,7 +102,7 @@ def _look(site: StackSite, before: Mapping[str, int | None]) -> Callable[[], Lef
             elif row.verification_failure is not None:
                 failures[name] = row.verification_failure
         left = len(waited_for)
-        what = f"{left} {'repository is' if left == 1 else 'repositories are'} not verified yet"
+        what = f"{count(left, 'repository is', 'repositories are')} not verified yet"
         return Left(
             count=left if is_all or not left else None,
             what=what if is_all else f"at most {what}",

@@ -18,6 +18,7 @@ from geosync.cli.output import (
     Format,
     Grid,
     Part,
+    count,
     output_option,
     plain,
     put,
@@ -195,9 +196,8 @@ class _Preview:
 
 
 def _change(what: str, change: SelectionChange) -> Iterator[Part]:
-    number = len(change.repositories)
-    tags = _number(change.tags, change.has_more, "tag" if change.tags == 1 else "tags")
-    where = _number(number, change.more, "repository" if number == 1 else "repositories")
+    tags = _at_least(count(change.tags, "tag"), change.has_more)
+    where = _at_least(count(len(change.repositories), "repository", "repositories"), change.more)
     yield f"{what}: {tags} in {where}"
     if change.repositories:
         yield Grid(_COLUMNS, change.repositories)
@@ -229,9 +229,9 @@ def _document(change: SelectionChange) -> dict[str, Any]:
     }
 
 
-def _number(number: int, more: bool, what: str) -> str:
+def _at_least(number: object, more: bool) -> str:
     """Write a number; where not all could be looked at, it is the least that there is."""
-    return f"{'at least ' if more else ''}{number} {what}".rstrip()
+    return f"at least {number}" if more else str(number)
 
 
 def _names(one: RepositoryTags) -> str:
@@ -240,6 +240,6 @@ def _names(one: RepositoryTags) -> str:
 
 _COLUMNS = (
     Column("repository", lambda one: one.repository),
-    Column("tags", lambda one: _number(one.tags, one.more, "")),
+    Column("tags", lambda one: _at_least(one.tags, one.more)),
     Column("names", _names),
 )

@@ -55,7 +55,7 @@ def owed_in(site: StackSite, repositories: Collection[str], only: Collection[Ref
             why = next((f": {one.failure}" for one in found.waiting if one.failure is not None), why)
             if found.is_nothing:
                 waited_for.discard(name)
-        what = f"{count(left, more, 'reference')} {'is' if left == 1 and not more else 'are'} owed{why}"
+        what = f"{count(left, 'reference is', 'references are', more=more)} owed{why}"
         return Left(count=None if more else left, what=what, failed=tuple(failed))
 
     return look

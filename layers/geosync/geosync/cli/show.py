@@ -25,6 +25,7 @@ from geosync.cli.output import (
     output_option,
     plain,
     put,
+    refuse,
     size_text,
 )
 from geosync.cli.repositories import ago, console_fields
@@ -67,8 +68,7 @@ def show(choose: Callable[[], Chosen], *, repository: str, gitlab: bool, output:
     site = choose().secondary("show")
     detail = found_repositories.detail(site.sync_registry, repository, clock=site.clock)
     if detail is None:
-        click.echo(f"{site.name} has no row for {repository}: no event named it, and no comparison found it", err=True)
-        raise SystemExit(SOMETHING_WRONG)
+        refuse(f"{site.name} has no row for {repository}: no event named it, and no comparison found it")
     tags, more = found_repositories.tags(site.sync_registry, repository, limit=MOST_TAGS)
     found = _Shown(detail=detail, tags=tags, more=more is not None)
     document = _document(found)

@@ -9,7 +9,20 @@ import click
 from geosync.cli.arguments import site_names
 from geosync.cli.audit import audited
 from geosync.cli.former import with_former
-from geosync.cli.output import Answer, Column, Format, Grid, age, output_option, plain, put, tell
+from geosync.cli.output import (
+    NOTHING_OWED,
+    SOMETHING_WRONG,
+    Answer,
+    Column,
+    Format,
+    Grid,
+    age,
+    output_option,
+    plain,
+    put,
+    refuse,
+    tell,
+)
 from geosync.cli.site import Chosen, StackName, StackSite
 from geosync.cli.status.fleet import show_fleet
 from geosync.clock import moment, optional_moment
@@ -49,7 +62,7 @@ def list_sites(choose: Callable[[], Chosen], *, output: Format) -> None:
     documents = [_document(one, report, now_ms) for one, report in known]
     nothing = f"{site.name} expects no sites: geosync sites add"
     put(Answer(document=documents, rows=documents, shown=[Grid(_columns(now_ms), known) if known else nothing]), output)
-    raise SystemExit(1 if any(_is_late(report, now_ms) for _, report in known) else 0)
+    raise SystemExit(SOMETHING_WRONG if any(_is_late(report, now_ms) for _, report in known) else NOTHING_OWED)
 
 
 def _is_late(report: SiteReport | None, now_ms: int) -> bool:
@@ -142,8 +155,7 @@ def remove(choose: Callable[[], Chosen], *, name: str, output: Format) -> None:
     site = _primary(choose)
     told = {one.name for one in site.sync_registry.told.read().sites}
     if name not in told and site.sync_registry.sites.find(name) is None:
-        click.echo(f"{site.name} does not expect {plain(name)}", err=True)
-        raise SystemExit(1)
+        refuse(f"{site.name} does not expect {plain(name)}")
     with audited(site, "sites remove", name):
         site.sync_registry.sites.remove(name)
         site.sync_registry.told.forget(name)

@@ -8,7 +8,7 @@ import click
 
 from geosync.cli.audit import audited
 from geosync.cli.former import with_former
-from geosync.cli.output import SOMETHING_WRONG, Answer, Column, Format, Grid, age, output_option, plain, put, tell
+from geosync.cli.output import Answer, Column, Format, Grid, age, output_option, plain, put, refuse, tell
 from geosync.cli.site import Chosen
 from geosync.clock import DAY_MS, moment, optional_moment
 from geosync.operating import admin_tokens
@@ -46,11 +46,9 @@ def create(choose: Callable[[], Chosen], *, name: str, right: Right, days: int |
     site = choose().site()
     access = site.sync_registry.admin_access
     if access.find(name) is not None:
-        click.echo(f"{site.name} has a token {name}: geosync token revoke {name}, or another name", err=True)
-        raise SystemExit(SOMETHING_WRONG)
+        refuse(f"{site.name} has a token {name}: geosync token revoke {name}, or another name")
     if len(access.all()) >= MOST_TOKENS:
-        click.echo(f"{site.name} has {MOST_TOKENS} tokens: revoke one first", err=True)
-        raise SystemExit(SOMETHING_WRONG)
+        refuse(f"{site.name} has {MOST_TOKENS} tokens: revoke one first")
     now_ms, text = site.clock.now_ms(), admin_tokens.new_token()
     made = NamedToken(
         name=name,
@@ -116,8 +114,7 @@ def revoke(choose: Callable[[], Chosen], *, name: str, output: Format) -> None:
     site = choose().site()
     access = site.sync_registry.admin_access
     if access.find(name) is None:
-        click.echo(f"{site.name} has no token {name}", err=True)
-        raise SystemExit(SOMETHING_WRONG)
+        refuse(f"{site.name} has no token {name}")
     with audited(site, "token revoke", name):
         access.revoke(name)
     tell(f"{name} is revoked at {site.name}: refused everywhere within a minute.", output, name=name)

@@ -9,6 +9,7 @@ from typing import Literal
 from botocore.exceptions import BotoCoreError, ClientError
 
 from geosync.aws.errors import THROTTLED
+from geosync.cli.output import CANNOT_TELL, NOTHING_OWED, SOMETHING_WRONG
 from geosync.errors import GeosyncError
 
 Result = Literal["ok", "problem", "unknown", "skipped"]
@@ -115,5 +116,5 @@ def exit_code(findings: Iterable[CheckFinding]) -> int:
     """0: all that was looked at is ok; 1: there is a problem; 2: none, but something could not be looked at."""
     results = {finding.result for finding in findings}
     if "problem" in results:
-        return 1
-    return 2 if "unknown" in results else 0
+        return SOMETHING_WRONG
+    return CANNOT_TELL if "unknown" in results else NOTHING_OWED

@@ -54,8 +54,8 @@ def _throttled(found: Status) -> Iterator[CheckFinding]:
     said = [one for one in (*found.owed, *found.parked) if tells_of_throttling(one.failure)]
     if said:
         first = said[0]
-        text = f"{count(len(said), found.more_owed, 'reference')} met it, such as {first.repository} {first.reference}"
-        yield problem("references_throttled", f"{text}: {first.failure}", QUOTA)
+        text = f"{count(len(said), 'reference', more=found.more_owed)} met it, such as {first.repository}"
+        yield problem("references_throttled", f"{text} {first.reference}: {first.failure}", QUOTA)
 
 
 def _heartbeat(found: Status) -> CheckFinding:
@@ -73,17 +73,13 @@ def _announced(found: Status) -> CheckFinding:
     lost = found.lost
     if lost is None:
         return ok("pushes_announced", "no push is known that the primary's registry did not announce")
-    text = f"{_pushes(lost.count)} found by comparison alone since {moment(lost.first_at)}"
+    text = f"{count(lost.count, 'push was', 'pushes were')} found by comparison alone since {moment(lost.first_at)}"
     return problem(
         "pushes_announced",
         f"{text}, such as {lost.repository} {lost.reference}",
         "have the primary's registry post to the NotificationsUrl of its own site, then geosync check there; GitLab's "
         "chart configures it at secondaries alone: set registry.notifications at the primary too",
     )
-
-
-def _pushes(number: int) -> str:
-    return f"{number} push{'' if number == 1 else 'es'} {'was' if number == 1 else 'were'}"
 
 
 def _comparison(found: Status) -> Iterator[CheckFinding]:
@@ -99,7 +95,7 @@ def _parked(found: Status) -> CheckFinding:
     if not found.parked:
         return ok("nothing_parked", "no reference is given up")
     first = found.parked[0]
-    text = f"{count(len(found.parked), found.more_parked, 'reference')} given up, such as {first.repository}"
+    text = f"{count(len(found.parked), 'reference', more=found.more_parked)} given up, such as {first.repository}"
     fix = f"mend the cause, then geosync resync {first.repository} {first.reference}"
     return problem("nothing_parked", f"{text} {first.reference}: {first.failure}", fix)
 
@@ -124,6 +120,6 @@ def look_at_the_dlq(site: StackSite) -> Iterator[CheckFinding]:
     letters = dead_letters(site)
     if letters:
         fix = "geosync dlq list shows the reasons; mend the cause, then geosync dlq replay --all"
-        yield problem("dlq_empty", f"the DLQ holds {count(letters, False, 'message')}", fix)
+        yield problem("dlq_empty", f"the DLQ holds {count(letters, 'message')}", fix)
     else:
         yield ok("dlq_empty", "the DLQ is empty")

@@ -6,7 +6,7 @@ import click
 from click.shell_completion import get_completion_class
 
 from geosync.cli.entry import COMPLETING
-from geosync.cli.output import Answer, Format, output_option, put
+from geosync.cli.output import FOR_PEOPLE, Answer, Format, output_option, put
 
 SHELLS = ("bash", "zsh", "fish")
 
@@ -30,7 +30,7 @@ def completion(ctx: click.Context, *, shell: str, output: Format) -> None:
     script = made.source_template % made.source_vars()
     # click's script for fish cuts what a command does at its first comma.
     script = script.replace('(string split "," $completion)', '(string split --max 1 "," $completion)')
-    if output in ("table", "wide"):
+    if output in FOR_PEOPLE:
         click.echo(script)
         return
     document = {"shell": shell, "script": script}

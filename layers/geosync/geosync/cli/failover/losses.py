@@ -46,7 +46,7 @@ def losses(site: StackSite, found: Status, unmarked: Mapping[str, int]) -> Itera
         yield "No known push is missing here. Pushes after the recovery point may be missing without being known."
     if any(unmarked.values()):
         events, letters = unmarked["events_waiting"], unmarked["dead_letters"]
-        text = f"{count(events, False, 'event')} in the queue, {count(letters, False, 'message')} in the DLQ"
+        text = f"{count(events, 'event')} in the queue, {count(letters, 'message')} in the DLQ"
         yield plain(f"{text}: the references that they name may be missing, too", "yellow")
 
 
@@ -90,7 +90,7 @@ def _recovery_point(site: StackSite, found: Status) -> Part:
 def _references(found: Status) -> Iterator[Part]:
     lost, now_ms = found.would_be_lost, found.at
     more = found.more_owed or found.more_parked
-    yield plain(f"Not here: {count(len(lost), more, 'reference')}", "red")
+    yield plain(f"Not here: {count(len(lost), 'reference', more=more)}", "red")
     columns = (
         Column("repository", lambda one: one.repository),
         Column("reference", lambda one: one.reference),

@@ -9,13 +9,7 @@ import click
 from botocore.exceptions import BotoCoreError, ClientError
 
 from geosync.cli.audit import audited
-from geosync.cli.failover.losses import (
-    count_unmarked,
-    losses,
-    losses_document,
-    read_losses,
-    warning_of_a_primary_alive,
-)
+from geosync.cli.failover.losses import count_unmarked, losses, losses_document, read_losses, warning_of_a_primary_alive
 from geosync.cli.failover.next_steps import next_steps
 from geosync.cli.failover.quiet_update import confirm, must_not_ask, quiet_update, take_events
 from geosync.cli.failover.stack_update import (
@@ -30,6 +24,7 @@ from geosync.cli.failover.stack_update import (
 )
 from geosync.cli.output import (
     CANNOT_TELL,
+    FOR_PEOPLE,
     NOTHING_OWED,
     SOMETHING_WRONG,
     Answer,
@@ -111,7 +106,7 @@ class _Promoting:
     def __init__(self, site: StackSite, output: Format) -> None:
         self._site = site
         self._output = output
-        self._is_for_people = output in ("table", "wide")
+        self._is_for_people = output in FOR_PEOPLE
         self._promoted: bool | None = False
 
     def run(self, *, yes: bool) -> NoReturn:

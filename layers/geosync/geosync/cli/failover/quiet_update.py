@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 import click
 
 from geosync.cli.failover.stack_update import update
-from geosync.cli.output import DECLINED, Format, count
+from geosync.cli.output import DECLINED, FOR_PEOPLE, Format, count
 from geosync.cli.site import StackSite
 from geosync.cli.status.look import waiting
 from geosync.errors import NotDrained, UpdateRefused
@@ -30,7 +30,7 @@ LOOKS = 2
 
 def must_not_ask(output: Format, *, yes: bool) -> None:
     """Refuse to ask on the standard output that a program reads; raises UsageError."""
-    if output not in ("table", "wide") and not yes:
+    if output not in FOR_PEOPLE and not yes:
         raise click.UsageError(f"-o {output} asks no questions: say --yes too")
 
 
@@ -111,9 +111,10 @@ def tag_writers(site: StackSite, now_ms: int) -> TagWriters:
 def work_left(found: TagWriters) -> str:
     """The work that a change of role waits for; empty where there is none."""
     if found.held:
-        return f"still copies in {_repositories(len(found.held))}"
+        return f"still copies in {count(len(found.held), 'repository', 'repositories')}"
     if found.left:
-        return f"may still take a tag write that was not answered, in {_repositories(len(found.left))}"
+        number = count(len(found.left), "repository", "repositories")
+        return f"may still take a tag write that was not answered, in {number}"
     return ""
 
 
@@ -123,14 +124,10 @@ def _longest(found: TagWriters, now_ms: int) -> str:
     return f"{math.ceil((max(found.left.values()) - now_ms) / 1000)} s"
 
 
-def _repositories(number: int) -> str:
-    return f"{number} {'repository' if number == 1 else 'repositories'}"
-
-
 def take_events(site: StackSite, *, say: bool, seconds: float = EVENTS_SECONDS) -> None:
     """Wait a while until the events in the queue are taken: a secondary marks what they name, a primary drops it."""
     end = site.clock.monotonic_s() + seconds
     while (events := waiting(site, "EventsQueueUrl")) and site.clock.monotonic_s() < end:
         if say:
-            click.echo(f"{site.name} still takes {count(events, False, 'event')} …", err=True)
+            click.echo(f"{site.name} still takes {count(events, 'event')} …", err=True)
         site.clock.sleep(POLL_SECONDS)

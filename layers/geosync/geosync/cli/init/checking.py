@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from geosync.cli.choosing.options import LOCAL_STATE, site_choice
-from geosync.cli.output import CANNOT_TELL, SOMETHING_WRONG
+from geosync.cli.output import CANNOT_TELL, NOTHING_OWED, SOMETHING_WRONG
 from geosync.cli.site import StackSite
 
 
@@ -34,7 +34,7 @@ def checked(ctx: click.Context, stacks: Sequence[StackSite], *, is_for_people: b
 def worst(checks: Sequence[SiteCheck]) -> int:
     """The exit code of all: 1 before 2 before 0."""
     codes = {one.exit_code for one in checks}
-    return SOMETHING_WRONG if SOMETHING_WRONG in codes else CANNOT_TELL if codes - {0} else 0
+    return SOMETHING_WRONG if SOMETHING_WRONG in codes else CANNOT_TELL if codes - {NOTHING_OWED} else NOTHING_OWED
 
 
 def way(ctx: click.Context) -> dict[str, str]:
@@ -63,7 +63,7 @@ def _exit_code(ctx: click.Context, arguments: list[str]) -> int:
     except click.ClickException as error:
         error.show()
         return CANNOT_TELL
-    return 0
+    return NOTHING_OWED
 
 
 def _other_ends(site: StackSite, stacks: Sequence[StackSite]) -> list[str]:

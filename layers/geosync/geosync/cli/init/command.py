@@ -17,7 +17,7 @@ from geosync.cli.init.answers import Answers
 from geosync.cli.init.checking import checked, way
 from geosync.cli.init.report import ANSWERS_FILE, InitReport
 from geosync.cli.init.steps import CommandPlace, Found, Which, look, notice_file, secret_file, steps
-from geosync.cli.output import Format, output_option, plain, put
+from geosync.cli.output import FOR_PEOPLE, Format, output_option, plain, put
 from geosync.cli.site import AwsAccess, StackSite
 from geosync.tokens import read_tokens
 
@@ -50,7 +50,7 @@ def init(ctx: click.Context, *, given: Path | None, folder: Path, check: bool, o
     Exit code 0: everything is deployed, and the checks found nothing. 1: something is left to do, or a check found a
     problem. 2: cannot tell.
     """
-    is_for_people = output in ("table", "wide")
+    is_for_people = output in FOR_PEOPLE
     answers = _answers(folder, given, may_ask=is_for_people)
     written = way(ctx)
     access = ctx.obj().access if "local" in written else AwsAccess.of(profile=written.get("profile"))

@@ -13,6 +13,7 @@ from geosync.cli.following import POLL_SECONDS, FailedLook, look_once
 from geosync.cli.former import with_former
 from geosync.cli.output import (
     CANNOT_TELL,
+    FOR_PEOPLE,
     NOTHING_OWED,
     SOMETHING_WRONG,
     Answer,
@@ -82,7 +83,7 @@ def _watch(site: StackSite, limit: int, output: Format) -> None:
     try:
         for seen in (
             _on_screen(site, limit, output)
-            if is_terminal() and output in ("table", "wide")
+            if is_terminal() and output in FOR_PEOPLE
             else _in_lines(site, limit, output)
         ):
             last = seen

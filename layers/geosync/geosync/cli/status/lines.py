@@ -49,7 +49,7 @@ def _lines(seen: SiteLook) -> Iterator[Line]:
     yield from _health(seen.health)
     if seen.fleet is None or found.owed or found.parked:
         yield from _backlog(found)
-    yield ("dlq", plain(count(letters, False, "message"), "red" if letters else ""))
+    yield ("dlq", plain(count(letters, "message"), "red" if letters else ""))
     yield from _stopped(found)
     yield from _of_secondary(seen) if seen.fleet is None else _of_primary(found, seen.fleet)
 
@@ -132,7 +132,7 @@ def _health(health: Health) -> Iterator[Line]:
 def _backlog(found: Status) -> Iterator[Line]:
     yield ("owed", _owed(found))
     if found.parked:
-        parked = count(len(found.parked), found.more_parked, "reference")
+        parked = count(len(found.parked), "reference", more=found.more_parked)
         yield ("parked", plain(f"{parked}: geosync resync, or a new push, tries again", "red"))
     yield ("repositories", _repositories(found))
 
@@ -172,7 +172,7 @@ def _owed(found: Status) -> object:
     # With more than were read, an older one may be among the others.
     prefix = "since at least" if found.more_owed or found.more_parked else "the oldest for"
     failed = f", {found.failed} failed" if found.failed else ""
-    owed = count(sum(not one.is_a_look for one in found.owed), found.more_owed, "reference")
+    owed = count(sum(not one.is_a_look for one in found.owed), "reference", more=found.more_owed)
     return f"{owed}{failed}, {prefix} {age(oldest.owed_since, found.at)}"
 
 
@@ -225,7 +225,7 @@ def _recovery_point(found: Status, stalled: str | None) -> Iterator[Line]:
         yield ("", plain(f"stalled, heartbeats do not move it: {stalled}", "yellow"))
     if found.lost is not None:
         last = f"{found.lost.repository}:{found.lost.reference}"
-        lost = count(found.lost.count, False, "notification")
+        lost = count(found.lost.count, "notification")
         yield ("", plain(f"{lost} of the primary's registry did not arrive, the last for {last}", "red"))
     if found.proved_at is not None:
         yield ("proved", f"a comparison proved everything pushed before {moment(found.proved_at)}")
