@@ -14,8 +14,7 @@ import pytest
 from tests.functional.cli.conftest import REGION, PlayedClock, Site
 from tests.functional.cli.test_look import A, event_log, failed, synced
 
-from geosync.cli import logs
-from geosync.cli.checks import registries
+from geosync.cli import logs, registries
 from geosync.cli.site import StackSite as DeployedSite
 from geosync.cli.status import command
 from geosync.cli.status import look as status_look

@@ -17,8 +17,7 @@ from tests.functional.cli.test_commands import PARKED, dead_letter
 from tests.functional.cli.test_look import A, failed, synced
 from tests.functional.cli.test_wrong_site import commands
 
-from geosync.cli import check
-from geosync.cli.checks import registries
+from geosync.cli import check, registries
 from geosync.cli.checks.findings import problem
 from geosync.cli.choosing import contexts
 from geosync.cli.choosing.contexts import Contexts, SiteContext

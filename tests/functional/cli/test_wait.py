@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from tests.functional.cli.conftest import PlayedClock, Site
 
-from geosync.cli.checks.registries import DigestAtPrimary
 from geosync.cli.pace import LONGEST_S
+from geosync.cli.registries import DigestAtPrimary
 from geosync.cli.site import StackSite as DeployedSite
 from geosync.errors import Contended
 from geosync.reading.arrival import Arrival
@@ -152,7 +152,7 @@ def at_primary(monkeypatch: pytest.MonkeyPatch) -> Callable[[str | None], None]:
 
     def answers(digest: str | None) -> None:
         found = DigestAtPrimary(is_known=True, digest=digest)
-        monkeypatch.setattr("geosync.cli.checks.registries.primary_digest", lambda *_: found)
+        monkeypatch.setattr("geosync.cli.registries.primary_digest", lambda *_: found)
 
     return answers
 

@@ -12,9 +12,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, get_args
 
+from geosync.cli import registries
 from geosync.cli.admin_api import AdminClient, other_sites, token_of
 from geosync.cli.audit import audited
-from geosync.cli.checks import registries
 from geosync.cli.resync import is_nowhere
 from geosync.cli.selection import present
 from geosync.cli.site import Chosen, StackName, StackSite

@@ -7,10 +7,9 @@ from dataclasses import replace
 
 import click
 
-from geosync.cli import backfill
+from geosync.cli import backfill, registries
 from geosync.cli.arguments import Work, check_repository, repository_names, which_work
 from geosync.cli.audit import audited
-from geosync.cli.checks import registries
 from geosync.cli.output import Format, count, output_option, plain, refuse, tell
 from geosync.cli.selection import present
 from geosync.cli.settling import Left, finish, owed_in, wait_options

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import asdict
 from typing import Any
 
 import click
 from botocore.exceptions import BotoCoreError, ClientError
 
-from geosync.cli.checks.registries import secret_of
 from geosync.cli.output import (
     CANNOT_TELL,
     NOTHING_OWED,
@@ -23,13 +23,13 @@ from geosync.cli.output import (
     plain,
     put,
 )
+from geosync.cli.registries import open_site_registry
 from geosync.cli.site import Chosen, StackSite
 from geosync.errors import GeosyncError
 from geosync.oci.deadline import Deadline
 from geosync.operating import selection_preview
 from geosync.operating.selection_preview import PreviewBounds, RepositoryTags, SelectionChange
 from geosync.pair.selection import Selection
-from geosync.registries.opening import open_registry
 from geosync.registries.vendors import AUTO, find
 from geosync.sync_registry.site.breaker import Limits
 from geosync.sync_registry.sync_registry import SyncRegistry
@@ -133,16 +133,8 @@ class _Preview:
         deadline = Deadline(site.clock)
         deadline.set(ASKED_FOR_S)
         try:
-            primary = open_registry(
-                site.parameters.get("PrimaryRegistryUrl", ""),
-                secret_of(site, site.parameters.get("PrimaryRegistrySecretArn", "")),
-                vendor=site.parameters.get("PrimaryRegistryVendor", AUTO),
-                deadline=deadline,
-            )
-            try:
+            with closing(open_site_registry(site, "PrimaryRegistry", deadline)) as primary:
                 return selection_preview.brought(primary, before, after, self.bounds)
-            finally:
-                primary.close()
         except (GeosyncError, BotoCoreError, ClientError) as error:
             self.why_not = str(error)
             return None

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from email.utils import parsedate_to_datetime
 
 from geosync.cli.checks.findings import CheckFinding, ok, problem, unknown
-from geosync.cli.checks.registries import secret_of
+from geosync.cli.registries import secret_of
 from geosync.cli.site import StackSite
 from geosync.clock import Clock
 from geosync.errors import ConfigurationError
@@ -71,17 +72,15 @@ def _now_s(clock: Clock) -> float:
 
 def _registry_ahead_s(url: str, ca_bundle: str | None, clock: Clock) -> float | None:
     """Ask for /v2/ without credentials: the answer has a time, whatever its status."""
-    transport = Transport(ca_bundle=ca_bundle, connections=1)
-    try:
-        asked_s = _now_s(clock)
-        answer = transport.send(HttpRequest(method="GET", url=f"{url}/v2/", repeatable=True), timeouts=TIMEOUTS)
-        date = answer.header("Date")
-        answer.close()
+    with closing(Transport(ca_bundle=ca_bundle, connections=1)) as transport:
+        try:
+            asked_s = _now_s(clock)
+            answer = transport.send(HttpRequest(method="GET", url=f"{url}/v2/", repeatable=True), timeouts=TIMEOUTS)
+            date = answer.header("Date")
+            answer.close()
+        except Broken:
+            return None
         return ahead_s(date, (asked_s + _now_s(clock)) / 2)
-    except Broken:
-        return None
-    finally:
-        transport.close()
 
 
 def _ca_bundle(site: StackSite, parameter: str) -> str | None:

@@ -3,32 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-
-from botocore.exceptions import BotoCoreError, ClientError
 
 from geosync.cli.checks.findings import CheckFinding, Name, ok, problem, skipped
+from geosync.cli.registries import SECONDS, open_site_registry
 from geosync.cli.site import StackSite
-from geosync.errors import (
-    ConfigurationError,
-    ContentError,
-    Denied,
-    NotFound,
-    OutOfTime,
-    RegistryError,
-    RegistryUnavailable,
-    Unauthorized,
-)
+from geosync.errors import ConfigurationError, Denied, NotFound, RegistryError, RegistryUnavailable, Unauthorized
 from geosync.oci.credentials import Anonymous, Borrowed, RegistryKey
 from geosync.oci.deadline import Deadline
 from geosync.oci.references import is_repository
-from geosync.registries.opening import open_registry
 from geosync.registries.registry import Registry
-from geosync.registries.vendors import AUTO
-
-SECONDS = 30.0
-"""For one registry."""
 
 
 def look(site: StackSite, repository: str | None = None) -> Iterator[CheckFinding]:
@@ -48,79 +31,13 @@ def look(site: StackSite, repository: str | None = None) -> Iterator[CheckFindin
     yield from _look(site, "primary_registry", "PrimaryRegistry", repository, writes=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DigestAtPrimary:
-    """The primary's digest of a reference; None: it has none, or (`is_known` False) cannot be asked from here."""
-
-    is_known: bool
-    digest: str | None = None
-
-    @property
-    def is_absent(self) -> bool:
-        """True when the primary's registry said that it has none."""
-        return self.is_known and self.digest is None
-
-
-def primary_knows(site: StackSite, repository: str) -> bool | None:
-    """Ask the primary's registry whether it has a repository; None: it cannot be asked from here."""
-    with _primary(site) as client:
-        if client is None:
-            return None
-        try:
-            next(client.tags(repository), [])
-        except NotFound:
-            return False
-        except (RegistryError, OutOfTime):
-            return None
-    return True
-
-
-def primary_digest(site: StackSite, repository: str, reference: str) -> DigestAtPrimary:
-    """Ask the primary's registry for the digest of a tag or digest."""
-    with _primary(site) as client:
-        if client is None:
-            return DigestAtPrimary(is_known=False)
-        try:
-            found = client.head_manifest(repository, reference)
-        except NotFound:
-            return DigestAtPrimary(is_known=True)
-        except (RegistryError, ContentError, OutOfTime):
-            return DigestAtPrimary(is_known=False)
-    return DigestAtPrimary(is_known=True, digest=found.digest if found is not None else None)
-
-
-@contextmanager
-def _primary(site: StackSite) -> Iterator[Registry | None]:
-    """Open the primary's registry for some seconds; None where its address or its secret cannot be had, or is wrong."""
-    url = site.parameters.get("PrimaryRegistryUrl")
-    if not url:
-        yield None
-        return
-    deadline = Deadline()
-    deadline.set(SECONDS)
-    vendor = site.parameters.get("PrimaryRegistryVendor", AUTO)
-    try:
-        secret = secret_of(site, site.parameters.get("PrimaryRegistrySecretArn", ""))
-        client = open_registry(url, secret, vendor=vendor, deadline=deadline, writes=False)
-    except (ConfigurationError, BotoCoreError, ClientError):
-        yield None
-        return
-    try:
-        yield client
-    finally:
-        client.close()
-
-
 def _look(
     site: StackSite, name: Name, parameter: str, repository: str | None, *, writes: bool
 ) -> Iterator[CheckFinding]:
-    url = site.parameters[f"{parameter}Url"]
-    arn = site.parameters.get(f"{parameter}SecretArn", "")
     deadline = Deadline()
     deadline.set(SECONDS)
-    vendor = site.parameters.get(f"{parameter}Vendor", AUTO)
     try:
-        client = open_registry(url, secret_of(site, arn), vendor=vendor, deadline=deadline, writes=writes)
+        client = open_site_registry(site, parameter, deadline, writes=writes)
     except ConfigurationError as error:
         yield problem(
             name, str(error), f"correct the secret named by {parameter}SecretArn; docs/registries.md shows its forms"
@@ -135,6 +52,7 @@ def _look(
         yield _refusal(client, name, parameter, error)
     else:
         means = {Anonymous: "without credentials", RegistryKey: "with a token of the key"}
+        url = site.parameters[f"{parameter}Url"]
         yield ok(name, f"{url} lets us in {means.get(type(client.credentials), 'with the account')} ({checked})")
         if writes and not site.is_primary:
             yield from _mounting(client, name)
@@ -176,13 +94,6 @@ def _tags(client: Registry, repository: str) -> str:
     except NotFound:
         return f"it has no repository {repository}"
     return f"the tags of {repository}"
-
-
-def secret_of(site: StackSite, arn: str) -> str | None:
-    """Return the text of a registry's secret; None: it has none."""
-    if not arn:
-        return None
-    return site.client("secretsmanager").get_secret_value(SecretId=arn).get("SecretString") or ""
 
 
 def _credentials_fix(client: Registry, parameter: str) -> str:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import hashlib
 from concurrent.futures import Executor
+from contextlib import closing
 from dataclasses import dataclass, replace
 
 import click
 from botocore.exceptions import BotoCoreError, ClientError
 
 from geosync.cli.awaited import StackAwaited
-from geosync.cli.drill.ways import pushing_registry
 from geosync.cli.failover.losses import losses_document, read_losses
 from geosync.cli.failover.quiet_update import DRAIN_SECONDS, LOOKS, POLL_SECONDS, tag_writers, work_left
 from geosync.cli.failover.rehearsed_update import rehearse_update
 from geosync.cli.failover.stack_update import PROMOTION, last_update_s
 from geosync.cli.following import FailedLook, look_once
+from geosync.cli.registries import open_site_registry
 from geosync.cli.site import StackSite
 from geosync.drilling.both import BothRegistries
 from geosync.drilling.canary import Canary
@@ -89,7 +90,9 @@ class Rehearsal:
         _say(f"pushing the canary {repository}:{tag} to the primary …")
         canary, pushed_at = Canary.of(self._drill_id, site.name), site.clock.now_ms()
         try:
-            with pushing_registry(site, self._deadline, self._options.push_secret_arn) as registry:
+            secret_arn = self._options.push_secret_arn
+            registry = open_site_registry(site, "PrimaryRegistry", self._deadline, secret_arn=secret_arn, writes=True)
+            with closing(registry):
                 canary.push(Repository(registry, repository), tag)
         except (GeosyncError, BotoCoreError, ClientError) as error:
             return replace(found, why=str(error))

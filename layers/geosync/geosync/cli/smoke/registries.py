@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -80,11 +80,8 @@ class SmokeRegistries(Protocol):
 @contextmanager
 def opened(registries: SmokeRegistries, side: Side, repository: str) -> Iterator[Repository]:
     """Open a repository at one side."""
-    registry = registries.open(side)
-    try:
+    with closing(registries.open(side)) as registry:
         yield Repository(registry, repository)
-    finally:
-        registry.close()
 
 
 def delete_tag(repository: Repository, tag: str, digest: str) -> None:
@@ -188,11 +185,8 @@ class GivenRegistries:
     def make(self) -> None:
         """See that both answer. Raises RegistryError."""
         for side in SIDES:
-            registry = self.open(side)
-            try:
+            with closing(self.open(side)) as registry:
                 registry.ping()
-            finally:
-                registry.close()
 
     def parameters(self, side: Side) -> dict[str, str]:
         """The parameters of a site that say where its registries are."""
