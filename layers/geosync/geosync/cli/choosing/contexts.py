@@ -98,16 +98,20 @@ def _context(fields: Any) -> SiteContext:
 
 
 def write(contexts: Contexts) -> None:
-    """Put the file in its place at once, readable by its user alone. Raises OSError."""
-    file = config_file()
-    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    """Write the file with the contexts. Raises OSError."""
     by_name = {name: context.fields() for name, context in sorted(contexts.by_name.items())}
     text = json.dumps({"current": contexts.current, "contexts": by_name}, indent=2)
-    descriptor, name = tempfile.mkstemp(dir=file.parent, prefix=".config-")  # mode 0600
+    put_in_place(config_file(), f"{text}\n", prefix=".config-")
+
+
+def put_in_place(file: Path, text: str, *, prefix: str) -> None:
+    """Write a file at once, readable by its user alone; until then its name begins with `prefix`. Raises OSError."""
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(dir=file.parent, prefix=prefix)  # mode 0600
     made = Path(name)
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as out:
-            out.write(f"{text}\n")
+            out.write(text)
         made.replace(file)
     except BaseException:
         made.unlink()

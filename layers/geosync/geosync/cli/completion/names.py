@@ -10,7 +10,6 @@ import hashlib
 import json
 import os
 import re
-import tempfile
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -87,23 +86,14 @@ def _kept(place: NamedPlace, what: str, read: Callable[[], list[str]]) -> list[s
             return list(kept["names"])
     names = read()
     with suppress(OSError):
-        _keep(file, {"read_at": now_ms, "names": names})
+        contexts.put_in_place(file, json.dumps({"read_at": now_ms, "names": names}), prefix=_PREFIX)
+        _forget(file.parent)
     return names
 
 
 def _folder() -> Path:
     base = os.environ.get("XDG_CACHE_HOME", "")
     return (Path(base) if Path(base).is_absolute() else Path.home() / ".cache") / "geosync"
-
-
-def _keep(file: Path, document: dict[str, object]) -> None:
-    """Put a file in its place, and delete those that nobody reads any more."""
-    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    _forget(file.parent)
-    descriptor, name = tempfile.mkstemp(dir=file.parent, prefix=_PREFIX)  # mode 0600
-    with os.fdopen(descriptor, "w", encoding="utf-8") as out:
-        json.dump(document, out)
-    Path(name).replace(file)
 
 
 def _forget(folder: Path) -> None:
