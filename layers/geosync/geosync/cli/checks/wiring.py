@@ -17,7 +17,7 @@ MOST_OF_AN_ERROR = 300
 
 
 def look_at_the_stack(site: StackSite) -> Iterator[CheckFinding]:
-    """CheckLook whether the last deployment came to its end."""
+    """Look whether the last deployment came to its end."""
     if site.state in {"CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE"}:
         yield ok("stack", f"{site.stack} ({site.region}) is {site.state}")
     else:
@@ -142,8 +142,17 @@ def look_at_reconcile(site: StackSite) -> Iterator[CheckFinding]:
 
 def look_at_sync(site: StackSite) -> Iterator[CheckFinding]:
     """Start functions/sync without a message: it must load, with its packages and its settings."""
-    answer = _invoke(site, "sync", "SyncFunction", {"Records": []})
-    yield answer if isinstance(answer, CheckFinding) else ok("sync", f"{site.outputs['SyncFunction']} starts")
+    yield _starts(site, "sync", "SyncFunction")
+
+
+def look_at_log_cursor(site: StackSite) -> Iterator[CheckFinding]:
+    """Start functions/log_cursor without a message, as functions/sync."""
+    yield _starts(site, "log_cursor", "LogCursorFunction")
+
+
+def _starts(site: StackSite, name: Name, output: str) -> CheckFinding:
+    answer = _invoke(site, name, output, {"Records": []})
+    return answer if isinstance(answer, CheckFinding) else ok(name, f"{site.outputs[output]} starts")
 
 
 def look_at_s3_copies(site: StackSite, repository: str | None) -> Iterator[CheckFinding]:
@@ -161,14 +170,6 @@ def look_at_s3_copies(site: StackSite, repository: str | None) -> Iterator[Check
         yield problem("s3_copies", str(answer.get("text")), fix)
     else:
         yield unknown("s3_copies", str(answer.get("text")), "name a repository that has an image with --repository")
-
-
-def look_at_log_cursor(site: StackSite) -> Iterator[CheckFinding]:
-    """Start functions/log_cursor without a message: whether it loads, with its packages and its settings."""
-    answer = _invoke(site, "log_cursor", "LogCursorFunction", {"Records": []})
-    yield (
-        answer if isinstance(answer, CheckFinding) else ok("log_cursor", f"{site.outputs['LogCursorFunction']} starts")
-    )
 
 
 def _invoke(site: StackSite, name: Name, output: str, event: Mapping[str, Any]) -> dict[str, Any] | CheckFinding:
