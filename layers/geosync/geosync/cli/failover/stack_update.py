@@ -126,12 +126,17 @@ def events_of(site: StackSite, token: str) -> list[dict[str, Any]] | None:
 
 def _events(site: StackSite) -> list[dict[str, Any]] | None:
     """The newest EVENTS of the stack, newest first; None when they cannot be read."""
-    pages = site.client("cloudformation").get_paginator("describe_stack_events")
     try:
-        found = pages.paginate(StackName=site.stack, PaginationConfig={"MaxItems": EVENTS})
-        return [event for page in found for event in page["StackEvents"]]
+        return newest_events(site.client("cloudformation"), site.stack)
     except (BotoCoreError, ClientError):
         return None
+
+
+def newest_events(cloudformation: Any, stack: str) -> list[dict[str, Any]]:
+    """Read the newest EVENTS of a stack, newest first. Raises botocore's errors."""
+    pages = cloudformation.get_paginator("describe_stack_events")
+    found = pages.paginate(StackName=stack, PaginationConfig={"MaxItems": EVENTS})
+    return [event for page in found for event in page["StackEvents"]]
 
 
 def last_update_s(site: StackSite) -> float | None:

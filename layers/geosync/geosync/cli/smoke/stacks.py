@@ -7,7 +7,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from geosync.cli.failover.stack_update import CAPABILITIES, EVENTS, POLL_SECONDS, UNDER_WAY, reason
+from geosync.cli.failover.stack_update import CAPABILITIES, POLL_SECONDS, UNDER_WAY, newest_events, reason
 from geosync.cli.smoke.names import SIDES, Side, SmokePlace
 from geosync.cli.smoke.package import CODE
 from geosync.cli.smoke.steps import NotSeen, wait_for
@@ -39,10 +39,7 @@ def await_created(place: SmokePlace) -> None:
         client, stack = place.client("cloudformation", place.regions[side]), place.names.stack(side)
         state = _await_end(client, stack, place)
         if state != "CREATE_COMPLETE":
-            pages = client.get_paginator("describe_stack_events")
-            found = pages.paginate(StackName=stack, PaginationConfig={"MaxItems": EVENTS})
-            why = reason([event for page in found for event in page["StackEvents"]])
-            raise NotSeen(f"{stack} is {state}: {why}")
+            raise NotSeen(f"{stack} is {state}: {reason(newest_events(client, stack))}")
 
 
 def delete(place: SmokePlace, region: str, stack_id: str, state: str) -> None:
