@@ -16,6 +16,7 @@ from botocore.exceptions import ClientError
 from rich.text import Text
 
 from geosync.cli.arguments import check_repository, duration, repository_names
+from geosync.cli.checks.function_log import json_object
 from geosync.cli.following import POLL_SECONDS, FailedLook, look_once, until_left
 from geosync.cli.output import Answer, AnswerStream, Column, Format, Grid, output_option, plain, put
 from geosync.cli.site import Chosen, StackSite
@@ -249,11 +250,8 @@ def _identity(event: Mapping[str, Any]) -> str:
 
 def _line(text: str) -> dict[str, Any] | None:
     """A line of ours; None for one of Lambda's own, or a metric."""
-    try:
-        line = json.loads(text)
-    except ValueError:
-        return None
-    return line if isinstance(line, dict) and isinstance(line.get("message"), str) else None
+    line = json_object(text)
+    return line if line is not None and isinstance(line.get("message"), str) else None
 
 
 def _grid(lines: list[dict[str, Any]]) -> Grid:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from typing import Any
 
 from geosync.cli.site import StackSite
 
@@ -29,7 +30,7 @@ def search(site: StackSite, function: str, words: str, minutes: int) -> FoundLin
     }
     for _ in range(LOG_PAGES):
         page = client.filter_log_events(**asked, **({"nextToken": token} if token is not None else {}))
-        lines += [line for entry in page["events"] if (line := _json_object(entry["message"])) is not None]
+        lines += [line for entry in page["events"] if (line := json_object(entry["message"])) is not None]
         token = page.get("nextToken")
         if token is None:
             return FoundLines(lines=lines, is_whole=True)
@@ -41,7 +42,7 @@ def read_log(site: StackSite, function: str, event: str, minutes: int) -> list[d
     return [line for line in search(site, function, event, minutes).lines if line.get("message") == event]
 
 
-def _json_object(text: str) -> dict[str, object] | None:
+def json_object(text: str) -> dict[str, Any] | None:
     """A log line as JSON, None for another one."""
     try:
         line = json.loads(text)
