@@ -22,13 +22,13 @@ from geosync.cli.output import (
     output_option,
     plain,
     put,
+    some_names,
     tell,
 )
 from geosync.cli.site import Chosen, StackSite
 from geosync.operating import deletions
 from geosync.operating.deletions import Deletions
 from geosync.operating.documents import deletes_fields
-from geosync.sync_registry.site.findings import Finding
 
 NAMES = 10
 """Tags of a repository that are named."""
@@ -100,14 +100,11 @@ def _shown(found: Deletions, now_ms: int) -> Iterator[Part]:
 
 
 def _columns(now_ms: int) -> tuple[Column, ...]:
-    def names(found: Finding) -> str:
-        return ", ".join((*found.missing_names, *found.outside_names)[:NAMES]) + (" …" if found.goes > NAMES else "")
-
     return (
         Column("repository", lambda found: f"{found.repository} (gone)" if found.gone else found.repository),
         Column("missing", lambda found: plain(found.missing, "red" if found.gone else "")),
         Column("outside", lambda found: found.outside),
         Column("of", lambda found: found.of + found.outside),
         Column("found", lambda found: f"{age(found.found_at, now_ms)} ago"),
-        Column("tags", names),
+        Column("tags", lambda found: some_names((*found.missing_names, *found.outside_names)[:NAMES], found.goes)),
     )

@@ -25,6 +25,7 @@ from geosync.cli.output import (
     output_option,
     put,
     refuse,
+    some_names,
     tell,
 )
 from geosync.cli.site import Chosen, StackSite
@@ -143,15 +144,11 @@ def _told(found: Finding) -> str:
         (found.outside, "outside the selection", found.outside_names),
     )
     told = [
-        f"{number} {what} ({_names(names, number)})" if names else f"{number} {what}"
+        f"{number} {what} ({some_names(names, number)})" if names else f"{number} {what}"
         for number, what, names in kinds
         if number
     ]
     return ", ".join([*told, *(["the primary does not know the repository"] if found.gone else [])])
-
-
-def _names(names: Sequence[str], number: int) -> str:
-    return ", ".join(names) + (" …" if number > len(names) else "")
 
 
 def finding_documents(site: StackSite, found: Sequence[Finding]) -> list[dict[str, Any]]:
@@ -174,7 +171,7 @@ def _columns(now_ms: int, *, dismissed: bool) -> tuple[Column, ...]:
         Column("outside", lambda found: found.outside),
         Column("found", lambda found: f"{age(found.found_at, now_ms)} ago"),
         Column("found at", lambda found: moment(found.found_at), wide=True),
-        Column("tags", lambda found: _names(found.extra_names, found.extra)),
+        Column("tags", lambda found: some_names(found.extra_names, found.extra)),
         *(_OF_A_DISMISSAL if dismissed else ()),
     )
 

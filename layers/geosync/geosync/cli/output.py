@@ -313,6 +313,11 @@ def moment(milliseconds: int) -> str:
     return f"{exact_moment(milliseconds)[:19]}Z"
 
 
+def some_names(names: Sequence[str], number: int) -> str:
+    """Write names, with a `…` where they are not all of the `number`."""
+    return ", ".join(names) + (" …" if number > len(names) else "")
+
+
 def size_text(size_bytes: int | None) -> str:
     """Write `999 B`, `1.2 MB`, `not known`: in powers of 1000, as the dashboard does."""
     if size_bytes is None:
