@@ -10,7 +10,10 @@ import click
 
 from geosync.cli.choosing.options import completes
 from geosync.cli.output import Command, plain
+from geosync.errors import MalformedMessage
 from geosync.oci.references import is_repository, is_tag
+from geosync.operating import actions
+from geosync.sync_registry.items import Reference
 
 Work = Literal["one", "all", "failed"]
 repository_names = completes("repositories")
@@ -39,6 +42,14 @@ def which_work(repository: str | None, *, everything: bool, failed: bool) -> Wor
     if sum((repository is not None, everything, failed)) != 1:
         raise click.UsageError("which? REPOSITORY, --all or --failed")
     return "one" if repository is not None else "all" if everything else "failed"
+
+
+def parse_reference(text: str) -> Reference:
+    """Read a tag or a digest. Raises BadParameter."""
+    try:
+        return actions.reference(text)
+    except MalformedMessage as error:
+        raise click.BadParameter(f"{plain(text)} is {error}", param_hint="TAG|DIGEST") from None
 
 
 def check_tags(tags: Iterable[str]) -> None:

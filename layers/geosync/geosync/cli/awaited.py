@@ -15,13 +15,11 @@ from typing import Any, Protocol, get_args
 from geosync.cli import registries
 from geosync.cli.admin_api import AdminClient, other_sites, token_of
 from geosync.cli.audit import audited
-from geosync.cli.resync import is_nowhere
+from geosync.cli.resync import is_nowhere, mark_and_wake
 from geosync.cli.selection import present
 from geosync.cli.site import Chosen, StackName, StackSite
 from geosync.clock import Clock, parsed_moment
 from geosync.errors import AdminApiRefused, ConfigurationError
-from geosync.messages.queues import Queue
-from geosync.messages.work import WorkMessage
 from geosync.oci.deadline import Deadline
 from geosync.reading.arrival import Arrival, ArrivalState, AwaitedImage
 from geosync.reading.arrival_look import AskedSite, look
@@ -77,9 +75,7 @@ class StackAwaited:
             return "it is not at the primary: was it pushed there, and is its name right?"
         self.expected = image.digest or at_primary.digest
         with audited(site, "wait", f"{repository} {image.reference}"):
-            site.sync_registry.mark(repository, image.reference)
-            wake = WorkMessage(repository=repository, reason="resync")
-            Queue(site.client("sqs"), site.outputs["WorkQueueUrl"]).send(wake)
+            mark_and_wake(site, repository, [image.reference])
         return None
 
     def look(self, image: AwaitedImage) -> Arrival:

@@ -138,18 +138,18 @@ def backfill(ctx: click.Context, *, follow: bool | None, output: Format) -> None
 def start(choose: Callable[[], Chosen], *, output: Format) -> None:
     """Compare everything on the primary with this site now; one that is under way goes on."""
     site = choose().secondary("backfill")
-    now_ms = site.clock.now_ms()
     with audited(site, "backfill start"):
-        walk = actions.resync_all(site.sync_registry, site.client("sqs"), site.outputs["WorkQueueUrl"], now_ms=now_ms)
-    if walk is not None:
-        tell(under_way(site, walk, now_ms), output, name=site.name)
-        return
+        under_way = compare_everything(site)
     said = f"{site.name} goes through the primary's catalogue now. geosync backfill shows the progress."
-    tell(said, output, name=site.name)
+    tell(under_way or said, output, name=site.name)
 
 
-def under_way(site: StackSite, walk: Walk, now_ms: int) -> str:
-    """Say at `now_ms` (ms) that nothing new is asked for: `walk` goes on."""
+def compare_everything(site: StackSite) -> str | None:
+    """Ask for a comparison of everything; returns the sentence that one is under way, None: a new one begins."""
+    queue, now_ms = site.outputs["WorkQueueUrl"], site.clock.now_ms()
+    walk = actions.resync_all(site.sync_registry, site.client("sqs"), queue, now_ms=now_ms)
+    if walk is None:
+        return None
     return f"A comparison is under way at {site.name} and goes on: it began {age(walk.started_at, now_ms)} ago."
 
 

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 import click
 
 from geosync.cli import backfill, registries
-from geosync.cli.arguments import Work, check_repository, repository_names, which_work
+from geosync.cli.arguments import Work, check_repository, parse_reference, repository_names, which_work
 from geosync.cli.audit import audited
-from geosync.cli.output import Format, count, output_option, plain, refuse, tell
+from geosync.cli.output import Format, count, output_option, refuse, tell
 from geosync.cli.selection import present
 from geosync.cli.settling import Left, finish, owed_in, wait_options
 from geosync.cli.site import Chosen, StackSite
-from geosync.errors import MalformedMessage
 from geosync.messages.queues import Queue
 from geosync.messages.work import WorkMessage
 from geosync.operating import actions
 from geosync.sync_registry.items import KEEP, Reference
-from geosync.sync_registry.transitions.marks import Mark
+from geosync.sync_registry.transitions.marks import ASKED, Mark
 
 
 @click.command(short_help="Sync a repository, all, or all that failed, again.")
@@ -51,7 +50,7 @@ def resync(  # noqa: PLR0913 - one for each option
     or, with --wait, if something is still owed at the end of the time, or is parked.
     """
     work = which_work(repository, everything=everything, failed=failed)
-    wanted = [_reference(text) for text in references]
+    wanted = [parse_reference(text) for text in references]
     if keep and work != "one":
         raise click.UsageError("--keep is for a REPOSITORY")
     site = choose().secondary("resync")
@@ -90,7 +89,12 @@ def _mark(site: StackSite, repository: str, wanted: list[Reference], *, keep: bo
         text = f"{repository} ({', '.join(outside)}) is outside the selection of {site.name}: --wait would end never"
         raise click.UsageError(text)
     mark = Mark(if_absent=frozenset({KEEP} if keep else ()), asked=True)
-    for one in wanted or [Reference.whole()]:
+    mark_and_wake(site, repository, wanted or [Reference.whole()], mark)
+
+
+def mark_and_wake(site: StackSite, repository: str, references: Iterable[Reference], mark: Mark = ASKED) -> None:
+    """Mark references of a repository, and wake somebody to sync it."""
+    for one in references:
         site.sync_registry.mark(repository, one, mark)
     Queue(site.client("sqs"), site.outputs["WorkQueueUrl"]).send(WorkMessage(repository=repository, reason="resync"))
 
@@ -99,10 +103,8 @@ def _many(site: StackSite, work: Work) -> tuple[str, Callable[[], Left]]:
     """Have everything, or all that failed, resynced."""
     if work == "all":
         with audited(site, "resync", "--all"):
-            queue, now_ms = site.outputs["WorkQueueUrl"], site.clock.now_ms()
-            walk = actions.resync_all(site.sync_registry, site.client("sqs"), queue, now_ms=now_ms)
-        enqueued = f"Everything is enqueued to be resynced at {site.name}."
-        said = backfill.under_way(site, walk, now_ms) if walk is not None else enqueued
+            under_way = backfill.compare_everything(site)
+        said = under_way or f"Everything is enqueued to be resynced at {site.name}."
         return said, lambda: _left_of_all(site)
     marked, corrupt, repositories = 0, 0, set[str]()
     with audited(site, "resync", "--failed"):
@@ -150,10 +152,3 @@ def is_nowhere(site: StackSite, repository: str) -> bool:
     if site.sync_registry.listing.ids([repository]):
         return False
     return registries.primary_knows(site, repository) is False
-
-
-def _reference(text: str) -> Reference:
-    try:
-        return actions.reference(text)
-    except MalformedMessage as error:
-        raise click.BadParameter(f"{plain(text)} is {error}", param_hint="TAG|DIGEST") from None

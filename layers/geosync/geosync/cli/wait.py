@@ -10,7 +10,7 @@ from math import inf
 import click
 from click.core import ParameterSource
 
-from geosync.cli.arguments import check_repository, duration, repository_names, site_names
+from geosync.cli.arguments import check_repository, duration, parse_reference, repository_names, site_names
 from geosync.cli.awaited import AwaitedSite, WhichSites
 from geosync.cli.choosing.options import site_choice
 from geosync.cli.following import FailedLook, look_once
@@ -28,9 +28,7 @@ from geosync.cli.output import (
 from geosync.cli.pace import LookPace
 from geosync.cli.site import Chosen
 from geosync.clock import SYSTEM_CLOCK, Clock, optional_moment
-from geosync.errors import MalformedMessage
 from geosync.oci.references import is_digest
-from geosync.operating import actions
 from geosync.reading.arrival import Arrival, AwaitedImage
 from geosync.sync_registry.items import Reference
 from geosync.threads import SYSTEM_THREADS
@@ -118,11 +116,7 @@ def _parse(image: str) -> AwaitedImage:
         raise click.BadParameter(f"{plain(digest)} is not a digest", param_hint="DIGEST")
     if at and not colon:
         return AwaitedImage(repository=repository, reference=Reference.digest(digest))
-    try:
-        reference = actions.reference(tag)
-    except MalformedMessage as error:
-        raise click.BadParameter(f"{plain(tag)} is {error}", param_hint="TAG|DIGEST") from None
-    return AwaitedImage(repository=repository, reference=reference, digest=digest if at else None)
+    return AwaitedImage(repository=repository, reference=parse_reference(tag), digest=digest if at else None)
 
 
 @dataclass(slots=True)
