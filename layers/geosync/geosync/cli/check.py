@@ -12,7 +12,7 @@ from geosync.cli.arguments import check_repository, repository_names
 from geosync.cli.checks import clock, concurrency, endpoint, quotas, registries, sync, throttles, wiring
 from geosync.cli.checks.findings import CheckFinding, CheckLook, Name, exit_code, looks, skipped
 from geosync.cli.output import FOR_PEOPLE, Answer, Format, output_option, plain, put, show_line
-from geosync.cli.site import Chosen, StackName, StackSite
+from geosync.cli.site import Chosen, StackSite
 from geosync.errors import ConfigurationError
 
 _STYLES = {"ok": "green", "problem": "bold red", "unknown": "yellow", "skipped": "dim"}
@@ -60,7 +60,7 @@ def check(
         check_repository(repository, "--repository")
     chosen = choose()
     site = chosen.site()
-    others = [StackSite.find(chosen.access, name) for name in _others(chosen, site, secondaries, primary)]
+    others = _others(chosen, site, secondaries, primary)
     found: list[CheckFinding] = []
     for finding in looks(_looks(site, others, repository)):
         found.append(finding)
@@ -74,32 +74,22 @@ def check(
     raise SystemExit(code)
 
 
-def _others(chosen: Chosen, site: StackSite, secondaries: tuple[str, ...], primary: str | None) -> list[StackName]:
-    """The sites at the other end of the test notification's way."""
+def _others(chosen: Chosen, site: StackSite, secondaries: tuple[str, ...], primary: str | None) -> list[StackSite]:
+    """The sites at the other end of the test notification's way: those named, or those of the local stack.
+
+    A secondary of the local stack that follows none of its primaries takes the only one.
+    """
     if site.is_primary:
         if primary is not None:
             raise click.UsageError(f"{site.name} is the primary: name secondaries with --secondary")
-        return [StackName.parse(text) for text in secondaries] or _followers(chosen, site)
+        return chosen.named(*secondaries) or [one for one in chosen.other_sites() if one.follows(site)]
     if secondaries:
         raise click.UsageError(f"{site.name} is a secondary: name its primary with --primary")
     if primary is not None:
-        return [StackName.parse(primary)]
-    return _leaders(chosen, site)
-
-
-def _followers(chosen: Chosen, site: StackSite) -> list[StackName]:
-    """The other sites of the local stack that follow this primary now."""
-    others = [StackSite.find(chosen.access, name) for name in chosen.others]
-    return [StackName(name=one.stack, region=one.region) for one in others if one.follows(site)]
-
-
-def _leaders(chosen: Chosen, site: StackSite) -> list[StackName]:
-    """The primary of the local stack that this secondary follows now; if it follows none of them, the only one."""
-    others = [StackSite.find(chosen.access, name) for name in chosen.others]
-    primaries = [one for one in others if one.is_primary]
+        return chosen.named(primary)
+    primaries = [one for one in chosen.other_sites() if one.is_primary]
     followed = [one for one in primaries if site.follows(one)]
-    found = followed or (primaries if len(primaries) == 1 else [])
-    return [StackName(name=one.stack, region=one.region) for one in found]
+    return followed or (primaries if len(primaries) == 1 else [])
 
 
 def _looks(site: StackSite, others: list[StackSite], repository: str | None) -> list[tuple[Name, CheckLook]]:

@@ -16,8 +16,10 @@ from geosync.clock import SYSTEM_CLOCK, Clock
 from geosync.comparing.window import BackfillWindow
 from geosync.errors import ConfigurationError
 from geosync.messages.event_log import EventLog
+from geosync.operating import status
 from geosync.operating.drill_schedule import DrillSchedule
 from geosync.operating.site_facts import NO_OBJECTIVE_CHOSEN, RECOVERY_POINT_LATE_S, Objective, SiteFacts
+from geosync.operating.status import Status
 from geosync.settings import Role
 from geosync.sync_registry.sync_registry import SyncRegistry
 
@@ -190,6 +192,10 @@ class StackSite:
         """Return the client of a service in the site's region, or in another."""
         return self.access.client(service, region or self.region)
 
+    def read_status(self) -> Status:
+        """Read what the site owes and what keeps it. Raises botocore's errors."""
+        return status.read(self.sync_registry, primary=self.primary_topic, clock=self.clock)
+
     @property
     def takes_reports(self) -> bool:
         """True where other sites reach the admin API: a private one is reached from within its VPCs alone."""
@@ -212,6 +218,14 @@ class Chosen:
     def site(self) -> StackSite:
         """Read the chosen site's stack."""
         return StackSite.find(self.access, self.stack)
+
+    def other_sites(self) -> list[StackSite]:
+        """Read the stacks of the other sites."""
+        return [StackSite.find(self.access, name) for name in self.others]
+
+    def named(self, *stacks: str) -> list[StackSite]:
+        """Read stacks by `STACK` or `STACK@REGION`; raises ConfigurationError."""
+        return [StackSite.find(self.access, name) for name in [*map(StackName.parse, stacks)]]
 
     def secondary(self, what: str) -> StackSite:
         """Read the chosen site's stack; raises ConfigurationError for a primary, as must_be_secondary."""

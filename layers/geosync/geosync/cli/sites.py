@@ -23,7 +23,7 @@ from geosync.cli.output import (
     refuse,
     tell,
 )
-from geosync.cli.site import Chosen, StackName, StackSite
+from geosync.cli.site import Chosen, StackSite
 from geosync.cli.status.fleet import show_fleet
 from geosync.clock import moment, optional_moment
 from geosync.errors import ConfigurationError
@@ -124,11 +124,7 @@ def add(
     site = _primary(lambda: chosen)
     if not site.takes_reports:
         raise sites.private(site.name)
-    key = (
-        report_key
-        if report_key is not None
-        else key_of(StackSite.find(chosen.access, StackName.parse(secondary or "")))
-    )
+    key = report_key or key_of(*chosen.named(secondary or ""))
     wanted = KnownSite(name=name, url=url, added_at=site.clock.now_ms(), report_key=key)
     sites.refuse_twin(site.sync_registry.sites, site.name, wanted)
     with audited(site, "sites add", name, url):

@@ -10,7 +10,6 @@ from geosync.cli.checks.function_log import read_log
 from geosync.cli.output import age, count, moment
 from geosync.cli.site import StackSite
 from geosync.cli.status.look import dead_letters
-from geosync.operating import status
 from geosync.operating.status import Status
 
 OVERDUE_MS = 180_000
@@ -23,7 +22,7 @@ QUOTA = "if it goes on, ask AWS for a higher quota of that call (docs/scale.md)"
 
 def look_at_the_site(site: StackSite) -> Iterator[CheckFinding]:
     """Pause, holds, heartbeat, pushes that nobody announced, comparison, parked references."""
-    found = status.read(site.sync_registry, primary=site.primary_topic, clock=site.clock)
+    found = site.read_status()
     yield _pause(found)
     yield from _holds(found)
     yield from _throttled(found)

@@ -13,7 +13,7 @@ from geosync.cli.failover.next_steps import list_secrets
 from geosync.cli.failover.quiet_update import confirm, must_not_ask, quiet_update
 from geosync.cli.failover.stack_update import UNDER_WAY, must_take_updates
 from geosync.cli.output import CANNOT_TELL, Format, age, output_option, tell
-from geosync.cli.site import Chosen, StackName, StackSite
+from geosync.cli.site import Chosen, StackSite
 from geosync.cli.sites import key_of
 from geosync.errors import ConfigurationError
 from geosync.messages import event_log
@@ -94,7 +94,7 @@ def follow(
 
 def _leader(chosen: Chosen, site: StackSite, primary: str) -> StackSite:
     """The site to follow; raises ConfigurationError when it cannot be followed."""
-    leader = StackSite.find(chosen.access, StackName.parse(primary))
+    (leader,) = chosen.named(primary)
     if leader.name == site.name:
         twin = (leader.stack, leader.region) != (site.stack, site.region)
         why = f": {leader.stack} has the same name, and two sites must not have one name" if twin else ""

@@ -11,7 +11,6 @@ from geosync.cli.output import Column, Grid, Part, age, count, moment, plain
 from geosync.cli.site import StackSite
 from geosync.cli.status.look import dead_letters, waiting
 from geosync.clock import optional_moment
-from geosync.operating import status as site_status
 from geosync.operating.documents import owed_fields
 from geosync.operating.owed_references import OwedReference
 from geosync.operating.recovery_point import why_not_known
@@ -33,8 +32,7 @@ class Losses:
 
 def read_losses(site: StackSite) -> Losses:
     """Read what a promotion now would lose, without a question to the primary."""
-    found = site_status.read(site.sync_registry, primary=site.primary_topic, clock=site.clock)
-    return Losses(status=found, unmarked=count_unmarked(site))
+    return Losses(status=site.read_status(), unmarked=count_unmarked(site))
 
 
 def losses(site: StackSite, found: Status, unmarked: Mapping[str, int]) -> Iterator[Part]:

@@ -40,7 +40,6 @@ from geosync.cli.output import (
 from geosync.cli.site import Chosen, StackSite
 from geosync.clock import moment as exact_moment
 from geosync.errors import GeosyncError, UpdateRefused
-from geosync.operating import status as site_status
 from geosync.operating.status import Status
 from geosync.sync_registry.site.promotions import Promotion
 
@@ -182,7 +181,7 @@ class _Promoting:
     def _report(self, done: Promotion, *, again: bool) -> NoReturn:
         """Report that the site is the primary, and the losses; raises SystemExit. `again`: it was before this run."""
         site = self._site
-        found = site_status.read(site.sync_registry, primary=site.primary_topic, clock=site.clock)
+        found = site.read_status()
         since = done.ended_at or done.began_at
         head = {"site": site.name, "promoted": True, "role": "primary", "since": exact_moment(since), "since_ms": since}
         document = {**head, **losses_document(found), **done.unmarked}

@@ -23,7 +23,6 @@ from geosync.cli.smoke.steps import NotKnown, NotSeen, wait_for
 from geosync.drilling.canary import Canary
 from geosync.messages.event_log import Filter
 from geosync.oci.media_types import OCI_MANIFEST
-from geosync.operating import status as site_status
 from geosync.operating.recovery_point import why_not_known
 from geosync.reading.arrival import AwaitedImage
 from geosync.sync_registry.items import Reference
@@ -111,7 +110,7 @@ class Promises:
 
         def look() -> int | None:
             nonlocal why
-            found = site_status.read(site.sync_registry, primary=site.primary_topic, clock=site.clock)
+            found = site.read_status()
             point = found.recovery_point
             why = f"it is {moment(point)}" if point is not None else why_not_known(found)
             return point if point is not None and point >= self._last_push_ms else None

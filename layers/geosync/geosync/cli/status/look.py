@@ -9,7 +9,6 @@ from geosync.cli.site import StackSite
 from geosync.messages.event_log import LastEvent
 from geosync.messages.queues import Queue
 from geosync.operating import fleet
-from geosync.operating import status as site_status
 from geosync.operating.health import Health, health_of, signs_of
 from geosync.operating.queued_messages import QueuedMessages, with_queues
 from geosync.operating.site_report import CountedCatalogue, site_report
@@ -76,7 +75,7 @@ def look_at(site: StackSite) -> SiteLook:
     sync_registry = site.sync_registry
     site.client("sqs")  # here: one session makes one client at a time
     found, queued = with_queues(
-        lambda: site_status.read(sync_registry, primary=site.primary_topic, clock=site.clock),
+        site.read_status,
         dead_letters=lambda: dead_letters(site),
         events_waiting=lambda: waiting(site, "EventsQueueUrl"),
         threads=sync_registry.threads,
