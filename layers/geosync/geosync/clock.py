@@ -52,6 +52,11 @@ def optional_moment(milliseconds: int | None) -> str | None:
     return moment(milliseconds) if milliseconds is not None else None
 
 
+def optional_seconds(milliseconds: int | None) -> float | None:
+    """A duration in seconds; None stays None."""
+    return milliseconds / 1000 if milliseconds is not None else None
+
+
 def in_utc(text: str | None) -> str | None:
     """Write somebody else's moment (RFC 3339 with any offset) as `moment` does; what is none stays as it is."""
     try:

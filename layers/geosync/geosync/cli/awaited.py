@@ -160,10 +160,6 @@ class WhichSites:
     name: str | None = None
     all_sites: bool = False
 
-    def over_aws(self, choose: Callable[[], Chosen], secondaries: tuple[str, ...]) -> list[AwaitedSite]:
-        """Find their stacks, as `stacks`."""
-        return [StackAwaited(one) for one in self.stacks(choose, secondaries, "wait")]
-
     def stacks(self, choose: Callable[[], Chosen], secondaries: tuple[str, ...], what: str) -> list[StackSite]:
         """Find their stacks: the chosen one, those named besides and, on the local stack, all. Raises as they do.
 

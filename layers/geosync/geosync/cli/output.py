@@ -60,6 +60,8 @@ class Grid:
         return [one.title for one in shown], [[one.cell(row) for one in shown] for row in self.rows]
 
 
+Line = tuple[object, object]
+"""A name, and what is said of it."""
 Part = Grid | Text | str
 """A part of an answer for people: a table, a line with a style, a plain line."""
 
@@ -250,7 +252,7 @@ def spinner(text: str) -> Iterator[None]:
         yield
 
 
-def facts(lines: Iterable[tuple[object, object]]) -> Grid:
+def facts(lines: Iterable[Line]) -> Grid:
     """Make a table of names and what is said of each."""
     return Grid((Column("", lambda line: line[0]), Column("", lambda line: line[1])), list(lines), has_titles=False)
 

@@ -18,6 +18,7 @@ from geosync.cli.output import (
     Column,
     Format,
     Grid,
+    Line,
     Part,
     age,
     facts,
@@ -93,7 +94,7 @@ def _document(found: _Shown) -> dict[str, Any]:
 # --------------------------------------------------------------------------------------------------------- for people
 
 
-def _verification(row: Row, now_ms: int) -> Iterator[tuple[object, object]]:
+def _verification(row: Row, now_ms: int) -> Iterator[Line]:
     style = "red" if row.verification_state == VERIFICATION_FAILED else ""
     said = plain(VERIFICATION_STATES[int(row.verification_state)], style)
     yield ("verification", said.append(f", {ago(row.verified_at, now_ms)}"))
@@ -101,7 +102,7 @@ def _verification(row: Row, now_ms: int) -> Iterator[tuple[object, object]]:
         yield ("", plain(row.verification_failure, "red"))
 
 
-def _facts(found: _Shown) -> Iterator[tuple[object, object]]:
+def _facts(found: _Shown) -> Iterator[Line]:
     row, now_ms = found.row, found.detail.at
     yield ("repository", plain(row.repository, "bold"))
     yield ("state", plain(STATES[int(row.state)], "red" if row.state == FAILED else ""))

@@ -13,6 +13,7 @@ from geosync.cli.output import (
     SOMETHING_WRONG,
     Answer,
     Format,
+    Line,
     facts,
     output_option,
     plain,
@@ -21,9 +22,6 @@ from geosync.cli.output import (
 from geosync.cli.site import Chosen
 from geosync.operating.service_level import ServiceLevel, service_level
 from geosync.sync_registry.site.history import month_bounds_ms
-
-Line = tuple[object, object]
-"""A name, and what is said of it."""
 
 
 @click.command(short_help="Show a month's service level and its error budget.")

@@ -11,7 +11,7 @@ import click
 from click.core import ParameterSource
 
 from geosync.cli.arguments import check_repository, duration, parse_reference, repository_names, site_names
-from geosync.cli.awaited import AwaitedSite, WhichSites
+from geosync.cli.awaited import AwaitedSite, StackAwaited, WhichSites
 from geosync.cli.choosing.options import site_choice
 from geosync.cli.following import FailedLook, look_once
 from geosync.cli.output import (
@@ -84,11 +84,10 @@ def wait(  # noqa: PLR0913 - one for each option
         raise click.UsageError("--site and --all-sites exclude each other")
     which = WhichSites(name=name, all_sites=all_sites)
     choose: Callable[[], Chosen] = ctx.obj
-    sites = (
-        which.over_api(admin_url, SYSTEM_CLOCK)
-        if admin_url and _is_over_api(ctx)
-        else which.over_aws(choose, secondaries)
-    )
+    if admin_url and _is_over_api(ctx):
+        sites = which.over_api(admin_url, SYSTEM_CLOCK)
+    else:
+        sites = [StackAwaited(one) for one in which.stacks(choose, secondaries, "wait")]
     waits = [_Wait(site, image, awaited) for site in sites]
     at_once = min(len(waits), MOST_AT_ONCE)
     with spinner(f"Waiting for {image} …"), SYSTEM_THREADS.pool(at_once, name="wait") as pool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from geosync.clock import DAY_MS, moment
+from geosync.clock import DAY_MS, moment, optional_seconds
 from geosync.sync_registry.site.drills import LastDrill
 
 DrillSchedule = Literal["off", "daily", "weekly", "monthly"]
@@ -26,13 +26,9 @@ def last_drill_fields(last: LastDrill | None) -> dict[str, Any] | None:
         "verdict": last.verdict,
         "ended_at": moment(last.at),
         "why": last.why,
-        "recovery_point_age_seconds": _seconds(last.recovery_point_age_ms),
-        "recovery_time_seconds": _seconds(last.recovery_time_ms),
+        "recovery_point_age_seconds": optional_seconds(last.recovery_point_age_ms),
+        "recovery_time_seconds": optional_seconds(last.recovery_time_ms),
     }
-
-
-def _seconds(duration_ms: int | None) -> float | None:
-    return duration_ms / 1000 if duration_ms is not None else None
 
 
 def why_due(last: LastDrill | None, schedule: DrillSchedule, *, now_ms: int) -> str | None:

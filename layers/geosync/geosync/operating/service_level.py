@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from geosync.clock import Clock
+from geosync.clock import Clock, optional_seconds
 from geosync.operating.site_facts import Objective
 from geosync.operating.status import Status, read
 from geosync.sync_registry.site.history import Month, Record, bins_of, month_bounds_ms, month_name
@@ -95,8 +95,8 @@ class ServiceLevel:
             "lost_count": self.pushes.lost,
             "share_percent": self.share_percent,
             "is_at_most": self.is_at_most,
-            "lag_median_seconds": _seconds(self.median_ms),
-            "lag_p99_seconds": _seconds(self.p99_ms),
+            "lag_median_seconds": optional_seconds(self.median_ms),
+            "lag_p99_seconds": optional_seconds(self.p99_ms),
             "budget_left_percent": self.budget_left_percent,
             "minutes_recorded": self.minutes_recorded,
             "minutes": self.minutes,
@@ -156,7 +156,3 @@ def _level(month: Month, objective: Objective, *, overdue: int, is_at_most: bool
         minutes_recorded=min(month.counts.get("minutes", 0), minutes),
         minutes=minutes,
     )
-
-
-def _seconds(milliseconds: int | None) -> float | None:
-    return milliseconds / 1000 if milliseconds is not None else None

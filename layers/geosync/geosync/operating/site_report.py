@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from geosync.clock import optional_moment
+from geosync.clock import optional_moment, optional_seconds
 from geosync.comparing.progress import Progress
 from geosync.messages.event_log import LastEvent
 from geosync.operating.comparison_report import comparison_report
@@ -113,8 +113,8 @@ def _lags(status: Status) -> dict[str, object]:
     lags = status.lags
     return {
         "lag_measured_count": lags.measured,
-        "lag_median_seconds": lags.median_ms / 1000 if lags.median_ms is not None else None,
-        "lag_p99_seconds": lags.p99_ms / 1000 if lags.p99_ms is not None else None,
+        "lag_median_seconds": optional_seconds(lags.median_ms),
+        "lag_p99_seconds": optional_seconds(lags.p99_ms),
     }
 
 

@@ -6,7 +6,7 @@ A site that the command line names goes before one of the environment, and that 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -165,6 +165,9 @@ def choose(ctx: click.Context) -> Chosen:
 
 def command_line(ctx: click.Context, *words: str) -> str:
     """Write the command `words` for the site that was chosen, with the options that somebody wrote for it."""
-    written = site_choice(ctx).written
-    given = [word for name, value in written.items() for word in (f"--{name.replace('_', '-')}", value)]
-    return shlex.join(("geosync", *given, *words))
+    return shlex.join(("geosync", *option_words(site_choice(ctx).written), *words))
+
+
+def option_words(values: Mapping[str, str]) -> list[str]:
+    """Write options by their names, as they are typed."""
+    return [word for name, value in values.items() for word in (f"--{name.replace('_', '-')}", value)]

@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 import click
 
 from geosync.cli.arguments import duration
-from geosync.cli.choosing.options import site_choice
+from geosync.cli.choosing.options import option_words, site_choice
 from geosync.cli.output import (
     CANNOT_TELL,
     NOTHING_OWED,
@@ -205,8 +205,7 @@ def _tell(text: str) -> None:
 def _removing(ctx: click.Context, place: SmokePlace, given: Mapping[Side, GivenRegistry] | None) -> str:
     """The command that removes what a run has left."""
     written = {name: value for name, value in site_choice(ctx).written.items() if name != "region"}
-    words = ["geosync", "smoke", "--remove", place.names.id]
-    words += [word for name, value in written.items() for word in (f"--{name.replace('_', '-')}", value)]
+    words = ["geosync", "smoke", "--remove", place.names.id, *option_words(written)]
     words += ["--region", place.regions[PRIMARY], "--other-region", place.regions[SECONDARY]]
     for name, side in (("primary", PRIMARY), ("secondary", SECONDARY)):
         if given is not None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from rich.text import Text
 
 from geosync import __version__
-from geosync.cli.output import Column, Grid, Part, age, count, facts, moment, plain
+from geosync.cli.output import Column, Grid, Line, Part, age, count, facts, moment, plain
 from geosync.cli.slo import in_a_line
 from geosync.cli.status.look import Fleet, SiteLook
 from geosync.clock import parsed_moment
@@ -23,9 +23,6 @@ from geosync.sync_registry.items import Owed
 from geosync.sync_registry.site.sites import KnownSite, SiteReport
 
 HEALTH_STYLES = {"Healthy": "green", "Degraded": "yellow", "Unhealthy": "red"}
-
-Line = tuple[object, object]
-"""A name, and what is said of it."""
 
 
 def parts(seen: SiteLook, limit: int) -> list[Part]:
