@@ -1,9 +1,9 @@
 """The sites at which `geosync wait` waits: each over AWS, by its stack, or over its admin API, by a token alone.
 
 Over AWS the reference is marked first. It is discharged only after a look at the primary that was made after the mark,
-and a look at this site's registry that showed the same digest. Over the admin API the site itself has the primary
-looked at where only that tells more; a token that may only look will do. There the answer is good since the moment at
-which the command first asked.
+and a look at this site's registry that showed the same digest. Over the admin API the site
+asks the primary where only that tells more; a token with the right to read is enough. An answer then counts from the
+moment at which the command first asked.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ class AwaitedSite(Protocol):
         """The site's name."""
 
     def begin(self, image: AwaitedImage) -> str | None:
-        """Begin to wait; returns why there is nothing to wait for, None: there may be."""
+        """Begin to wait; returns the reason when there is nothing to wait for, otherwise None."""
 
     def look(self, image: AwaitedImage) -> Arrival:
-        """Say whether the image is here now."""
+        """Look for the image at the site."""
 
     @property
     def expected(self) -> str | None:
-        """The digest that the primary had when the wait began, None: that is not known."""
+        """The digest that the primary had when the wait began; None: not known."""
 
     @property
     def clock(self) -> Clock:

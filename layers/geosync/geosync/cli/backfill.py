@@ -160,7 +160,7 @@ def _answer(site: StackSite, found: BackfillState) -> Answer:
 
 
 def _follow(ctx: click.Context, site: StackSite, output: Format) -> BackfillState:
-    """Show it until it is complete; raises SystemExit when somebody leaves before."""
+    """Show the progress until it is complete; raises SystemExit on Ctrl-C."""
     try:
         if is_terminal() and not console().is_dumb_terminal and output in FOR_PEOPLE:
             return _live(site)
@@ -314,5 +314,5 @@ def _time_left(far: Progress) -> str:
         return "not known yet"
     if far.complete:
         return "none"
-    # Complete is what was seen to be so for a while, by a minute and the next: see note_progress.
+    # It is complete once two minutes in a row have seen nothing left: see note_progress.
     return age(0, round(left * 1000)) if left else "a minute, for a second look that nothing is left"

@@ -49,8 +49,8 @@ def check(
 ) -> None:
     """Look for misconfigurations; each with the way to fix it.
 
-    No event is made and no repository touched: the test notification is a heartbeat, as the primary posts every minute,
-    functions/reconcile is run once more than its schedule does, functions/log_cursor and functions/sync without a
+    No event is made and no repository is touched. The test notification is a heartbeat, as the primary posts one every
+    minute. functions/reconcile is run once beside its schedule, functions/log_cursor and functions/sync without a
     message. At a site where S3 copies layers, it copies a small blob of the primary's and links it in a repository of
     its own, geosync-check; the link is taken back.
 
@@ -75,10 +75,7 @@ def check(
 
 
 def _others(chosen: Chosen, site: StackSite, secondaries: tuple[str, ...], primary: str | None) -> list[StackSite]:
-    """The sites at the other end of the test notification's way: those named, or those of the local stack.
-
-    A secondary of the local stack that follows none of its primaries takes the only one.
-    """
+    """The sites at the other end of the test notification's way: those named, or those of the local stack."""
     if site.is_primary:
         if primary is not None:
             raise click.UsageError(f"{site.name} is the primary: name secondaries with --secondary")
@@ -87,6 +84,11 @@ def _others(chosen: Chosen, site: StackSite, secondaries: tuple[str, ...], prima
         raise click.UsageError(f"{site.name} is a secondary: name its primary with --primary")
     if primary is not None:
         return chosen.named(primary)
+    return _leaders(chosen, site)
+
+
+def _leaders(chosen: Chosen, site: StackSite) -> list[StackSite]:
+    """The primary of the local stack that this secondary follows now; if it follows none of them, the only one."""
     primaries = [one for one in chosen.other_sites() if one.is_primary]
     followed = [one for one in primaries if site.follows(one)]
     return followed or (primaries if len(primaries) == 1 else [])

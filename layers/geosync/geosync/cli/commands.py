@@ -1,4 +1,4 @@
-"""The commands: where each is, and the line that `geosync --help` has of it, without reading any of them."""
+"""The commands: the module of each, and its line in `geosync --help`, without importing any of them."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ _COMMANDS = {
     "token": ("tokens:tokens", "Named tokens of the admin API."),
     "wait": ("wait:wait", "Wait until an image is at one site or at all sites."),
 }
-"""Name to `module:variable` in this folder, and the line."""
+"""The `module:variable` of each command in this folder, and its line."""
 
 LINES = {name: line for name, (_, line) in _COMMANDS.items()}
 
 
 class CommandsOnDemand(Mapping[str, click.Command]):
-    """All commands by name; the module of one is read when it is asked for."""
+    """All commands by name; the module of one is imported when it is asked for."""
 
     def __getitem__(self, name: str) -> click.Command:
         module, _, variable = _COMMANDS[name][0].partition(":")

@@ -12,9 +12,8 @@ import click
 from geosync.cli.output import CANNOT_TELL, NOTHING_OWED, Answer, Column, Format, Grid, Part, output_option, put
 from geosync.cli.site import Chosen, StackSite
 from geosync.clock import DAY_MS
-from geosync.operating import costs as reckoning
 from geosync.operating import prices
-from geosync.operating.costs import DAYS, MINUTES, Cost, Settings, SiteMonth, lines, total_usd
+from geosync.operating.costs import DAYS, GB, MINUTES, Cost, Settings, SiteMonth, lines, total_usd
 from geosync.sync_registry.site.history import Record, bins_of
 
 MONTH_MS = DAYS * DAY_MS
@@ -35,8 +34,8 @@ def costs(choose: Callable[[], Chosen], *, tags: int, output: Format) -> None:
     """Estimate what a month of the site costs at AWS.
 
     A secondary's pushes and bytes are those that its history has of the last 30 days, and its repositories those of
-    now. A primary's pushes are those of 30 days at the pace of the events in its log. How many there are, and how
-    large both tables are, DynamoDB says every six hours. Architecture, SyncMemory, ComparisonSeconds and
+    now. A primary's pushes are those of 30 days at the pace of the events in its log. DynamoDB
+    updates their number and the size of both tables every six hours. Architecture, SyncMemory, ComparisonSeconds and
     VerificationSeconds are the stack's. The rest is list prices and the assumptions of docs/costs.md. No bill is read,
     and the registries are not in it.
 
@@ -124,7 +123,7 @@ def _shown(month: SiteMonth, minutes: int | None, parts: list[Cost], total: floa
         found = f"At the pace of the event log, in {DAYS} days"
     else:
         found = f"Counted in {DAYS} days"
-        copied = month.copied_bytes / reckoning.GB if month.copied_bytes is not None else None
+        copied = month.copied_bytes / GB if month.copied_bytes is not None else None
         counted += f", GB copied {_number(copied)}, repositories {_number(month.repositories)}"
         counted += f"; {minutes:,} of {MINUTES:,} minutes were recorded, and nothing is known of the others"
     columns = (Column("a month", itemgetter(0)), Column("USD", itemgetter(1)))

@@ -81,8 +81,8 @@ def replay(choose: Callable[[], Chosen], *, ids: tuple[str, ...], everything: bo
     """Send messages back to where they came from: what they name is marked, or published, again.
 
     A message is deleted here only after its queue or Lambda has it, so that an interruption loses none. One that still
-    cannot be read comes back with its reason. What AWS refuses for one does not keep the others: exit code 2. Exit code
-    1 when an ID is not found, or somebody else has all of them in hand.
+    cannot be read comes back with its reason. What AWS refuses for one does not stop the others: exit code 2. Exit code
+    1 when an ID is not found, or another command uses all of them.
     """
     if everything == bool(ids):
         raise click.UsageError("name the messages (geosync dlq list) or say --all")

@@ -1,4 +1,4 @@
-"""The command `geosync` from its first moment on: Ctrl-C is no trace while its modules are read, or it completes."""
+"""The entry point of `geosync`. Ctrl-C leaves no traceback, also while modules are imported or a shell completes."""
 
 from __future__ import annotations
 
@@ -18,4 +18,4 @@ def main() -> None:
     except KeyboardInterrupt:
         if COMPLETING not in os.environ:  # nothing is written into somebody's command line
             sys.stderr.write("Aborted!\n")
-        raise SystemExit(1) from None  # as click ends one that is interrupted later
+        raise SystemExit(1) from None  # as click exits on a later Ctrl-C

@@ -159,12 +159,12 @@ def _since(wanted: _Wanted, since_ms: int) -> _Wanted:
 
 
 def _identity(entry: Mapping[str, Any]) -> tuple[object, ...]:
-    """The fields by which an entry is another one: an event that came again, an action that has ended."""
+    """The fields that tell an entry from its earlier form: an event that came again, an action that has ended."""
     return tuple(entry.get(name) for name in ("id", "received_at", "outcome", "status"))
 
 
 def _oldest_open_ms(entries: _Entries) -> int:
-    """When the oldest of the last hour's actions began that may yet end (ms); if there is none, when it was looked."""
+    """The start (ms) of the oldest action of the last hour that has not ended; without one, the moment of the look."""
     began = (entry["received_at"] for entry in entries.found if entry.get("outcome") == "begun")
     return min((at for at in began if entries.at - at < HOUR_MS), default=entries.at)
 

@@ -1,4 +1,4 @@
-"""Looking at a site again and again: the pause between two looks of a live command, and a look that fails."""
+"""Repeated looks at a site by a live command: the pause between two looks, and a look that fails."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ Found = TypeVar("Found")
 
 @dataclass(frozen=True, slots=True)
 class FailedLook:
-    """A look that failed, with what was said, and that is made again."""
+    """A look that failed and is repeated; `why` is the error's text."""
 
     why: str
 
 
 @contextmanager
 def until_left(*, follow: bool) -> Iterator[None]:
-    """End a command that goes on until Ctrl-C with 0, from its first request on; SystemExit is raised then."""
+    """Exit with 0 (SystemExit) when Ctrl-C ends a command that follows."""
     try:
         yield
     except KeyboardInterrupt:
@@ -69,12 +69,12 @@ def look_once(look: Callable[[], Found]) -> Found | FailedLook:
     try:
         return look()
     except (GeosyncError, BotoCoreError, ClientError) as error:
-        if not passes(error):
+        if not is_temporary(error):
             raise
         return FailedLook(str(error))
 
 
-def passes(error: GeosyncError | BotoCoreError | ClientError) -> bool:
+def is_temporary(error: GeosyncError | BotoCoreError | ClientError) -> bool:
     """True when the same request may succeed in a while: AWS is slow, throttles, or is not reached."""
     if isinstance(error, GeosyncError):
         return error.retryable

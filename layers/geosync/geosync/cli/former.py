@@ -1,7 +1,7 @@
 """The keys that a JSON document had in the version before, beside those that it has now. They go with the next version.
 
-What has another value now under the same name, moments above all, is beside it as `<name>_ms` (milliseconds since the
-epoch) or, where it was no moment, as `<name>_number`. CHANGELOG.md names them.
+A value that has changed under the same name is kept as `<name>_ms` (a moment, in milliseconds since the epoch) or as
+`<name>_number` (any other). CHANGELOG.md names them.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 
 
 def with_former(document: Mapping[str, Any], former: Mapping[str, Any]) -> dict[str, Any]:
-    """A document, and what the version before had beside it or otherwise."""
+    """A document with the keys and values that the version before had in it."""
     kept = {name: value for name, value in former.items() if name not in document}
     # A bool is an int, and neither a moment nor a number.
     moved = {

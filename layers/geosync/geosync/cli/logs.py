@@ -95,7 +95,7 @@ class _LogLook:
 
 
 class _SeenLines:
-    """Knows which lines were shown: as long as a look may come to them again."""
+    """Remembers the lines that were shown, as long as a later look may find them again."""
 
     def __init__(self) -> None:
         self._logged_at: dict[str, str] = {}
@@ -104,7 +104,7 @@ class _SeenLines:
         return len(self._logged_at)
 
     def take(self, lines: Iterable[dict[str, Any]], *, again_from_ms: int) -> list[dict[str, Any]]:
-        """Return the lines that were not shown. Later looks come to none again that is older than `again_from_ms`."""
+        """Return the lines that were not shown. No later look finds a line older than `again_from_ms` again."""
         found = {line["event_id"]: line for line in lines}
         new = [line for name, line in found.items() if name not in self._logged_at]
         oldest = moment(again_from_ms)
@@ -115,7 +115,7 @@ class _SeenLines:
 
 @click.command(short_help="Show what the site's functions log.")
 @click.option("--function", "functions", multiple=True, type=click.Choice(list(FUNCTIONS)), help="Only this function.")
-@click.option("--repository", metavar="NAME", shell_complete=repository_names, help="Only the lines of this one.")
+@click.option("--repository", metavar="NAME", shell_complete=repository_names, help="Only this repository's lines.")
 @click.option("--correlation-id", metavar="ID", help="Only the lines of this push, from its notification to the look.")
 @click.option("--since", callback=duration, default="1h", show_default=True, help="How far to go back: 90s, 10m, 2h.")
 @click.option(
@@ -178,7 +178,7 @@ def _show(site: StackSite, wanted: _WantedLines, since_s: float, output: Format)
 def _follow(site: StackSite, wanted: _WantedLines, start: _Place, output: Format) -> NoReturn:
     """Write the newest lines, and each that comes, until somebody leaves.
 
-    What one look does not come to is read by the next.
+    What one look does not reach is read by the next.
     """
     stream, places = AnswerStream(output), dict.fromkeys(wanted.functions, start)
     seen, limit = _SeenLines(), -wanted.limit

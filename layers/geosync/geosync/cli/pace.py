@@ -1,4 +1,4 @@
-"""When somebody who waits for an image looks at a site again: soon enough, and not at the same moment as all others."""
+"""The pace at which a wait looks at a site again: soon enough, and not at the same moment as all others."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 SHORTEST_S, LONGEST_S = 0.6, 1.0
-"""From one look's begin to the next one's. With a look of up to 0.8 s a wait ends 2 s after the image was seen.
+"""From the start of one look to that of the next. With a look of up to 0.8 s a wait ends 2 s after the image was seen.
 
 It is drawn anew each time: pipelines that began together do not ask together. A longer pause in a long wait would make
 that wait end later, and spare little: ten minutes are some 750 looks of two reads each.

@@ -28,7 +28,7 @@ PAGE = 100
 
 
 def show_at_sites(site: StackSite, *, prefix: str, limit: int, output: Format) -> None:
-    """Print them, and raise SystemExit: 1 if one has failed at a site."""
+    """Print the repositories, and raise SystemExit: 1 if one has failed at a site."""
     found, more = _read(site, prefix, limit)
     documents = [_document(one) for one in found]
     shown: list[Part] = [

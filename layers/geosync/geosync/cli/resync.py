@@ -86,7 +86,7 @@ def _mark(site: StackSite, repository: str, wanted: list[Reference], *, keep: bo
     selection = present(site)
     outside = [str(one) for one in wanted or [Reference.whole()] if not selection.has(repository, one)]
     if outside:
-        text = f"{repository} ({', '.join(outside)}) is outside the selection of {site.name}: --wait would end never"
+        text = f"{repository} ({', '.join(outside)}) is outside the selection of {site.name}: --wait would never end"
         raise click.UsageError(text)
     mark = Mark(if_absent=frozenset({KEEP} if keep else ()), asked=True)
     mark_and_wake(site, repository, wanted or [Reference.whole()], mark)
@@ -137,7 +137,7 @@ def _left_of_all(site: StackSite) -> Left:
 
 
 def _parked(site: StackSite) -> tuple[str, ...]:
-    """The references that a comparison leaves parked that is complete and has not proved everything equal."""
+    """The parked references, for which a complete comparison has not proved everything equal."""
     left = site.sync_registry.owed_index.failed(most=actions.MOST_FAILED).owed
     parked = [f"{one.repository}:{one.reference}: {one.failure}" for one in left if one.parked]
     return tuple(sorted(parked)) or ("something that the comparison found was parked: geosync status",)

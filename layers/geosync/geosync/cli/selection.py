@@ -84,8 +84,8 @@ def preview(
 ) -> None:
     """Show what the site would bring, and remove or forget, with other patterns. Nothing is changed.
 
-    An option that is not given leaves the parameter of the stack as it is. Without options: what the present selection
-    has outside. The primary's registry is asked from here, with the site's secret; the stack is not updated.
+    An option that is not given leaves the parameter of the stack as it is. Without options: what is outside the
+    present selection. The primary's registry is asked from here, with the site's secret; the stack is not updated.
 
     Exit code 2 where the primary's registry cannot be asked: then only what would leave is shown.
     """

@@ -17,12 +17,12 @@ from geosync.sync_registry.items import Owed, Reference
 PAGE = 1000
 """Owed references that are read at a time."""
 MOST_WAITING = 1000
-"""Of more that are owed in a repository a look says that there are more."""
+"""Owed references of a repository that a look counts; of more it says that there are more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Left:
-    """The rest of what is to be done: how much (None: nobody knows), in words, and what did not end well."""
+    """The work that is left: how much (None: not known), in words, and what failed."""
 
     count: int | None
     what: str

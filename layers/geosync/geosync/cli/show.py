@@ -140,7 +140,7 @@ def _tables(found: _Shown) -> Iterator[Part]:
         yield Grid(_owed_columns(found.detail.at), found.detail.owed)
 
 
-def _in_sync(tag: TagState) -> object:
+def _state(tag: TagState) -> object:
     if tag.owed is not None and tag.owed.failure is not None:
         return plain("failed", "red")
     if tag.owed is not None:
@@ -154,7 +154,7 @@ def _short(digest: str | None, otherwise: str) -> str:
 
 _TAG_COLUMNS = (
     Column("tag", lambda tag: tag.name),
-    Column("state", _in_sync),
+    Column("state", _state),
     Column("primary", lambda tag: _short(tag.primary_digest, "?")),
     Column("this site", lambda tag: _short(tag.secondary_digest, "not seen here")),
     Column("size", lambda tag: size_text(tag.size_bytes)),

@@ -53,7 +53,7 @@ class AwsAccess:
     def client(self, service: str, region: str | None = None) -> Any:
         """Return the one client of a service and region, by default the session's. Raises botocore's errors.
 
-        To make one takes as long as several calls.
+        Making one takes as long as several calls.
         """
         if (service, region) not in self._clients:
             self._clients[service, region] = self.session.client(  # type: ignore[call-overload]
@@ -134,7 +134,7 @@ class StackSite:
 
     @property
     def facts(self) -> SiteFacts:
-        """The site's name and role, from when on its recovery point is late, its service level to be, its drills."""
+        """The site's name and role, the age at which its recovery point is late, its objective, its drill schedule."""
         late_s = int(self.parameters.get("RecoveryPointAlarmSeconds", RECOVERY_POINT_LATE_S))
         objective = Objective(
             lag_s=float(self.parameters.get("TargetLag", NO_OBJECTIVE_CHOSEN.lag_s)),
@@ -209,7 +209,7 @@ class StackSite:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chosen:
-    """The choice that the options before the command made: an access, a stack, the other sites where they are known."""
+    """The site that the options choose: the way to AWS, its stack, and the other sites of a local stack."""
 
     access: AwsAccess
     stack: StackName

@@ -101,7 +101,7 @@ def _columns(now_ms: int) -> tuple[Column, ...]:
 @click.argument("name")
 @click.argument("url")
 @click.option("--secondary", metavar="STACK@REGION", help="The site's stack, where its report token is read.")
-@click.option("--report-key", metavar="HEX", help="That digest itself (geosync sites key, at the site).")
+@click.option("--report-key", metavar="HEX", help="The digest of that token (geosync sites key, at the site).")
 @output_option
 @click.pass_obj
 def add(
@@ -113,9 +113,9 @@ def add(
     report_key: str | None,
     output: Format,
 ) -> None:
-    """Have the primary expect the site NAME, whose dashboard is at URL. Once more changes the URL.
+    """Have the primary expect the site NAME, whose dashboard is at URL. Run it again to change the URL.
 
-    A site with the name of another one is refused: each has its id by its name.
+    A site with the name of another one is refused: a site's id follows from its name.
     """
     _check(name, url, report_key)
     if (secondary is None) == (report_key is None):

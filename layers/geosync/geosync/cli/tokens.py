@@ -22,7 +22,9 @@ def tokens() -> None:
 
 def _name(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
     if not admin_tokens.NAME.fullmatch(value):
-        raise click.BadParameter(f"{plain(value)} is none: 1 to 32 lower-case letters, digits and hyphens")
+        raise click.BadParameter(
+            f"{plain(value)} is no name of a token: 1 to 32 lower-case letters, digits and hyphens"
+        )
     return value
 
 

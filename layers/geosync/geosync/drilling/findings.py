@@ -64,9 +64,9 @@ class Difference:
 class TruthFound:
     """The tags of the living primary, compared with those here.
 
-    Of the tags that differ, promote's list named `named_tags`; `in_flight` were pushed, or arrived, while the drill
-    looked; `unnamed_tags` nobody would have named; of `unjudged_tags` nobody knows, since they were not looked at
-    again. `named` and `unnamed` are the first of theirs. `left` says what was not compared.
+    The tags that differ are counted in four: `named_tags` are on promote's list; `in_flight` were pushed or arrived
+    while the drill looked; `unnamed_tags` are on no list; `unjudged_tags` were not looked at again, so that nobody
+    knows. `named` and `unnamed` are the first of theirs. `left` says what was not compared.
     """
 
     repositories: int

@@ -60,8 +60,8 @@ class Audit:
     ) -> AuditEntry:
         """Write down an action before it is taken. If this raises botocore's errors, the action must not be taken.
 
-        `about` has the names of what the action names by an id alone: of a `repository`, of a site (`site_name`).
-        The entry's id begins with `of`, so that a role can be let write entries of one command alone.
+        `about` has the names for what the action names by an id alone: `repository`, `site_name`.
+        The entry's id begins with `of`, so that a role may be allowed to write the entries of one command alone.
         """
         entry = AuditEntry(id=f"{AUDIT_ID}{of}{uuid.uuid4().hex}", action=action, who=who)
         asked = abridged(detail) if len(detail) > MOST_DETAIL else None

@@ -19,7 +19,7 @@ MOST_NAMED = 5
 """Tags and digests that are named; of more the number."""
 _LISTS = ("references", "tags", "ids")
 _WORDED = (*_LISTS, "reason", "name", "url", "scope", "keep", "all")
-"""Of a body's fields those that are worded."""
+"""The fields of a body that are worded."""
 _LONGEST = 1000
 """Characters of a reason, as the API takes it."""
 _GEO = "/api/v4/geo/"

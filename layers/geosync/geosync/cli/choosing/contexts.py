@@ -88,7 +88,7 @@ def read() -> Contexts:
 
 
 def _context(fields: Any) -> SiteContext:
-    """Read one; raises TypeError for a field that there is not, or that is no text, ValueError for one of no site."""
+    """Read a context. Raises TypeError for an unknown field or no text in one, ValueError unless it has one site."""
     if not all(isinstance(value, str) for value in fields.values()):
         raise TypeError("a field of a context is no text")
     context = SiteContext(**fields)

@@ -193,8 +193,8 @@ def _carry_out(site: StackSite, options: DrillOptions) -> Document:
 def _keep(site: StackSite, report: Document) -> None:
     """Keep a report, and the verdict for status and the alarm.
 
-    The next report names the newest that is kept and names the one before. So one that is not kept, or does not know
-    which was before, is left out of the list, and those before it are not.
+    Each report names the one before it, and LastDrill the newest of that chain. A report that is not kept, or whose
+    predecessor is not known, is left out of the chain; those before it stay in it.
     """
     before, newest = None, None
     is_known = False

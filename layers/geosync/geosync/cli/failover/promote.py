@@ -76,7 +76,7 @@ def promote(choose: Callable[[], Chosen], *, yes: bool, output: Format) -> None:
 def make_primary(site: StackSite, *, say: bool, note: Callable[[bool | None], object] = lambda _: None) -> Promotion:
     """Make a secondary the primary, and let it go on; the promotion is recorded before the update of its stack begins.
 
-    `note` is told whether the site is the primary by it: None while nobody can tell. Raises NotDrained, UpdateRefused,
+    `note` is told whether that made the site the primary; None while nobody can tell. Raises NotDrained, UpdateRefused,
     UpdateUnderWay, NotAudited.
     """
     begun: list[Promotion] = []
@@ -100,7 +100,7 @@ def make_primary(site: StackSite, *, say: bool, note: Callable[[bool | None], ob
 
 
 class _Promoting:
-    """One run of the command. `promoted`: the site is the primary by it, or not; None: nobody can tell."""
+    """One run of the command. `_promoted`: it has made the site the primary; None: nobody can tell."""
 
     def __init__(self, site: StackSite, output: Format) -> None:
         self._site = site
@@ -131,7 +131,7 @@ class _Promoting:
         self._report(done, again=False)
 
     def end_badly(self, why: str) -> NoReturn:
-        """Say what stopped the command, and whether the site is the primary for all that; raises SystemExit."""
+        """Say what stopped the command, and whether the site is the primary all the same; raises SystemExit."""
         name = self._site.name
         text = f"{name} is the primary, but what it lacks could not be shown: {why}" if self._promoted else why
         click.echo(f"Error: {text}", err=True)

@@ -9,7 +9,7 @@ import click
 from botocore.exceptions import BotoCoreError, ClientError
 
 from geosync.cli.failover.stack_update import CAPABILITIES, must_take_updates, parameters_with
-from geosync.cli.following import passes
+from geosync.cli.following import is_temporary
 from geosync.cli.site import StackSite
 from geosync.drilling.findings import UpdateFound
 from geosync.errors import UpdateRefused
@@ -33,7 +33,7 @@ def rehearse_update(site: StackSite, changes: Mapping[str, str]) -> UpdateFound:
     except UpdateRefused as error:
         return UpdateFound(is_accepted=False, why=str(error))
     except (BotoCoreError, ClientError) as error:
-        return UpdateFound(is_accepted=None if _may_be_otherwise(error) else False, why=str(error))
+        return UpdateFound(is_accepted=None if _says_nothing(error) else False, why=str(error))
 
 
 def _rehearse(site: StackSite, changes: Mapping[str, str]) -> UpdateFound:
@@ -86,7 +86,7 @@ def _delete(site: StackSite, cloudformation: Any, named: Mapping[str, str]) -> N
         click.echo(f"The change set {CHANGE_SET} of {site.stack} is left; the next drill deletes it: {error}", err=True)
 
 
-def _may_be_otherwise(error: BotoCoreError | ClientError) -> bool:
+def _says_nothing(error: BotoCoreError | ClientError) -> bool:
     """True where an error says nothing of the update: the caller may make no change set, or AWS did not answer."""
     code = error.response["Error"]["Code"] if isinstance(error, ClientError) else ""
-    return passes(error) or not code or code.startswith("AccessDenied") or code == "UnauthorizedOperation"
+    return is_temporary(error) or not code or code.startswith("AccessDenied") or code == "UnauthorizedOperation"

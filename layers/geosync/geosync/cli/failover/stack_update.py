@@ -8,7 +8,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from geosync.cli.following import passes
+from geosync.cli.following import is_temporary
 from geosync.cli.site import StackName, StackSite
 from geosync.errors import GeosyncError, UpdateRefused, UpdateUnderWay
 
@@ -110,7 +110,7 @@ def _state(site: StackSite, *, until_s: float = 0.0) -> str:
         try:
             return find_again(site).state
         except (BotoCoreError, ClientError, GeosyncError) as error:
-            if not passes(error) or site.clock.monotonic_s() > until_s:
+            if not is_temporary(error) or site.clock.monotonic_s() > until_s:
                 raise UpdateUnderWay(f"{site.stack}: its state cannot be read: {error}") from error
         site.clock.sleep(POLL_SECONDS)
 

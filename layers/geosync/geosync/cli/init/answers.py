@@ -1,4 +1,4 @@
-"""Which registries, where: what `geosync init` is told, and keeps in geosync-init.json (without any credentials)."""
+"""The answers to `geosync init`: which registries, where. It keeps them in geosync-init.json, without credentials."""
 
 from __future__ import annotations
 

@@ -37,8 +37,8 @@ def worst(checks: Sequence[SiteCheck]) -> int:
     return SOMETHING_WRONG if SOMETHING_WRONG in codes else CANNOT_TELL if codes - {NOTHING_OWED} else NOTHING_OWED
 
 
-def way(ctx: click.Context) -> dict[str, str]:
-    """The options that lead to AWS: those that are written, and of a --context what it keeps."""
+def access_options(ctx: click.Context) -> dict[str, str]:
+    """The options that lead to AWS: those on the command line, or those that a --context stands for."""
     choice = site_choice(ctx)
     return choice.context().fields() if "context" in choice.written else choice.written
 
@@ -75,7 +75,7 @@ def _other_ends(site: StackSite, stacks: Sequence[StackSite]) -> list[str]:
 
 def _choice(ctx: click.Context, site: StackSite) -> list[str]:
     """The options that choose a site as this command's own choose AWS."""
-    written = way(ctx)
+    written = access_options(ctx)
     if "local" in written:
         return ["--local", site.name, "--local-state", written.get("local_state", LOCAL_STATE)]
     profile = ["--profile", written["profile"]] if "profile" in written else []

@@ -14,7 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from geosync.cli.init import asking, notices, samconfig
 from geosync.cli.init.answers import Answers
-from geosync.cli.init.checking import checked, way
+from geosync.cli.init.checking import access_options, checked
 from geosync.cli.init.report import ANSWERS_FILE, InitReport
 from geosync.cli.init.steps import CommandPlace, Found, Which, look, notice_file, secret_file, steps
 from geosync.cli.output import FOR_PEOPLE, Format, output_option, plain, put
@@ -52,7 +52,7 @@ def init(ctx: click.Context, *, given: Path | None, folder: Path, check: bool, o
     """
     is_for_people = output in FOR_PEOPLE
     answers = _answers(folder, given, may_ask=is_for_people)
-    written = way(ctx)
+    written = access_options(ctx)
     access = ctx.obj().access if "local" in written else AwsAccess.of(profile=written.get("profile"))
     try:
         seen = look(answers, access)

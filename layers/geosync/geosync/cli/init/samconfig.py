@@ -33,9 +33,10 @@ def written(
     All else that is in the file stays, comments too.
 
     `known` has, by site, the parameters that AWS decides: ARNs and addresses. A setting or a parameter that somebody
-    added to an environment stays. Of a site whose stack is `created` those of its role go: the stack has them, and
-    after a promotion others than the answers say. Those of its notifications stay as they are in the file: who never
-    was a primary was not asked for them. None: not known, so an environment that is there stays as it is.
+    added to an environment stays. A site whose stack is `created` loses the parameters of its role here: the stack has
+    them, and after a promotion they differ from the answers. Its parameters for notifications stay as they are in the
+    file: nobody was asked for those of a site that was never a primary. `created` None: not known, so an environment
+    that is there stays as it is.
     Raises ConfigurationError for a file that is no TOML, and for parameters in a form that is not understood.
     """
     try:
@@ -115,7 +116,7 @@ def _settings(document: Mapping[str, Any], site: SiteAnswers) -> Mapping[str, An
 
 
 def _environment(site: SiteAnswers, overrides: Mapping[str, str], there: Mapping[str, Any]) -> dict[str, str | bool]:
-    """Return what a site's environment is to have. Only where nothing is said yet: how SAM is to go about it."""
+    """Return the settings of a site's environment; those of SAM's own conduct only where the file has none."""
     usual: dict[str, str | bool] = {
         "capabilities": "CAPABILITY_IAM",
         "confirm_changeset": False,

@@ -24,7 +24,7 @@ _DELETED_AT_ONCE = 1000
 GONE_SECONDS = 120.0
 """The longest that a removed thing may still be listed: Secrets Manager removes in the background."""
 PASSING_SECONDS = 30.0
-"""The longest that a call which fails in passing is made again: AWS throttles it, or is not reached."""
+"""The longest that a call is repeated after temporary errors: AWS throttles it, or is not reached."""
 _GONE = frozenset({"ResourceNotFoundException", "RepositoryNotFoundException", "NoSuchBucket", "404"})
 
 
@@ -92,7 +92,7 @@ def _looked(
 
 
 def _again(clock: Clock, act: Callable[[], _Found]) -> _Found:
-    """Do it, and again where it fails in passing. Raises NotSeen when it did so for PASSING_SECONDS, and the others."""
+    """Act, and again after a temporary error. Raises NotSeen after PASSING_SECONDS of these, and every other error."""
     end_s = clock.monotonic_s() + PASSING_SECONDS
     while isinstance(found := look_once(act), FailedLook):
         if clock.monotonic_s() >= end_s:

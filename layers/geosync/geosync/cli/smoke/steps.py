@@ -20,11 +20,11 @@ Found = TypeVar("Found")
 
 
 class NotSeen(Exception):
-    """A promise was not kept; the text says what was seen instead. It stays in this folder."""
+    """A promise was not kept; the text says what was seen instead. Not raised beyond this folder."""
 
 
 class NotKnown(Exception):
-    """A promise could not be looked at; the text says why. It stays in this folder."""
+    """A promise could not be looked at; the text says why. Not raised beyond this folder."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -131,7 +131,7 @@ def _watched(seen: SiteLook | FailedLook, last: SiteLook | None, limit: int) -> 
 
 
 def _news(seen: SiteLook) -> object:
-    """The part that is worth another line when it changes: that time has passed is not."""
+    """The part whose change is worth another line; the passing of time is not."""
     found = seen.found
     owed = tuple((one.repository, one.reference, one.attempts, one.failure) for one in found.references)
     return owed, seen.health.reasons, seen.queued, found.rows, found.pause, found.holds, found.deletes.suspended

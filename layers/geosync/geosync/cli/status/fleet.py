@@ -18,7 +18,7 @@ UNKNOWN = "?"
 
 
 def show_fleet(site: StackSite, output: Format) -> None:
-    """Print them, and raise SystemExit: 1 unless all are healthy."""
+    """Print the sites, and raise SystemExit: 1 unless all are healthy."""
     seen = look_at(site)
     assert seen.fleet is not None, "it is a primary"  # noqa: S101
     now_ms = seen.found.at

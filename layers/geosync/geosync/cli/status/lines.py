@@ -1,4 +1,4 @@
-"""The status of a site for people: a line for each thing that is so, and the references that are owed."""
+"""The status of a site for people: its facts line by line, and the references that are owed."""
 
 from __future__ import annotations
 
@@ -210,7 +210,7 @@ def _sweep(found: Status) -> object:
 
 
 def _recovery_point(found: Status, stalled: str | None) -> Iterator[Line]:
-    """The sentence that the product exists for, its exceptions, and what keeps it from moving."""
+    """The recovery point, its exceptions, and why it stalls."""
     point, others = found.recovery_point, found.recovery_point_but_parked
     if point is not None:
         yield ("recovery point", f"everything pushed before {moment(point)} is here and was seen")
