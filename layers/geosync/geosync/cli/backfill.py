@@ -28,7 +28,7 @@ from geosync.cli.output import (
     console,
     is_terminal,
     live,
-    moment,
+    moment_text,
     output_option,
     plain,
     put,
@@ -279,7 +279,7 @@ def _not_begun(found: BackfillState) -> Iterator[str]:
     if found.asked_for:
         yield "another comparison was requested and begins within a minute"
     elif found.opens_in_ms and not found.complete and not is_asked:
-        yield f"its window (BackfillWindow) is closed until {moment(found.at + found.opens_in_ms)}"
+        yield f"its window (BackfillWindow) is closed until {moment_text(found.at + found.opens_in_ms)}"
 
 
 def _paused(found: BackfillState) -> Iterator[str]:
@@ -291,7 +291,9 @@ def _paused(found: BackfillState) -> Iterator[str]:
 def _in_the_way(found: BackfillState) -> list[str]:
     """The reasons that keep it from going on, each with the way out."""
     said = [*_not_begun(found), *_paused(found)]
-    said += (f"no requests go to {hold.registry} until {moment(hold.until)}: {hold.reason}" for hold in found.holds)
+    said += (
+        f"no requests go to {hold.registry} until {moment_text(hold.until)}: {hold.reason}" for hold in found.holds
+    )
     if found.walk is not None and found.walk.failure is not None:
         said.append(f"the primary's catalogue cannot be read: {found.walk.failure}")
     if found.stands_since is not None and not found.opens_in_ms:

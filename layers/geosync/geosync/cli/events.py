@@ -19,7 +19,7 @@ from geosync.cli.output import (
     Format,
     Grid,
     age,
-    moment,
+    moment_text,
     output_option,
     plain,
     put,
@@ -182,7 +182,7 @@ def _read(site: StackSite, wanted: _Wanted) -> _Entries:
     return _Entries(found=found, has_older=before is not None, at=now_ms)
 
 
-_MOMENT = Column("time", lambda entry: moment(int(entry["received_at"])))
+_MOMENT = Column("time", lambda entry: moment_text(int(entry["received_at"])))
 """When an entry came, of one that is followed: its line stays there, and an age would soon be another."""
 
 

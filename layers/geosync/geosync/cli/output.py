@@ -21,7 +21,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from geosync.clock import moment as exact_moment
+from geosync.clock import moment
 from geosync.oci.words import printable
 
 NOTHING_OWED, SOMETHING_WRONG, CANNOT_TELL, DECLINED = 0, 1, 2, 3
@@ -310,9 +310,9 @@ def age(since: int | None, now_ms: int) -> str:
     return f"{seconds} s"
 
 
-def moment(milliseconds: int) -> str:
+def moment_text(milliseconds: int) -> str:
     """Write a moment for people: RFC 3339 in UTC, to the second."""
-    return f"{exact_moment(milliseconds)[:19]}Z"
+    return f"{moment(milliseconds)[:19]}Z"
 
 
 def some_names(names: Sequence[str], number: int) -> str:

@@ -22,7 +22,7 @@ from geosync.cli.output import (
     Part,
     age,
     facts,
-    moment,
+    moment_text,
     output_option,
     plain,
     put,
@@ -110,7 +110,7 @@ def _facts(found: _Shown) -> Iterator[Line]:
     if row.last_sync_failure is not None:
         yield ("failure", plain(row.last_sync_failure, "red"))
     if row.retry_at is not None:
-        yield ("next try", moment(row.retry_at))
+        yield ("next try", moment_text(row.retry_at))
     yield from _verification(row, now_ms)
     if row.missing_on_primary:
         yield ("primary", plain("does not have it any more", "yellow"))

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from geosync.aws.errors import tells_of_throttling
 from geosync.cli.checks.findings import CheckFinding, ok, problem
 from geosync.cli.checks.function_log import read_log
-from geosync.cli.output import age, count, moment
+from geosync.cli.output import age, count, moment_text
 from geosync.cli.site import StackSite
 from geosync.cli.status.look import dead_letters
 from geosync.operating.status import Status
@@ -36,13 +36,13 @@ def _pause(found: Status) -> CheckFinding:
     if found.pause is None:
         return ok("not_paused", "the site is not paused")
     why = f" ({found.pause.reason})" if found.pause.reason else ""
-    return problem("not_paused", f"paused since {moment(found.pause.since)}{why}", found.pause.way_out)
+    return problem("not_paused", f"paused since {moment_text(found.pause.since)}{why}", found.pause.way_out)
 
 
 def _holds(found: Status) -> Iterator[CheckFinding]:
     for hold in found.holds:
         todo = QUOTA if tells_of_throttling(hold.reason) else f"see that {hold.registry} answers"
-        fix = f"it is tried again by itself at {moment(hold.until)}; {todo}"
+        fix = f"it is tried again by itself at {moment_text(hold.until)}; {todo}"
         yield problem("registries_answer", f"{hold.registry} is on hold: {hold.reason}", fix)
     if not found.holds:
         yield ok("registries_answer", "no registry is on hold")
@@ -72,10 +72,10 @@ def _announced(found: Status) -> CheckFinding:
     lost = found.lost
     if lost is None:
         return ok("pushes_announced", "no push is known that the primary's registry did not announce")
-    text = f"{count(lost.count, 'push was', 'pushes were')} found by comparison alone since {moment(lost.first_at)}"
+    found_here = f"{count(lost.count, 'push was', 'pushes were')} found by comparison alone"
     return problem(
         "pushes_announced",
-        f"{text}, such as {lost.repository} {lost.reference}",
+        f"{found_here} since {moment_text(lost.first_at)}, such as {lost.repository} {lost.reference}",
         "have the primary's registry post to the NotificationsUrl of its own site, then geosync check there; GitLab's "
         "chart configures it at secondaries alone: set registry.notifications at the primary too",
     )

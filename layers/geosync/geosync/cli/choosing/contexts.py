@@ -7,14 +7,13 @@ has it. It says where a site is and holds no secret: no key, no token. Only its 
 from __future__ import annotations
 
 import json
-import os
 import re
-import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from geosync.cli.own_files import own_folder, write_private
 from geosync.errors import ConfigurationError
 
 NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,62}[A-Za-z0-9])?")
@@ -67,9 +66,7 @@ class Contexts:
 
 def config_file() -> Path:
     """The file with the contexts, whether it is there or not."""
-    base = os.environ.get("XDG_CONFIG_HOME", "")
-    folder = Path(base) if Path(base).is_absolute() else Path.home() / ".config"  # a relative one is to be ignored
-    return folder / "geosync" / "config.json"
+    return own_folder("XDG_CONFIG_HOME", ".config") / "config.json"
 
 
 def read() -> Contexts:
@@ -101,18 +98,4 @@ def write(contexts: Contexts) -> None:
     """Write the file with the contexts. Raises OSError."""
     by_name = {name: context.fields() for name, context in sorted(contexts.by_name.items())}
     text = json.dumps({"current": contexts.current, "contexts": by_name}, indent=2)
-    put_in_place(config_file(), f"{text}\n", prefix=".config-")
-
-
-def put_in_place(file: Path, text: str, *, prefix: str) -> None:
-    """Write a file at once, readable by its user alone; until then its name begins with `prefix`. Raises OSError."""
-    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=file.parent, prefix=prefix)  # mode 0600
-    made = Path(name)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as out:
-            out.write(text)
-        made.replace(file)
-    except BaseException:
-        made.unlink()
-        raise
+    write_private(config_file(), f"{text}\n", prefix=".config-")

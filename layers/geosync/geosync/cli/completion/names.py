@@ -20,6 +20,7 @@ from click.shell_completion import CompletionItem
 
 from geosync.cli.choosing import contexts
 from geosync.cli.choosing.contexts import SiteContext
+from geosync.cli.own_files import own_folder, write_private
 from geosync.clock import SYSTEM_CLOCK
 
 if TYPE_CHECKING:
@@ -79,21 +80,16 @@ def _kept(place: NamedPlace, what: str, read: Callable[[], list[str]]) -> list[s
     """Names as they were read within the last minute, or now."""
     site = [*place.context().fields().items(), *map(os.environ.get, _WHOSE), str(Path(place.local_state).absolute())]
     key = hashlib.sha256(json.dumps([site, what]).encode()).hexdigest()
-    file, now_ms = _folder() / f"{key[:32]}.json", SYSTEM_CLOCK.now_ms()
+    file, now_ms = own_folder("XDG_CACHE_HOME", ".cache") / f"{key[:32]}.json", SYSTEM_CLOCK.now_ms()
     with suppress(OSError, ValueError, KeyError, TypeError):
         kept = json.loads(file.read_text(encoding="utf-8"))
         if 0 <= now_ms - kept["read_at"] < KEPT_MS:
             return list(kept["names"])
     names = read()
     with suppress(OSError):
-        contexts.put_in_place(file, json.dumps({"read_at": now_ms, "names": names}), prefix=_PREFIX)
+        write_private(file, json.dumps({"read_at": now_ms, "names": names}), prefix=_PREFIX)
         _forget(file.parent)
     return names
-
-
-def _folder() -> Path:
-    base = os.environ.get("XDG_CACHE_HOME", "")
-    return (Path(base) if Path(base).is_absolute() else Path.home() / ".cache") / "geosync"
 
 
 def _forget(folder: Path) -> None:

@@ -26,7 +26,7 @@ from geosync.cli.output import (
     Part,
     age,
     facts,
-    moment,
+    moment_text,
     output_option,
     plain,
     put,
@@ -169,7 +169,7 @@ def _last(site: StackSite) -> Document:
         raise DrillRefused(f"{site.name} has had no drill yet")
     report = reports_of(site).read(found.id)
     if report is None:
-        raise DrillRefused(f"the report of the drill of {moment(found.at)} ({found.verdict}) is not kept")
+        raise DrillRefused(f"the report of the drill of {moment_text(found.at)} ({found.verdict}) is not kept")
     return report
 
 
@@ -240,7 +240,7 @@ def _alone(site: StackSite, owner: str, who: str, lasts_s: float) -> Iterator[No
     other = drills.begin(owner, who=who, lasts_ms=round(lasts_s * 1000))
     if other is not None:
         since = age(other.began_at, site.clock.now_ms())
-        until = f"if it runs no more, the next can begin at {moment(other.until)}"
+        until = f"if it runs no more, the next can begin at {moment_text(other.until)}"
         raise DrillRefused(f"no drill was begun: a drill of {other.who} began {since} ago; {until}")
     try:
         yield

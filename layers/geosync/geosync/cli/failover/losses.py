@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from geosync.cli.former import with_former
-from geosync.cli.output import Column, Grid, Part, age, count, moment, plain
+from geosync.cli.output import Column, Grid, Part, age, count, moment_text, plain
 from geosync.cli.site import StackSite
 from geosync.cli.status.look import dead_letters, waiting
 from geosync.clock import optional_moment
@@ -82,7 +82,7 @@ def _recovery_point(site: StackSite, found: Status) -> Part:
         text = f"The recovery point of {site.name} is not known: {why_not_known(found)}."
         return plain(f"{text} What is missing here beside the following is not known either.", "yellow")
     passed = age(found.recovery_point, found.at)
-    return f"Everything pushed before {moment(found.recovery_point)} ({passed} ago) is at {site.name}."
+    return f"Everything pushed before {moment_text(found.recovery_point)} ({passed} ago) is at {site.name}."
 
 
 def _references(found: Status) -> Iterator[Part]:

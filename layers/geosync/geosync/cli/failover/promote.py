@@ -31,14 +31,14 @@ from geosync.cli.output import (
     Format,
     Part,
     age,
-    moment,
+    moment_text,
     output_option,
     plain,
     put,
     show,
 )
 from geosync.cli.site import Chosen, StackSite
-from geosync.clock import moment as exact_moment
+from geosync.clock import moment
 from geosync.errors import GeosyncError, UpdateRefused
 from geosync.operating.status import Status
 from geosync.sync_registry.site.promotions import Promotion
@@ -183,7 +183,7 @@ class _Promoting:
         site = self._site
         found = site.read_status()
         since = done.ended_at or done.began_at
-        head = {"site": site.name, "promoted": True, "role": "primary", "since": exact_moment(since), "since_ms": since}
+        head = {"site": site.name, "promoted": True, "role": "primary", "since": moment(since), "since_ms": since}
         document = {**head, **losses_document(found), **done.unmarked}
         shown = list(_shown(site, done, found, again=again)) if self._is_for_people else []
         put(Answer(document=document, rows=document["lost"], shown=shown), self._output)
@@ -209,7 +209,7 @@ def _end(site: StackSite, done: Promotion) -> Promotion:
 
 def _shown(site: StackSite, done: Promotion, found: Status, *, again: bool) -> Iterator[Part]:
     if again:
-        since = moment(done.ended_at or done.began_at)
+        since = moment_text(done.ended_at or done.began_at)
         yield f"{site.name} is the primary since {since}; nothing was changed now."
     else:
         yield f"{site.name} is the primary. Pushes to its registry are published from now on."

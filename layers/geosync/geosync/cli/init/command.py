@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +17,7 @@ from geosync.cli.init.checking import access_options, checked
 from geosync.cli.init.report import ANSWERS_FILE, InitReport
 from geosync.cli.init.steps import CommandPlace, Found, Which, look, notice_file, secret_file, steps
 from geosync.cli.output import FOR_PEOPLE, Format, output_option, plain, put
+from geosync.cli.own_files import write_private
 from geosync.cli.site import AwsAccess, StackSite
 from geosync.tokens import read_tokens
 
@@ -85,8 +85,8 @@ def _answers(folder: Path, given: Path | None, *, may_ask: bool) -> Answers:
         raise click.UsageError(f"there is no {kept}: give the answers with --answers, or answer with -o table")
     found = asking.ask() if given is None else Answers.parse(given.read_text())
     for site in found.secondaries:
-        _write_private(folder / secret_file(site, "local"), site.local)
-        _write_private(folder / secret_file(site, "primary"), site.primary)
+        _write_secret(folder / secret_file(site, "local"), site.local)
+        _write_secret(folder / secret_file(site, "primary"), site.primary)
     kept.write_text(found.kept())
     return found
 
@@ -102,7 +102,7 @@ def _write(folder: Path, answers: Answers, seen: Found) -> Answers:
         return answers
     text = notices.notice(answers.primary, primary.outputs["NotificationsUrl"], _token(primary))
     if text is not None:
-        _write_private_text(folder / notice_file(answers.primary), text)
+        write_private(folder / notice_file(answers.primary), text, prefix=".notice-")
     answers = replace(answers, is_told=True)
     (folder / ANSWERS_FILE).write_text(answers.kept())
     return answers
@@ -118,13 +118,6 @@ def _token(stack: StackSite) -> str:
     return read_tokens(stack.client("secretsmanager"), stack.outputs["NotificationTokenSecretArn"])[0].decode()
 
 
-def _write_private(file: Path, document: Mapping[str, Any] | None) -> None:
+def _write_secret(file: Path, document: Mapping[str, Any] | None) -> None:
     if document is not None:
-        _write_private_text(file, json.dumps(document))
-
-
-def _write_private_text(file: Path, text: str) -> None:
-    """Write what only this user can read, from its first moment on."""
-    file.unlink(missing_ok=True)
-    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as output:
-        output.write(text)
+        write_private(file, json.dumps(document), prefix=".secret-")

@@ -15,7 +15,7 @@ from geosync.cli.failover.losses import read_losses
 from geosync.cli.failover.promote import make_primary
 from geosync.cli.failover.stack_update import find_again
 from geosync.cli.following import FailedLook, look_once
-from geosync.cli.output import moment
+from geosync.cli.output import moment_text
 from geosync.cli.site import StackSite
 from geosync.cli.smoke.names import PRIMARY, SECONDARY, Side, SmokePlace
 from geosync.cli.smoke.registries import Happening, SmokeRegistries, delete_tag, opened
@@ -112,14 +112,14 @@ class Promises:
             nonlocal why
             found = site.read_status()
             point = found.recovery_point
-            why = f"it is {moment(point)}" if point is not None else why_not_known(found)
+            why = f"it is {moment_text(point)}" if point is not None else why_not_known(found)
             return point if point is not None and point >= self._last_push_ms else None
 
         try:
             point = self._wait(look, "the recovery point")
         except NotSeen as error:
             raise NotSeen(f"{error}: {why}") from None
-        return f"{moment(point)}, after the last push at {moment(self._last_push_ms)}"
+        return f"{moment_text(point)}, after the last push at {moment_text(self._last_push_ms)}"
 
     def measures(self, timeout_s: float) -> str:
         """Read counters of both sites from CloudWatch. Raises NotKnown where it tells none of one in time.

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from rich.text import Text
 
 from geosync import __version__
-from geosync.cli.output import Column, Grid, Line, Part, age, count, facts, moment, plain
+from geosync.cli.output import Column, Grid, Line, Part, age, count, facts, moment_text, plain
 from geosync.cli.slo import in_a_line
 from geosync.cli.status.look import Fleet, SiteLook
 from geosync.clock import parsed_moment
@@ -140,7 +140,7 @@ def _stopped(found: Status) -> Iterator[Line]:
         why = f": {found.pause.reason}" if found.pause.reason else ""
         yield ("paused", plain(f"for {age(found.pause.since, found.at)}{why}", "yellow"))
     for hold in found.holds:
-        yield ("on hold", plain(f"{hold.registry} until {moment(hold.until)}: {hold.reason}", "yellow"))
+        yield ("on hold", plain(f"{hold.registry} until {moment_text(hold.until)}: {hold.reason}", "yellow"))
     if found.deletes.suspended:
         since = age(found.deletes.suspended_at, found.at)
         why = f"by comparison suspended since {since}: {found.deletes.reason} (geosync deletes status)"
@@ -213,11 +213,11 @@ def _recovery_point(found: Status, stalled: str | None) -> Iterator[Line]:
     """The recovery point, its exceptions, and why it stalls."""
     point, others = found.recovery_point, found.recovery_point_but_parked
     if point is not None:
-        yield ("recovery point", f"everything pushed before {moment(point)} is here and was seen")
+        yield ("recovery point", f"everything pushed before {moment_text(point)} is here and was seen")
     else:
         yield ("recovery point", plain(f"not known: {why_not_known(found)}", "yellow"))
     if others is not None and others != point:
-        yield ("", f"without the parked references, everything pushed before {moment(others)} is here")
+        yield ("", f"without the parked references, everything pushed before {moment_text(others)} is here")
     if stalled is not None:
         yield ("", plain(f"stalled, heartbeats do not move it: {stalled}", "yellow"))
     if found.lost is not None:
@@ -225,7 +225,7 @@ def _recovery_point(found: Status, stalled: str | None) -> Iterator[Line]:
         lost = count(found.lost.count, "notification")
         yield ("", plain(f"{lost} of the primary's registry did not arrive, the last for {last}", "red"))
     if found.proved_at is not None:
-        yield ("proved", f"a comparison proved everything pushed before {moment(found.proved_at)}")
+        yield ("proved", f"a comparison proved everything pushed before {moment_text(found.proved_at)}")
 
 
 def _drill(seen: SiteLook) -> Iterator[Line]:
