@@ -1,4 +1,4 @@
-"""The user's own files: where they are by the XDG Base Directory Specification, and such as nobody else may read."""
+"""The user's own files: their folders by the XDG Base Directory Specification, and files that nobody else may read."""
 
 from __future__ import annotations
 

@@ -17,6 +17,7 @@ from geosync.drilling.both import BothRegistries, digest_of, listed
 from geosync.drilling.cut import cut
 from geosync.drilling.findings import Difference, TruthFound
 from geosync.errors import ConfigurationError, ContentError, GeosyncError, OutOfTime, RegistryError
+from geosync.operating.repositories import listed_names
 from geosync.sync_registry.items import Reference
 from geosync.sync_registry.sync_registry import SyncRegistry
 
@@ -99,13 +100,7 @@ class Truth:
             if has_listed:
                 raise
             found.left.append(f"the primary lists no repositories, those that the site knows were compared: {error}")
-            yield from filter(selection.has_repository, self._known())
-
-    def _known(self) -> Iterator[str]:
-        after = ""
-        while names := self._sync_registry.listing.names(after=after, limit=NAMES_OF_A_PAGE):
-            yield from names
-            after = names[-1]
+            yield from filter(selection.has_repository, listed_names(self._sync_registry, step=NAMES_OF_A_PAGE))
 
     def _compare(self, name: str, found: ComparedTags) -> None:
         pair = self._registries.pair(name)

@@ -218,7 +218,7 @@ class DeadLetters(DeadLetterQueue):
 
     def _each(self, ids: Collection[str] | None, do: Callable[[DeadLetter], None]) -> Iterator[Handled]:
         """Take one message after the other; a refusal of AWS for one does not keep the others."""
-        # Given back in the end: what is seen again at once would be taken again, by the search for the others.
+        # Given back only in the end: given back at once, the search for the others would take it again.
         left: list[DeadLetter] = []
         try:
             with closing(self._take(ids)) as letters:
@@ -239,7 +239,7 @@ class DeadLetters(DeadLetterQueue):
     def _take(self, ids: Collection[str] | None) -> Generator[DeadLetter, None, None]:
         """Yield the messages named (None: all that are there now); the others are given back in the end."""
         if ids is None:
-            # Taken before the first is sent: poison that is replayed is back in a moment, and would be taken again.
+            # All are taken before the first is sent: a bad message that is replayed is back in a moment.
             yield from self._one_by_one(deque(self._receive(MOST)))
             return
         others, missing = [], set(ids)

@@ -1,4 +1,4 @@
-"""The history of a site as a chart wants it: the recorded minutes, put together step by step, and not too many rows.
+"""The history of a site for a chart: the recorded minutes put together in steps, so that there are not too many rows.
 
 A step of whole hours is read from the hours, any other from the minutes. A step in which nothing was recorded has no
 row: nothing is known of it.

@@ -1,4 +1,4 @@
-"""The reason why a site's recovery point is not known. What the point is made of stands in recovery/point.py."""
+"""The reason why a site's recovery point is not known. recovery/point.py computes the point."""
 
 from __future__ import annotations
 

@@ -156,11 +156,12 @@ def _names(sync_registry: SyncRegistry, wanted: RowFilter, after: str, step: int
         backlog = sync_registry.owed_index.names(most=BACKLOG)
     if backlog is not None:
         return iter([name for name in backlog if name > after])
-    return _listed(sync_registry, wanted.prefix, after, _SEARCH_STEP if wanted.search else step)
+    step = _SEARCH_STEP if wanted.search else step
+    return listed_names(sync_registry, prefix=wanted.prefix, after=after, step=step)
 
 
-def _listed(sync_registry: SyncRegistry, prefix: str, after: str, step: int) -> Iterator[str]:
-    """All names, read `step` and one at a time: the one more says whether another page follows."""
+def listed_names(sync_registry: SyncRegistry, *, prefix: str = "", after: str = "", step: int) -> Iterator[str]:
+    """Yield all names, read `step` and one at a time: the one more says whether another page follows."""
     while found := sync_registry.listing.names(prefix=prefix, after=after, limit=step + 1):
         yield from found
         if len(found) <= step:

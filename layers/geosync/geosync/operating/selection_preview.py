@@ -13,6 +13,7 @@ from itertools import islice
 from typing import TypeVar
 
 from geosync.errors import NotFound
+from geosync.operating.repositories import listed_names
 from geosync.pair.selection import Selection
 from geosync.registries.registry import Registry
 from geosync.sync_registry.items import Seen
@@ -91,7 +92,7 @@ def brought(
 
 def leaving(sync_registry: SyncRegistry, after: Selection, bounds: PreviewBounds = DEFAULT_BOUNDS) -> SelectionChange:
     """The tags here, put there by Geosync or seen equal, that `after` does not select."""
-    names, more = _first(_names(sync_registry), bounds.names)
+    names, more = _first(listed_names(sync_registry, step=PAGE), bounds.names)
     differing = [name for name in names if after.restricts_tags or not after.has_repository(name)]
     looked_at = differing[: bounds.repositories]
     found = [_leaving_from(sync_registry, name, after, bounds) for name in looked_at]
@@ -143,13 +144,6 @@ def _known(sync_registry: SyncRegistry, repository: str) -> Iterator[tuple[str, 
     while page := sync_registry.seen_tags(repository, limit=PAGE, after=after):
         yield from ((reference.value, seen) for reference, seen in page)
         after = page[-1][0].seen_key
-
-
-def _names(sync_registry: SyncRegistry) -> Iterator[str]:
-    after = ""
-    while names := sync_registry.listing.names(after=after, limit=PAGE):
-        yield from names
-        after = names[-1]
 
 
 def _first(them: Iterable[One], most: int) -> tuple[list[One], bool]:

@@ -77,7 +77,7 @@ class _Rows:
         prefix, looked, stopped_at = wanted.prefix, 0, None
         covered = start = max(after, _before(prefix))
         for one in sync_registry.reported_rows.pages(site, after=start):
-            begins = max(one.after, covered)  # a page of before may reach into the one before it
+            begins = max(one.after, covered)  # a page of an earlier report may reach into the one before it
             rows = tuple(row for row in one.rows if row.name > begins)
             pages.append(replace(one, after=begins, rows=rows))
             names += [row.name for row in rows if wanted.takes_name(row.name)]

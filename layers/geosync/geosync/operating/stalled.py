@@ -56,10 +56,7 @@ def why_stalled_now(status: Status, *, events: int, letters: int) -> str | None:
 
     `letters` are in the DLQ now.
     """
-    look, unmarked = status.letters, 0
-    if letters and look is None:
-        return why_stalled(status, events=events, unmarked=None)
-    if letters and look is not None:
-        unmarked = min(look.unmarked, letters)
+    look = status.letters
+    unmarked = 0 if not letters else min(look.unmarked, letters) if look is not None else None
     why = why_stalled(status, events=events, unmarked=unmarked) or why_undecided(status.recovery.undecided)
     return why or why_apart(status.subscription, status.comparison)
