@@ -22,6 +22,7 @@ from geosync.operating.site_facts import NO_OBJECTIVE_CHOSEN, RECOVERY_POINT_LAT
 from geosync.operating.status import Status
 from geosync.settings import Role
 from geosync.sync_registry.sync_registry import SyncRegistry
+from geosync.tokens import read_tokens
 
 AWS_CALLS = Config(
     connect_timeout=5,
@@ -191,6 +192,10 @@ class StackSite:
     def client(self, service: str, region: str | None = None) -> Any:
         """Return the client of a service in the site's region, or in another."""
         return self.access.client(service, region or self.region)
+
+    def token(self, output: str) -> bytes:
+        """Read the current token in the secret that an output names. Raises as read_tokens."""
+        return read_tokens(self.client("secretsmanager"), self.outputs[output])[0]
 
     def read_status(self) -> Status:
         """Read what the site owes and what keeps it. Raises botocore's errors."""

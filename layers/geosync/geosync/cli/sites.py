@@ -29,7 +29,6 @@ from geosync.clock import moment, optional_moment
 from geosync.errors import ConfigurationError
 from geosync.operating import sites
 from geosync.sync_registry.site.sites import KnownSite, SiteReport
-from geosync.tokens import read_tokens
 
 
 @click.group("sites", short_help="Show and change the sites that a primary expects.")
@@ -171,8 +170,7 @@ def key(choose: Callable[[], Chosen], *, output: Format) -> None:
 
 def key_of(site: StackSite) -> str:
     """The digest of a site's report token, as the primary keeps it. Raises botocore's errors."""
-    token = read_tokens(site.client("secretsmanager"), site.outputs["ReportTokenSecretArn"])[0]
-    return sites.report_key(token.decode("ascii"))
+    return sites.report_key(site.token("ReportTokenSecretArn").decode("ascii"))
 
 
 def _primary(choose: Callable[[], Chosen]) -> StackSite:

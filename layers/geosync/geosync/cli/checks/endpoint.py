@@ -11,7 +11,6 @@ from geosync.cli.checks.function_log import read_log
 from geosync.cli.site import StackSite
 from geosync.errors import HeartbeatFailed
 from geosync.minute import heartbeat
-from geosync.tokens import read_tokens
 
 WRONG_TOKEN = "geosync-check-a-token-that-is-wrong"  # noqa: S105 - and says so
 TIMEOUT_S = 10.0
@@ -37,8 +36,7 @@ def look(site: StackSite) -> Iterator[CheckFinding]:
         return
     yield ok("endpoint_reachable", url)
     yield _refusal(bare, _post(session, url, WRONG_TOKEN))
-    token = read_tokens(site.client("secretsmanager"), site.outputs["NotificationTokenSecretArn"])[0]
-    yield _acceptance(_post(session, url, token.decode()))
+    yield _acceptance(_post(session, url, site.token("NotificationTokenSecretArn").decode()))
 
 
 def _unexpected(site: StackSite, url: str, status: int) -> CheckFinding:
@@ -78,7 +76,7 @@ def look_for_arrival(
     A heartbeat takes the way of a push (endpoint, topic, queue, function, table) and makes no event: nothing is left.
     """
     before = {site.stack: _last_heartbeat(site) for site in secondaries}
-    token = read_tokens(primary.client("secretsmanager"), primary.outputs["NotificationTokenSecretArn"])[0]
+    token = primary.token("NotificationTokenSecretArn")
     started_s = primary.clock.monotonic_s()
     try:
         # A stack of the version before has no way of its own for heartbeats.

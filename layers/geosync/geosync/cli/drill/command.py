@@ -45,7 +45,11 @@ LASTS_S = 1200.0
 """The time after which a drill that was killed has let go, the canary's wait apart: READS_S and six minutes."""
 MIB = 1024 * 1024
 EXIT_CODES = {"passed": NOTHING_OWED, "failed": SOMETHING_WRONG, "incomplete": CANNOT_TELL}
-WRITERS: dict[str, Callable[[Document], str]] = {".html": pages.page, ".md": pages.markdown}
+WRITERS: dict[str, Callable[[Document], str]] = {
+    ".html": pages.page,
+    ".md": pages.markdown,
+    ".json": lambda report: json.dumps(report, indent=2) + "\n",
+}
 """Of a report, by the end of the file's name."""
 
 
@@ -128,7 +132,7 @@ def drill(  # noqa: PLR0913 - one for each option
     try:
         for file in files:
             with _only_said(f"{plain(file)} is not written"):
-                file.write_text(WRITERS.get(file.suffix, _json)(report), encoding="utf-8")
+                file.write_text(WRITERS[file.suffix](report), encoding="utf-8")
         put(Answer(document=report, rows=[report], shown=list(_shown(report)), key="site"), output)
     finally:
         if not last:
@@ -139,8 +143,8 @@ def drill(  # noqa: PLR0913 - one for each option
 def _check_files(files: Sequence[Path]) -> None:
     """Refuse a file that cannot be written before there is a drill. Raises BadParameter."""
     for file in files:
-        if file.suffix not in (*WRITERS, ".json"):
-            raise click.BadParameter(f"{plain(file)} is none of .html, .md, .json", param_hint="--report")
+        if file.suffix not in WRITERS:
+            raise click.BadParameter(f"{plain(file)} is none of {', '.join(WRITERS)}", param_hint="--report")
         if not file.parent.is_dir():
             raise click.BadParameter(f"there is no folder {plain(file.parent)}", param_hint="--report")
         is_there = file.exists()
@@ -259,10 +263,6 @@ def _drill(site: StackSite, drill_id: str, who: str) -> Drill:
         late_s=site.facts.late_s,
         primary=beat.site if beat is not None else None,
     )
-
-
-def _json(report: Document) -> str:
-    return json.dumps(report, indent=2) + "\n"
 
 
 def _shown(report: Document) -> Iterator[Part]:

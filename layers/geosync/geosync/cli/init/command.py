@@ -18,8 +18,7 @@ from geosync.cli.init.report import ANSWERS_FILE, InitReport
 from geosync.cli.init.steps import CommandPlace, Found, Which, look, notice_file, secret_file, steps
 from geosync.cli.output import FOR_PEOPLE, Format, output_option, plain, put
 from geosync.cli.own_files import write_private
-from geosync.cli.site import AwsAccess, StackSite
-from geosync.tokens import read_tokens
+from geosync.cli.site import AwsAccess
 
 
 @click.command()
@@ -100,7 +99,8 @@ def _write(folder: Path, answers: Answers, seen: Found) -> Answers:
     primary = seen.stacks.get(answers.primary.name)
     if primary is None or answers.is_told:
         return answers
-    text = notices.notice(answers.primary, primary.outputs["NotificationsUrl"], _token(primary))
+    token = primary.token("NotificationTokenSecretArn").decode()
+    text = notices.notice(answers.primary, primary.outputs["NotificationsUrl"], token)
     if text is not None:
         write_private(folder / notice_file(answers.primary), text, prefix=".notice-")
     answers = replace(answers, is_told=True)
@@ -112,10 +112,6 @@ def _private_files(answers: Answers) -> list[Path]:
     """All files with secrets that may be in the folder."""
     secrets = [secret_file(site, which) for site in answers.sites for which in get_args(Which)]
     return [*secrets, notice_file(answers.primary)]
-
-
-def _token(stack: StackSite) -> str:
-    return read_tokens(stack.client("secretsmanager"), stack.outputs["NotificationTokenSecretArn"])[0].decode()
 
 
 def _write_secret(file: Path, document: Mapping[str, Any] | None) -> None:

@@ -24,7 +24,6 @@ from geosync.oci.deadline import Deadline
 from geosync.oci.repository import Repository
 from geosync.registries.opening import open_registry
 from geosync.registries.registry import Registry
-from geosync.tokens import read_tokens
 
 REQUESTS_S = 120.0
 """For what is done at a registry at one time."""
@@ -212,7 +211,7 @@ class GivenRegistries:
     def announce(self, site: StackSite, happening: Happening) -> None:
         """Post the notification that the registry would. Raises NotSeen where the site does not take it."""
         url = site.outputs["NotificationsUrl"]
-        token = read_tokens(site.client("secretsmanager"), site.outputs["NotificationTokenSecretArn"])[0]
+        token = site.token("NotificationTokenSecretArn")
         headers = {"Authorization": token.decode("ascii"), "Content-Type": _MEDIA_TYPE}
         with requests.Session() as session:
             session.trust_env = False  # no .netrc: it would send an Authorization of its own
