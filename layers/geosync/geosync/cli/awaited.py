@@ -1,9 +1,9 @@
 """The sites at which `geosync wait` waits: each over AWS, by its stack, or over its admin API, by a token alone.
 
 Over AWS the reference is marked first. It is discharged only after a look at the primary that was made after the mark,
-and a look at this site's registry that showed the same digest. Over the admin API the site
-asks the primary where only that tells more; a token with the right to read is enough. An answer then counts from the
-moment at which the command first asked.
+and a look at this site's registry that showed the same digest. Over the admin API the site asks the primary where only
+that tells more; a token with the right to read is enough. An answer then counts from the moment at which the command
+first asked.
 """
 
 from __future__ import annotations

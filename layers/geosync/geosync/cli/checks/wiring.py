@@ -146,7 +146,7 @@ def look_at_sync(site: StackSite) -> Iterator[CheckFinding]:
 
 
 def look_at_log_cursor(site: StackSite) -> Iterator[CheckFinding]:
-    """Start functions/log_cursor without a message, as functions/sync."""
+    """Start functions/log_cursor without a message: it must load, with its packages and its settings."""
     yield _starts(site, "log_cursor", "LogCursorFunction")
 
 
