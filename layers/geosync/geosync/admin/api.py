@@ -1,7 +1,7 @@
 """The admin API put together: gate, audit log, routes, errors, headers; and its own description (OpenAPI).
 
-One request goes: size, gate (who, may they?), the audit log if it is an action, then the route, which Powertools finds
-and whose input it checks against the models. Every answer that is not a success is `{"message": …}`.
+A request passes the bound of its size, the gate, the audit log if it is an action, and then its route. Powertools finds
+the route and checks the input against its models. Every answer that is not a success is `{"message": …}`.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 NO_ROUTE = f"there is no such route: GET {OPENAPI} describes them"
 _MOST_NAMED, _NAME_LENGTH = 3, 64
-"""Of parameters that are not known: how many are named, and how much of a name."""
+"""Parameters that a refusal names at most, and the characters of each name."""
 FAULT = "a fault of this API's: its log says which"
 HEADERS: Mapping[str, str] = {
     "Cache-Control": "no-store",
@@ -52,7 +52,7 @@ HEADERS: Mapping[str, str] = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
-"""Of every answer, unless it says otherwise itself (a page has its own policy). No other origin is let in (no CORS)."""
+"""Headers of every answer, unless it sets its own (a page has its own policy). No CORS: no other origin may read."""
 
 
 class AdminApi:
@@ -67,7 +67,7 @@ class AdminApi:
         self._app = self._assemble()
 
     def respond(self, event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-        """Answer one request of API Gateway's proxy integration; never an exception."""
+        """Answer one request of API Gateway's proxy integration. Raises nothing."""
         action, source = http.action(event), http.source(event)
         try:
             event = http.with_text(event)
@@ -92,12 +92,12 @@ class AdminApi:
 
     @cached_property
     def openapi(self) -> dict[str, Any]:
-        """The description of the API, made from the routes and their models: once, as it takes some 0.2 s."""
+        """The description of the API, made from the routes and their models. It takes some 0.2 s, and is made once."""
         text = self._app.get_openapi_json_schema(
             title="Geosync",
             version=__version__,
             servers=[Server(url="../..")],  # seen from where this description is
-            description="See and steer a Geo site. To look takes a token with the right to read, to act one to act.",
+            description="See and steer a Geo site. GET needs a token with the right to read, all else one to act.",
             security_schemes={
                 "token": HTTPBearer(description="The read or the act token of the site, or a named one."),
                 "session": APIKey.model_validate({"name": self._gate.cookie, "in": APIKeyIn.cookie}),
@@ -122,12 +122,12 @@ class AdminApi:
         return self._pages.respond(event) if caller is None and event.get("httpMethod") == "GET" else None
 
     def _route(self, event: dict[str, Any], caller: Caller | None, context: LambdaContext) -> dict[str, Any]:
-        """The answer of the API; an action of a caller's is written down before it is taken, and when it ended."""
-        is_a_look = event.get("httpMethod") == "GET"
-        if caller is None and is_a_look:
-            # What needs no caller is a file, and there is none: nobody unknown has a path matched with the routes.
+        """The answer of the API. The audit log has a caller's action before it begins, and again when it has ended."""
+        is_get = event.get("httpMethod") == "GET"
+        if caller is None and is_get:
+            # Only files need no caller, and there is none at this path. Strangers have no path matched with the routes.
             return answer(404, NO_ROUTE)
-        if caller is None or is_a_look:
+        if caller is None or is_get:
             return self._app.resolve(event, context)
         entry = self._site.audit.begin(
             caller.name,
@@ -147,74 +147,74 @@ class AdminApi:
     def _refuse(self, refused: GateRefusal, action: str, source: str) -> dict[str, Any]:
         if not action.startswith("GET "):
             who = refused.caller.name if refused.caller is not None else None
-            about = self._about(action) if who is not None else {}  # a caller that nobody knows causes no read
+            about = self._about(action) if who is not None else {}  # an unknown caller causes no read
             self._site.audit.refused(
                 who, action, status=refused.status, source=source, reason=refused.reason, about=about
             )
         return answer(refused.status, str(refused))
 
     def _about(self, action: str) -> dict[str, str]:
-        """The name of what an action names by its id: it may be gone when somebody reads the audit log.
+        """The name of what an action names by its id, which may be gone when somebody reads the audit log.
 
-        Nothing where the table does not tell: without a name a refusal is written down all the same.
+        Empty where the table cannot be read: the action is then written down without a name.
         """
         number, site, sync_registry = repository_id(action), expected_site_id(action), self._site.sync_registry
         try:
             name = sync_registry.listing.name_of(number) if number is not None else None
-            known = [one.name for one in sync_registry.sites.all() if one.id == site] if site is not None else []
+            sites = [one.name for one in sync_registry.sites.all() if one.id == site] if site is not None else []
         except (BotoCoreError, ClientError, GeosyncError) as error:
             self._logger.warning("audit_without_name", extra={"action": action, "reason": reason(error)})
             return {}
-        return ({"repository": name} if name is not None else {}) | ({"site_name": known[0]} if known else {})
+        return ({"repository": name} if name is not None else {}) | ({"site_name": sites[0]} if sites else {})
 
     # ---------------------------------------------------------------------------------------------- put together
 
     def _assemble(self) -> APIGatewayRestResolver:
         app = APIGatewayRestResolver(enable_validation=True, response_validation_error_http_code=500)
-        app.exception_handler(HttpRefusal)(_refusal)
-        app.exception_handler(GateRefusal)(self._refused)
-        app.exception_handler(RequestValidationError)(_not_understood)
-        app.exception_handler(ResponseValidationError)(self._wrong)
-        app.exception_handler(RequestUnsupportedContentType)(_no_json)
-        app.exception_handler(GeosyncError)(self._failed)
-        app.not_found(_not_found)
-        app.use([_know_each_parameter])
+        app.exception_handler(HttpRefusal)(_on_refusal)
+        app.exception_handler(GateRefusal)(self._on_gate_refusal)
+        app.exception_handler(RequestValidationError)(_on_invalid_request)
+        app.exception_handler(ResponseValidationError)(self._on_invalid_response)
+        app.exception_handler(RequestUnsupportedContentType)(_on_other_content_type)
+        app.exception_handler(GeosyncError)(self._on_error)
+        app.not_found(_on_unknown_route)
+        app.use([_refuse_unknown_parameters])
         register(app, self._site, self._gate, self._current, self.describe)
         return app
 
-    def _refused(self, refused: GateRefusal) -> Response[Any]:
-        """A route refused what the gate let through: a wrong token to sign in or to report with."""
+    def _on_gate_refusal(self, refused: GateRefusal) -> Response[Any]:
+        """Answer what the gate let through and the route refuses: a wrong token to sign in or to report with."""
         found = self._refuse(refused, self._current.action, self._current.source)
         return _problem(found["statusCode"], str(refused))
 
-    def _wrong(self, error: ResponseValidationError) -> Response[Any]:
+    def _on_invalid_response(self, error: ResponseValidationError) -> Response[Any]:
         self._logger.error("admin_failed", extra={"error": type(error).__name__, "reason": str(error.errors())})
         return _problem(500, FAULT)
 
-    def _failed(self, error: GeosyncError) -> Response[Any]:
+    def _on_error(self, error: GeosyncError) -> Response[Any]:
         self._logger.error("admin_failed", extra={"error": type(error).__name__, "reason": str(error)})
         return _problem(503 if error.retryable else 500, str(error))
 
 
-def _know_each_parameter(app: APIGatewayRestResolver, go_on: Callable[..., Response[Any]]) -> Response[Any]:
-    """Refuse a parameter of the query that the route does not have: a wrong name is no filter that was left out."""
+def _refuse_unknown_parameters(app: APIGatewayRestResolver, respond: Callable[..., Response[Any]]) -> Response[Any]:
+    """Refuse a query parameter that the route does not have, so that a misspelt filter is not left out unnoticed."""
     known = sorted(field.alias for field in app.context["_route"].dependant.query_params)
     unknown = sorted(set(app.current_event.resolved_query_string_parameters) - set(known))
     if unknown:
         named = ", ".join(name[:_NAME_LENGTH] for name in unknown[:_MOST_NAMED])
         raise HttpRefusal(400, f"no such parameter: {named}; there are {', '.join(known) or 'none'}")
-    return go_on(app)
+    return respond(app)
 
 
 def _problem(status: int, message: str) -> Response[Any]:
     return Response(status_code=status, content_type=JSON, body=json.dumps({"message": message}))
 
 
-def _refusal(refusal: HttpRefusal) -> Response[Any]:
+def _on_refusal(refusal: HttpRefusal) -> Response[Any]:
     return _problem(refusal.status, str(refusal))
 
 
-def _not_understood(error: RequestValidationError) -> Response[Any]:
+def _on_invalid_request(error: RequestValidationError) -> Response[Any]:
     """Name each field that is wrong and say what it must be. The values that were sent are not repeated."""
     texts = []
     for one in error.errors()[:10]:
@@ -223,11 +223,11 @@ def _not_understood(error: RequestValidationError) -> Response[Any]:
     return _problem(400, "; ".join(texts) or "not understood")
 
 
-def _no_json(_error: RequestUnsupportedContentType) -> Response[Any]:
+def _on_other_content_type(_error: RequestUnsupportedContentType) -> Response[Any]:
     return _problem(415, f"a body must be {JSON}")
 
 
-def _not_found(_error: NotFoundError) -> Response[Any]:
+def _on_unknown_route(_error: NotFoundError) -> Response[Any]:
     return _problem(404, NO_ROUTE)
 
 

@@ -1,8 +1,8 @@
-"""Parts that the resources share: the parameters and the end of a page, and models of what is asked and answered.
+"""Parts that the resources share: the parameters and the end of a page, base models of requests and answers.
 
 Models have GitLab's field names where GitLab has them, and the same style where it has none. Moments are RFC 3339 text
 in UTC (`…_at`). Fields named `…_timestamp`, GitLab's own, are whole seconds since the epoch; `…_seconds` are durations.
-A field that is null is not known, which is not the same as 0.
+A null field is not known, which is not the same as 0.
 """
 
 from __future__ import annotations
@@ -12,10 +12,14 @@ from typing import Annotated, Generic, TypeVar
 from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from geosync.admin import cursors
+
 PER_PAGE = 20
 MOST_PER_PAGE = 100
 PerPage = Annotated[int, Query(ge=1, le=MOST_PER_PAGE, description="Entries of a page.")]
-Cursor = Annotated[str | None, Query(max_length=2048, description="page_info.end_cursor of the page before.")]
+Cursor = Annotated[
+    str | None, Query(max_length=cursors.MOST_CHARACTERS, description="page_info.end_cursor of the page before.")
+]
 Id = Annotated[int, Path(ge=1, le=2**53 - 1)]
 
 Node = TypeVar("Node")
@@ -28,25 +32,25 @@ SiteName = Annotated[str, StringConstraints(pattern=r"^[a-z]([a-z0-9-]{0,30}[a-z
 
 
 class AnswerModel(BaseModel):
-    """An answer has exactly the fields of its description."""
+    """An answer; it has exactly the documented fields."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class RequestModel(BaseModel):
-    """A request's body; a field that is not known is a mistake of the sender's, and is named."""
+    """A request's body. A field that is not known is refused by its name."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 class Problem(AnswerModel):
-    """Every answer that is not a success: the message says what is wrong, and the way out."""
+    """An answer that is not a success. The message says what is wrong, and what to do."""
 
     message: str
 
 
 class PageInfo(AnswerModel):
-    """The end of a page: to go on, ask with `cursor=end_cursor`. A page may be short, or empty, before the end."""
+    """The end of a page: `cursor=end_cursor` asks for the next one. A page may be short or empty before the last."""
 
     has_next_page: bool
     end_cursor: str | None
@@ -66,7 +70,7 @@ class Done(AnswerModel):
 
 
 class Enqueued(AnswerModel):
-    """An action that was taken on. `count` is null where it is not known yet; `more`: call again for the rest."""
+    """An action that was accepted. `count` is null where it is not known yet; `more`: call again for the rest."""
 
     message: str
     count: int | None = None

@@ -1,4 +1,4 @@
-"""The request that is answered: an execution environment answers one at a time."""
+"""The request that is being answered. An execution environment answers one at a time."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from geosync.admin.rights import Caller
 
 
 class CurrentRequest:
-    """The request that is answered now, as the routes need it beside its path, its query and its body."""
+    """The parts of the current request that routes need beside its path, query and body."""
 
     def __init__(self) -> None:
         self._event: dict[str, Any] = {}
         self._caller: Caller | None = None
 
     def begin(self, event: dict[str, Any], caller: Caller | None) -> None:
-        """Answer this request of API Gateway's from now on; `caller` is None where the gate asks for none."""
+        """Make this request of API Gateway's the current one; `caller` is None where the gate asks for none."""
         self._event = event
         self._caller = caller
 
@@ -48,5 +48,5 @@ class CurrentRequest:
 
     @property
     def base(self) -> str:
-        """The address of this API as API Gateway names it, without a slash at its end: that of the pages."""
+        """The address of this API and of the pages, as API Gateway names it, without a slash at its end."""
         return http.base(self._event)

@@ -1,4 +1,4 @@
-"""The end of a page as an opaque text: the list that it belongs to and a position, so that it fits no other list."""
+"""Cursors: the end of a page as an opaque text. It names its list beside the position, so it fits no other list."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from typing import Any
 
 from geosync.admin.http import HttpRefusal
 
-MOST = 2048
+MOST_CHARACTERS = 2048
 
 
 def encode(kind: str, *position: str | int) -> str:
-    """Write a position in the list `kind`."""
+    """Write the cursor of a position in the list `kind`."""
     return base64.urlsafe_b64encode(json.dumps([kind, *position], separators=(",", ":")).encode()).decode().rstrip("=")
 
 
 def decode(kind: str, text: str | None, *types: type[Any]) -> list[Any] | None:
-    """Read a position of these types in the list `kind`; None: from the beginning. Raises HttpRefusal."""
+    """Read a cursor of the list `kind`: a position of these types. None: the beginning. Raises HttpRefusal (400)."""
     if text is None:
         return None
     try:
-        if len(text) > MOST:
+        if len(text) > MOST_CHARACTERS:
             raise ValueError
         padded = text.encode("ascii") + b"=" * (-len(text) % 4)
         position = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))

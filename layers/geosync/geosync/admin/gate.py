@@ -1,7 +1,7 @@
-"""The gate that every request passes before it is looked at any closer: who asks, and may they.
+"""The gate that every request passes first: who asks, and with what right.
 
-Everything is closed but what is named here. To look (GET) takes the right to read, everything else the right to act,
-and in a session the CSRF token besides. A site's report has a token of its own (`operating/sites.py`).
+Everything is closed but what is named here. GET needs the right to read, everything else the right to act, and in a
+session the CSRF token as well. A site's report has a token of its own (`operating/sites.py`).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ MOST_TOKEN = 512
 
 
 class GateRefusal(HttpRefusal):
-    """A request that may not go on; `caller` is who asked, as far as that is known, `reason` one word for the log."""
+    """A request that the gate refuses. `caller` is who asked, if that is known; `reason` is one word for the log."""
 
     def __init__(self, status: int, message: str, reason: str, caller: Caller | None = None) -> None:
         super().__init__(status, message)
@@ -37,7 +37,7 @@ class Gate:
         self._rights = rights
 
     def admit(self, event: dict[str, Any]) -> Caller | None:
-        """Judge a request of API Gateway's: the caller, None where no caller is needed. Raises GateRefusal."""
+        """Return the caller of a request of API Gateway's, None where no caller is needed. Raises GateRefusal."""
         method, path = str(event.get("httpMethod")), str(event.get("path"))
         if _is_open(method, path):
             return None
@@ -61,7 +61,7 @@ class Gate:
         return self._rights.open(caller)
 
     def end(self, caller: Caller) -> None:
-        """End the session of a caller, if it is one. Raises botocore's errors."""
+        """End the caller's session, if there is one. Raises botocore's errors."""
         if caller.session is not None:
             self._rights.end(caller.session)
 

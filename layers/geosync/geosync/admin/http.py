@@ -1,4 +1,4 @@
-"""A request of API Gateway's REST proxy, and an answer for it: what is needed before and beside the routes."""
+"""Requests and answers of API Gateway's REST proxy, as far as the routes do not deal with them."""
 
 from __future__ import annotations
 
@@ -8,15 +8,13 @@ from typing import Any
 
 JSON = "application/json"
 MOST_BODY = 64 * 1024
-"""Characters of a body: the largest that makes sense names 500 digests, in 37 KiB."""
-
-
+"""Characters of a body: the largest useful one names 500 digests, in 37 KiB."""
 MOST_PATH = 512
 """Characters of a path: the longest route has 80."""
 
 
 class HttpRefusal(Exception):
-    """The request is not carried out: `status` is the answer's, the text says why and what would be right."""
+    """A request that is refused. `status` is the answer's; the text says why, and what would be right."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -30,7 +28,7 @@ def header(event: dict[str, Any], name: str) -> str | None:
 
 
 def action(event: dict[str, Any]) -> str:
-    """Method and path, as logs name a request: its beginning, if too long, and ? for what is no character."""
+    """Method and path, as logs name a request. A long path is cut; ? stands for what UTF-8 cannot hold."""
     path = str(event.get("path"))[:MOST_PATH].encode("utf-8", "replace").decode()
     return f"{event.get('httpMethod')} {path}"
 
@@ -43,7 +41,7 @@ def source(event: dict[str, Any]) -> str:
 def base(event: dict[str, Any]) -> str:
     """The address under which API Gateway serves the API, such as `https://id.execute-api.eu-west-1.amazonaws.com/geo`.
 
-    "" where the request does not say: what begins with it is then an address on the same host.
+    "" where the request does not say: a link that begins with it then leads to the same host.
     """
     context, path = event.get("requestContext") or {}, str(event.get("path") or "")
     whole, domain = str(context.get("path") or ""), str(context.get("domainName") or "")
@@ -71,7 +69,7 @@ def with_text(event: dict[str, Any]) -> dict[str, Any]:
 
 
 def _json_text(body: str, *, encoded: bool) -> str:
-    """The body as text, base64 taken off; raises HttpRefusal 400 when that is not JSON."""
+    """The body as text, decoded if it is base64 (`encoded`). Raises HttpRefusal (400) when that is not JSON."""
     try:
         text = base64.b64decode(body, validate=True).decode() if encoded else body
     except ValueError:
@@ -84,5 +82,5 @@ def _json_text(body: str, *, encoded: bool) -> str:
 
 
 def answer(status: int, message: str) -> dict[str, Any]:
-    """The response for API Gateway, with a JSON body as GitLab gives."""
+    """The response for API Gateway, with a JSON body in GitLab's form."""
     return {"statusCode": status, "headers": {"Content-Type": JSON}, "body": json.dumps({"message": message})}

@@ -1,4 +1,4 @@
-"""The dashboard's files: the same for everybody; what a page shows of a site comes from the API."""
+"""The dashboard's files. They are the same for everybody; what a page shows of a site comes from the API."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ MEDIA_TYPES: Mapping[str, str] = {
     ".svg": "image/svg+xml",
     ".txt": "text/plain; charset=utf-8",
 }
-"""Media types of the files that are served, by suffix; no other file of the folder is."""
+"""Media types of the files that are served, by suffix. Files with another suffix are not served."""
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
     "require-trusted-types-for 'script'; trusted-types 'none'"
 )
-"""Only files from here, nothing inline, no text that becomes code or markup, no frame around it."""
+"""Only files of this host, nothing inline, no text that becomes code or markup, no frame around the page."""
 
 _REDIRECTED = "dashboard"
-"""In the query of an address that was completed: whatever path a gateway then tells of, it is not completed again."""
+"""Query of an address that was redirected to. It is not redirected again, whatever path a gateway then reports."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,16 +54,20 @@ class Pages:
         return sorted(self._files)
 
     def respond(self, event: dict[str, Any]) -> dict[str, Any] | None:
-        """Answer a request of API Gateway's for a file; None: there is none at its path."""
+        """Answer a request of API Gateway's; None: there is no file at its path."""
         path = str(event.get("path"))
-        asked = str((event.get("requestContext") or {}).get("path") or "/")
-        if path == "/" and not asked.endswith("/") and _REDIRECTED not in (event.get("queryStringParameters") or {}):
-            # Everything in the page is relative to the stage's path, which browsers take from the last "/".
-            return _answer(308, "", {"Location": f"./{asked.rpartition('/')[2]}/?{_REDIRECTED}"})
+        whole_path = str((event.get("requestContext") or {}).get("path") or "/")
+        if (
+            path == "/"
+            and not whole_path.endswith("/")
+            and _REDIRECTED not in (event.get("queryStringParameters") or {})
+        ):
+            # The page's links are relative to the stage's path. A browser drops what follows the last "/".
+            return _answer(308, "", {"Location": f"./{whole_path.rpartition('/')[2]}/?{_REDIRECTED}"})
         file = self._files.get(path)
         if file is None:
             return None
-        # A browser asks each time whether it has the newest: files of two versions never meet in one page.
+        # A browser asks each time whether its file is the newest, so that no page mixes files of two versions.
         headers = {"Cache-Control": "no-cache", "Content-Security-Policy": POLICY, "ETag": file.etag}
         if _matches(header(event, "if-none-match") or "", file.etag):
             return _answer(304, "", headers)
@@ -77,7 +81,7 @@ def _read(path: Path) -> _File:
 
 
 def _matches(condition: str, etag: str) -> bool:
-    """If-None-Match, compared weakly (RFC 9110 section 13.1.2)."""
+    """Compare If-None-Match weakly (RFC 9110 section 13.1.2)."""
     return any(one.strip().removeprefix("W/") in (etag, "*") for one in condition.split(","))
 
 

@@ -1,13 +1,15 @@
-"""Callers and their rights: two tokens (read, act), named ones, and sessions that a browser gets in exchange for one.
+"""Callers and their rights: by the read or the act token, by a named token, or in a browser's session.
 
-The two are secrets of their own, made by the template; the registry's notification token opens nothing here. Of the
-named ones (`geosync token`) the digests are in the sync registry.
+The template makes the read and the act token, a secret each. The registry's notification token opens nothing here. The
+sync registry has the digests of the named tokens (`geosync token`). A browser gets a session in exchange for a token.
 
-A session is a signed text, `holder.id.expires.signature`. The holder is the right, or `right:name:key` for a named
-token, with the beginning of its digest. The key is derived from the current secret token of the right: a rotation ends
-the sessions. Those of a named token end with it, too, and each when it is signed out: its id is remembered until it
-would be over. What an action needs beside the cookie, its CSRF token, is derived from the session by the same key, so
-that a page of another origin, which makes a browser send the cookie without reading anything, cannot know it.
+A session is a signed text, `holder.id.expires.signature`. The holder is the right, or for a named token
+`right:name:key`, where the key is the beginning of its digest. The signing key is derived from the right's current
+token, so a rotation ends its sessions. A session of a named token ends with that token. One that is signed out ends at
+once: its id is remembered until it would have expired.
+
+An action in a session needs its CSRF token beside the cookie; it is derived by the same signing key. A page of another
+origin can make a browser send the cookie, but reads nothing, so it cannot know the CSRF token.
 """
 
 from __future__ import annotations
@@ -23,19 +25,19 @@ from geosync.sync_registry.site.admin_access import AdminAccess, NamedToken, Rig
 from geosync.tokens import KeptTokens
 
 MAX_AGE_SECONDS = 60
-"""What was rotated out twice or revoked, and a session of what was, is refused this soon everywhere."""
+"""A token that was rotated out twice or revoked, and its sessions, are refused everywhere after this time."""
 REREAD_SECONDS = 10
-"""After a mismatch all are read again, as they may have changed: a flood costs one read in this time."""
+"""After a mismatch all tokens are read again, as they may have changed. A flood costs one read in this time."""
 SESSION_SECONDS: Mapping[Right, int] = {"read": 8 * 3600, "act": 3600}
-"""A working day to look; an hour to act."""
+"""A working day for reading; an hour for acting."""
 _RIGHTS: tuple[Right, ...] = ("read", "act")
-_KEY_SHOWN = 16
-"""Digits of a named token's digest in its sessions: another token of the same name is not the same token."""
+_KEY_DIGITS = 16
+"""Digits of a named token's digest in its sessions, which tell it from another token of the same name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tokens:
-    """The tokens of a site: of each right the valid secrets, the current one first, and the named ones."""
+    """The tokens of a site: the valid secrets of each right, the current one first, and the named tokens."""
 
     secrets: Mapping[Right, tuple[bytes, ...]] = field(repr=False)
     named: tuple[NamedToken, ...] = ()
@@ -88,15 +90,15 @@ class Rights:
         )
 
     def by_token(self, token: str) -> Caller | None:
-        """The caller who has this token; None: it is none of ours. Raises what `read` raises while none are known."""
+        """The caller with this token; None: it is none of the site's. Raises what `read` raises while none is known."""
         if not token.isascii():
             return None
         return self._kept.judge(lambda tokens: _by_token(tokens, token.encode(), self._clock.now_ms()))
 
     def by_session(self, text: str) -> Caller | None:
-        """The caller whose cookie this is; None: not signed here, signed before a rotation, ended, or over.
+        """The caller whose cookie this is; None: not signed here, signed before a rotation, ended, or expired.
 
-        Raises what `read` raises while none are known, and botocore's errors.
+        Raises what `read` raises while no tokens are known, and botocore's errors.
         """
         holder, _, rest = text.partition(".")
         identifier, _, rest = rest.partition(".")
@@ -104,7 +106,7 @@ class Rights:
         if not expires.isdecimal() or len(expires) > 12 or not signature.isascii():
             return None
 
-        def judged(tokens: Tokens) -> Caller | None:
+        def verified(tokens: Tokens) -> Caller | None:
             caller = _by_holder(tokens, holder, self._clock.now_ms())
             if caller is None:
                 return None
@@ -112,13 +114,13 @@ class Rights:
             genuine = hmac.compare_digest(session.text.encode(), text.encode("ascii", "replace"))
             return replace(caller, session=session) if genuine else None
 
-        caller = self._kept.judge(judged)
+        caller = self._kept.judge(verified)
         if caller is None or int(expires) * 1000 <= self._clock.now_ms() or self._access.was_ended(identifier):
             return None
         return caller
 
     def open(self, caller: Caller) -> Caller:
-        """Open a session for the caller of a token; it is over when the token ends, at the latest."""
+        """Open a session for the caller of a token. It expires when the token ends, at the latest."""
         expires = self._clock.now_ms() // 1000 + SESSION_SECONDS[caller.right]
         if caller.token is not None and caller.token.ends_at is not None:
             expires = min(expires, caller.token.ends_at // 1000)
@@ -141,7 +143,7 @@ class Rights:
 
 
 def _by_token(tokens: Tokens, given: bytes, now_ms: int) -> Caller | None:
-    """Compare with every token, always: the time taken tells neither which one matches nor how far."""
+    """Compare with every token, always, so that the time taken tells neither which one matches nor how far."""
     found: Caller | None = None
     for right in _RIGHTS:
         for token in tokens.secrets[right]:
@@ -155,13 +157,13 @@ def _by_token(tokens: Tokens, given: bytes, now_ms: int) -> Caller | None:
 
 
 def _holder(caller: Caller) -> str:
-    """The first part of a session of this caller's."""
+    """The first part of this caller's sessions."""
     token = caller.token
-    return caller.right if token is None else f"{caller.right}:{token.name}:{token.key[:_KEY_SHOWN]}"
+    return caller.right if token is None else f"{caller.right}:{token.name}:{token.key[:_KEY_DIGITS]}"
 
 
 def _by_holder(tokens: Tokens, holder: str, now_ms: int) -> Caller | None:
-    """The caller that a session names as its holder; None: there is none, or not any more. Nothing is proved yet."""
+    """The caller that a session names as its holder, not yet proved; None: there is no such caller, or no more."""
     callers = [
         *(Caller(right=right) for right in _RIGHTS),
         *(Caller(right=one.right, token=one) for one in tokens.named if not one.has_ended(now_ms)),

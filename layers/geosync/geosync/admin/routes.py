@@ -31,10 +31,11 @@ GEO = "/api/v4/geo"
 REPOSITORIES = f"{GEO}/container_repositories"
 REPOSITORY = f"{REPOSITORIES}/<number>"
 ANYWHERE = (400, 401, 500, 503)
-LOOKS_AT_ONE = (404,)
-KEPT_HERE = (404, 409)
+SHOWS_ONE = (404,)
+SHOWS_HISTORY = (404, 409)
 ACTS = (403, 409, 413, 415)
 ACTS_ON_ONE = (403, 404, 409, 413, 415)
+"""Documented statuses of problems, by the kind of route."""
 FAULT_TEXT = "A fault of the API's; its log says which."
 _TEXTS = {
     400: "Not understood: the message names what is wrong.",
@@ -59,7 +60,7 @@ class Operation:
     summary: str
     problems: tuple[int, ...] = ()
     success: int = 200
-    """202 for an action that is done soon, not at once."""
+    """202 for an action that is accepted, and done soon."""
     texts: tuple[str, ...] = ()
     """The media types of a success that is text; none: it is JSON."""
 
@@ -90,18 +91,28 @@ def _table(
         (
             Operation("GET", SITES, sites.list_sites, "The sites that this one knows"),
             Operation("GET", f"{SITES}/status", sites.list_statuses, "The status of each site"),
-            Operation("GET", METRICS, MetricsRoutes(site, current).show_metrics, "The same as metrics", texts=TEXTS),
-            Operation("GET", f"{SITES}/<number>", sites.show_site, "One site", LOOKS_AT_ONE),
-            Operation("GET", f"{SITES}/<number>/status", sites.show_status, "The status of one site", LOOKS_AT_ONE),
             Operation(
-                "GET", f"{SITES}/<number>/history", kept.show_history, "What a site recorded of itself", KEPT_HERE
+                "GET",
+                METRICS,
+                MetricsRoutes(site, current).show_metrics,
+                "The status of each site as Prometheus metrics",
+                texts=TEXTS,
+            ),
+            Operation("GET", f"{SITES}/<number>", sites.show_site, "One site", SHOWS_ONE),
+            Operation("GET", f"{SITES}/<number>/status", sites.show_status, "The status of one site", SHOWS_ONE),
+            Operation(
+                "GET",
+                f"{SITES}/<number>/history",
+                kept.show_history,
+                "What a site recorded of itself, in steps of time",
+                SHOWS_HISTORY,
             ),
             Operation(
                 "GET",
                 f"{SITES}/<number>/service_level",
                 kept.show_service_level,
                 "The service level of a month",
-                KEPT_HERE,
+                SHOWS_HISTORY,
             ),
             Operation("POST", SITES, sites.add_site, "Expect a site, or change one that is expected", ACTS),
             Operation("DELETE", f"{SITES}/<number>", sites.remove_site, "Stop expecting a site", ACTS_ON_ONE),
@@ -125,10 +136,10 @@ def _table(
                 REPOSITORY,
                 repositories.show_repository,
                 "One row, and what is owed in its repository",
-                LOOKS_AT_ONE,
+                SHOWS_ONE,
             ),
             Operation(
-                "GET", f"{REPOSITORY}/tags", repositories.list_tags, "A repository's tags on both sides", LOOKS_AT_ONE
+                "GET", f"{REPOSITORY}/tags", repositories.list_tags, "A repository's tags on both sides", SHOWS_ONE
             ),
             Operation(
                 "POST",
@@ -200,7 +211,7 @@ def _table(
                 "Repositories with tags that are missing at the primary, or extra here",
             ),
             Operation(
-                "GET", f"{REPOSITORY}/findings", findings.show_findings, "The findings of one repository", LOOKS_AT_ONE
+                "GET", f"{REPOSITORY}/findings", findings.show_findings, "The findings of one repository", SHOWS_ONE
             ),
             Operation(
                 "POST",
@@ -222,10 +233,12 @@ def _table(
                 "POST",
                 f"{REPOSITORY}/dismiss",
                 findings.dismiss,
-                "List a finding no more until a comparison finds something else; nothing becomes of the tags",
+                "Hide a finding until a comparison finds something else; its tags are left as they are",
                 ACTS_ON_ONE,
             ),
-            Operation("POST", f"{REPOSITORY}/undismiss", findings.undismiss, "List it again", ACTS_ON_ONE),
+            Operation(
+                "POST", f"{REPOSITORY}/undismiss", findings.undismiss, "List a dismissed finding again", ACTS_ON_ONE
+            ),
             Operation(
                 "GET", f"{GEO}/deletes", findings.show_deletes, "Whether deletes by comparison are suspended, and why"
             ),
@@ -242,13 +255,15 @@ def _table(
     yield (
         "dead letters",
         (
-            Operation("GET", LETTERS, letters.list_letters, "The messages of the dead-letter queue, and why"),
-            Operation("GET", f"{LETTERS}/<letter_id>", letters.show_letter, "One message, with its body", LOOKS_AT_ONE),
+            Operation(
+                "GET", LETTERS, letters.list_letters, "The messages of the dead-letter queue, and why they are there"
+            ),
+            Operation("GET", f"{LETTERS}/<letter_id>", letters.show_letter, "One message, with its body", SHOWS_ONE),
             Operation(
                 "POST",
                 f"{LETTERS}/replay",
                 letters.replay_letters,
-                "Send messages back to the queue that they came from",
+                "Send messages back to where they came from",
                 (403, 413, 415),
                 202,
             ),
@@ -283,7 +298,7 @@ def _table(
         (
             Operation("POST", SIGN_IN, session.sign_in, "Exchange a token for a session", (413, 415)),
             Operation("POST", SIGN_OUT, session.sign_out, "End the session in this browser", (403,)),
-            Operation("GET", "/api/v4/session", session.show_session, "Who asks, and what for"),
+            Operation("GET", "/api/v4/session", session.show_session, "The caller, and the right that the caller has"),
             Operation("GET", OPENAPI, describe, "This description"),
         ),
     )
@@ -291,7 +306,7 @@ def _table(
 
 def _answers(route: Operation) -> dict[int, Any]:
     """The documented answers: the success, the problems, and those that can come from every route."""
-    done = "Done." if route.success == 200 else "Taken on; it is done soon."
+    done = "Done." if route.success == 200 else "Accepted; it is done soon."
     found: dict[int, Any] = {route.success: {"description": done}}
     if route.texts:
         found[route.success]["content"] = {media_type: {"schema": {"type": "string"}} for media_type in route.texts}

@@ -23,9 +23,9 @@ class AdminSettings(FactSettings):
     deletes: Literal["propagate", "keep"]
     outside_selection: Literal["keep", "remove"]
     event_log_shards: int = 1
-    """Partitions that an hour of the event log is in."""
+    """Partitions of an hour in the event log."""
     admin_api: Literal["public", "private"] = "public"
     """Reports of other sites do not arrive at a private one."""
     primary_topic_arn: str | None = None
-    """Names the primary that the site follows: what is known of another one is not told as its own."""
+    """The primary that the site follows: what was recorded under another one is not shown."""
     superseded_images: Literal["replicate", "skip"] = "replicate"

@@ -1,4 +1,4 @@
-"""The question whether an image is at this site, for pipelines with a token and no AWS account (`geosync wait`)."""
+"""The answer whether an image is at this site, for pipelines with a token and no AWS account (`geosync wait`)."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ from geosync.sync_registry.items import Reference
 LATEST_MS = 253_402_300_799_000
 RepositoryName = Annotated[str, Query(max_length=255, description="Its name at the primary.")]
 Name = Annotated[str, Query(max_length=255, description="A tag or a digest.")]
-Digest = Annotated[str | None, Query(max_length=255, description="The tag as this digest, or as a later one.")]
+Digest = Annotated[str | None, Query(max_length=255, description="The digest that the tag must have, or a later one.")]
 Since = Annotated[
     int | None,
-    Query(ge=0, le=LATEST_MS, description="asked_at of the first answer: what the tag is since then. None: now."),
+    Query(ge=0, le=LATEST_MS, description="asked_at of the first answer: the tag must be known since then. None: now."),
 ]
 
 
 class ImageArrival(AnswerModel):
-    """An image, and whether it is at this site. `waiting` may change, the two other states do not.
+    """An image, and whether it is at this site. The state `waiting` may change; the two others do not.
 
     A tag is `here` when it was seen here, and is known to have been that at the primary at `asked_at` or later.
     """
@@ -71,9 +71,9 @@ class ArrivalRoutes:
             digest=_digest(digest),
             since_ms=asked_at,
         )
-        found = look(self._asked(), image)
+        found = look(self._asked_site(), image)
         if found.needs_look:
-            self._have_looked(image)
+            self._ask_for_look(image)
         return ImageArrival(
             site=site.name,
             repository=repository,
@@ -89,11 +89,11 @@ class ArrivalRoutes:
             asked_at=asked_at,
         )
 
-    def _have_looked(self, image: AwaitedImage) -> None:
-        """Have the primary looked at, for a tag that is here and of which nothing is owed, as a pull would.
+    def _ask_for_look(self, image: AwaitedImage) -> None:
+        """Ask for a look at the primary, as a pull does, for a tag that is here and not owed.
 
-        Nobody's push waits behind it: a worker of the work queue looks. While nobody would look, nothing is marked: a
-        tag of which something is owed is not given to those who pull.
+        A worker of the work queue looks, so that no push waits behind it. Nothing is marked while no worker would look,
+        because clients who pull do not get a tag that is owed.
         """
         site = self._site
         sync_registry = site.sync_registry.under(site.settings.primary_topic_arn)
@@ -104,8 +104,8 @@ class ArrivalRoutes:
             queue = Queue(site.sqs, site.settings.work_queue_url)
             send_wakes(queue, [image.repository], site.logger, reason="resync")
 
-    def _asked(self) -> AskedSite:
-        """The site, as its settings know it: of the four lists of the selection they have one."""
+    def _asked_site(self) -> AskedSite:
+        """The site as these settings know it: they have one of the four lists of its selection."""
         site, settings = self._site, self._site.settings
         return AskedSite(
             name=site.name,
@@ -133,5 +133,5 @@ def _reference(text: str) -> Reference:
 
 def _digest(text: str | None) -> str | None:
     if text is not None and not is_digest(text):
-        raise HttpRefusal(400, "digest is none")
+        raise HttpRefusal(400, "digest is not a digest")
     return text

@@ -18,7 +18,7 @@ from geosync.operating.documents import letter_fields
 
 LETTERS = "/api/v4/geo/dead_letters"
 MOST_IDS = 100
-"""Messages that one request names: as many as a list has, and what is done with them ends far within 29 s."""
+"""Messages that one request names: as many as a list has. To replay or discard them takes far less than 29 s."""
 MessageId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,100}$")]
 
 
@@ -42,7 +42,7 @@ class DeadLetterDetail(DeadLetterModel):
 
 
 class DeadLetterList(AnswerModel):
-    """The messages that could be taken now. `count` is the queue's own estimate, with those in somebody's hands."""
+    """The messages that could be taken now. `count` is the queue's estimate, with those in somebody's hands."""
 
     nodes: list[DeadLetterModel]
     count: int
@@ -120,9 +120,9 @@ class DeadLetterRoutes:
 
 
 def _done(handled: Iterator[Handled], ids: set[str], how: str) -> LettersDone:
-    """The outcome for each of `ids`, and for what else was handled.
+    """Have the messages handled, and return the outcome for each, and for those of `ids` that were not in the queue.
 
-    Raises botocore's errors when nothing was done before one.
+    Raises botocore's errors when nothing was done before the first.
     """
     done: list[str] = []
     failed: dict[str, str] = {}

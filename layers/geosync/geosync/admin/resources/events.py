@@ -49,9 +49,9 @@ class GeoEventModel(AnswerModel):
 
 
 class GeoEventPage(PageModel[GeoEventModel]):
-    """Events, newest first. With a filter, a page reads so many at most that it may be short although there are more.
+    """Events, newest first. A page with a filter reads a bounded number, and may be short although there are more.
 
-    `examined` were read, back to `looked_back_to`. `message`, of a page without events: what that means.
+    `examined` were read, back to `looked_back_to`. `message` says what a page without events means.
     """
 
     examined: int
@@ -60,7 +60,7 @@ class GeoEventPage(PageModel[GeoEventModel]):
 
 
 class AuditEvent(AnswerModel):
-    """An operator's action, or its refusal. `count`: the number of refusals of a minute that are told together."""
+    """An operator's action, or its refusal. `count`: the refusals of a minute in this entry."""
 
     id: str
     action: str
@@ -104,7 +104,7 @@ class EventRoutes:
             page_info=page_info(end),
             examined=found.examined,
             looked_back_to=back_to,
-            message=_nothing(self._site, wanted, found, back_to) if not found.entries else None,
+            message=_no_events(self._site, wanted, found, back_to) if not found.entries else None,
         )
 
     def list_audit_events(self, per_page: PerPage = PER_PAGE, cursor: Cursor = None) -> PageModel[AuditEvent]:
@@ -128,7 +128,7 @@ def _page(
     return found, end
 
 
-def _nothing(site: AdminSite, wanted: Filter, found: event_log.Page, back_to: str) -> str:
+def _no_events(site: AdminSite, wanted: Filter, found: event_log.Page, back_to: str) -> str:
     """The meaning of a page that has no event."""
     what = f"no {f'{wanted.event_name} ' if wanted.event_name else ''}event"
     what += f" of {wanted.repository}" if wanted.repository else ""

@@ -1,4 +1,4 @@
-"""Findings of comparisons, tags missing at the primary, outside the selection or extra: see, adopt, keep, go on."""
+"""Findings of comparisons: tags missing at the primary, outside the selection, or extra. And the breaker of deletes."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from geosync.sync_registry.site.findings import Dismissal, Finding
 MOST_NAMED = 5
 """Tags that the message of an action names."""
 WantedKind = Annotated[Kind | None, Query(description="Only those with tags of this kind.")]
-Prefix = Annotated[str, Query(max_length=255, description="Only names that begin so.")]
+Prefix = Annotated[str, Query(max_length=255, description="Only names that begin with this.")]
 Dismissed = Annotated[bool, Query(description="true: only those that an operator dismissed; false: none of them.")]
 
 
@@ -63,10 +63,10 @@ class FindingModel(AnswerModel):
 
 
 class ToDismiss(RequestModel):
-    """The reason, and the finding as it was seen: another one is not dismissed."""
+    """The reason, and which finding it is for: a later one is not dismissed."""
 
     reason: Reason
-    found_at: str | None = Field(default=None, max_length=64, description="The finding's; null: whatever it is now.")
+    found_at: str | None = Field(default=None, max_length=64, description="That of the finding; null: the current one.")
 
 
 class TagsOf(RequestModel):
@@ -76,7 +76,7 @@ class TagsOf(RequestModel):
 
 
 class Deletes(AnswerModel):
-    """The breaker: suspended when so much is to go that the primary, or the selection, is the one to be doubted."""
+    """The breaker: suspends deletes when so many tags would go that the primary, or the selection, is in doubt."""
 
     policy: Literal["propagate", "keep"] = Field(
         description="keep: this site removes no tag that the primary no longer has (the parameter Deletes)."
@@ -89,9 +89,9 @@ class Deletes(AnswerModel):
     reason: str | None
     doubted_at: str | None = Field(
         default=None,
-        description="Since then nothing is removed by comparison, and it is to be decided; null: no doubt.",
+        description="Since then nothing is removed by comparison, until the doubt is decided; null: no doubt.",
     )
-    doubt: str | None = Field(default=None, description="What is too much, unless events announced it.")
+    doubt: str | None = Field(default=None, description="What is too much to remove, unless events announced it.")
 
 
 class FindingRoutes:
@@ -148,7 +148,7 @@ class FindingRoutes:
         return Enqueued(message=f"{_named(asked) or 'What is missing or outside'} of {name} stays at {site.name}")
 
     def dismiss(self, number: Id, asked: ToDismiss) -> Done:
-        """List what was found in a repository no more, until a comparison finds something else."""
+        """Hide what was found in a repository, until a comparison finds something else."""
         site = self._site
         site.must_be_secondary("dismiss")
         name = site.repository(number)

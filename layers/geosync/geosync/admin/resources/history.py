@@ -56,9 +56,7 @@ class HistoryRoutes:
     def _must_be_this(self, number: int) -> None:
         site = self._site
         if number != site_id(site.name):
-            text = (
-                f"{site.name} keeps the history of itself alone, as {SITES}/{site_id(site.name)}: ask that site's API"
-            )
+            text = f"{site.name} keeps only its own history, as {SITES}/{site_id(site.name)}: ask that site's API"
             raise HttpRefusal(404, text)
         if site.is_primary:
             raise HttpRefusal(409, f"{site.name} is the primary: a history is kept of what arrives at a secondary")

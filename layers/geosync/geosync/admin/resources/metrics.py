@@ -1,7 +1,7 @@
 """`GET /metrics`: the status of each site that this one knows, for Prometheus and whoever reads its format.
 
-What GitLab has a metric for has GitLab's name (GitLab documentation, "GitLab Prometheus metrics", Geo); the rest begins
-with `geosync_`. The label `site` says whose. What is not known has no sample: it is never 0.
+A metric that GitLab has keeps GitLab's name (GitLab documentation, "GitLab Prometheus metrics", Geo); the others begin
+with `geosync_`. The label `site` names the site. A value that is not known has no sample; it is never 0.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     from prometheus_client.registry import Collector
 
 TEXTS = ("text/plain", "application/openmetrics-text")
-"""What the metrics may be answered as."""
+"""The media types of an answer."""
 LEVELS = {"Healthy": 0, "Degraded": 1, "Unhealthy": 2}
 
 
 @dataclass(frozen=True, slots=True)
 class Gauge:
-    """A metric and how to read it from a status; a field's name alone where it is the field's number as it is."""
+    """A metric; `of` is the name of a number in the status, or reads the value from the status."""
 
     name: str
     help: str
@@ -93,7 +93,11 @@ GAUGES = (
     Gauge("geo_last_event_id", "The primary's newest event", "last_event_id"),
     Gauge("geo_last_event_timestamp", "When the primary took its newest event", "last_event_timestamp"),
     Gauge("geo_cursor_last_event_id", "The last event that the site processed", "cursor_last_event_id"),
-    Gauge("geo_cursor_last_event_timestamp", "When the primary took that one", "cursor_last_event_timestamp"),
+    Gauge(
+        "geo_cursor_last_event_timestamp",
+        "When the primary took the last event that the site processed",
+        "cursor_last_event_timestamp",
+    ),
     Gauge(
         "geo_last_successful_status_check_timestamp",
         "When the site's last report arrived",
@@ -110,7 +114,7 @@ GAUGES = (
         "Everything pushed before this moment is at the site",
         _moment("recovery_point_at"),
     ),
-    Gauge("geosync_status_timestamp_seconds", "The moment that the status is of", _moment("updated_at")),
+    Gauge("geosync_status_timestamp_seconds", "The moment of the status", _moment("updated_at")),
     Gauge("geosync_references_owed", "Tags and digests that are owed, and tried again", "owed_references_count"),
     Gauge("geosync_references_failed", "Tags and digests that have failed, parked ones too", "failed_references_count"),
     Gauge("geosync_references_parked", "Tags and digests that wait for an operator", "parked_references_count"),
@@ -125,17 +129,29 @@ GAUGES = (
         lambda status: len(status.registries_on_hold) if status.owed_references_count is not None else None,
     ),
     Gauge("geosync_lag_measured", "Pushes of the last hour whose lag was measured", "lag_measured_count"),
-    Gauge("geosync_lag_median_seconds", "From push to synced, in the last hour", "lag_median_seconds"),
-    Gauge("geosync_lag_p99_seconds", "The same for 99 of 100 pushes", "lag_p99_seconds"),
+    Gauge("geosync_lag_median_seconds", "From push to synced, the median of the last hour", "lag_median_seconds"),
+    Gauge("geosync_lag_p99_seconds", "From push to synced, of 99 of 100 pushes of the last hour", "lag_p99_seconds"),
     Gauge(
         "geosync_service_level_percent",
         "Pushes of this month that were seen within the target; an upper bound while more is owed than is read",
         _level("share_percent"),
     ),
-    Gauge("geosync_service_level_target_percent", "What it is to be", _level("target_share_percent")),
-    Gauge("geosync_service_level_target_lag_seconds", "The target", _level("target_lag_seconds")),
-    Gauge("geosync_error_budget_left_percent", "What is left of this month's", _level("budget_left_percent")),
-    Gauge("geosync_pushes_overdue", "Pushes that are not here though the target went by", _level("overdue_count")),
+    Gauge(
+        "geosync_service_level_target_percent",
+        "The share of pushes that is to be seen within the target",
+        _level("target_share_percent"),
+    ),
+    Gauge(
+        "geosync_service_level_target_lag_seconds",
+        "The target: the lag within which a push is to be seen",
+        _level("target_lag_seconds"),
+    ),
+    Gauge(
+        "geosync_error_budget_left_percent",
+        "What is left of this month's error budget",
+        _level("budget_left_percent"),
+    ),
+    Gauge("geosync_pushes_overdue", "Pushes that are older than the target and not here", _level("overdue_count")),
 )
 """Metrics that rise and fall, in the order in which they are answered."""
 
@@ -167,7 +183,7 @@ class SiteCollector:
 
     def collect(self) -> Iterator[Metric]:
         """Yield each metric with a sample for each site of which it is known."""
-        # Loaded here and below: it takes 0.1 s of processor, which no other request should wait for.
+        # Imported here and below: that takes 0.1 s of processor, for which no other request should wait.
         from prometheus_client.metrics_core import GaugeMetricFamily, InfoMetricFamily  # noqa: PLC0415
 
         about = InfoMetricFamily("geosync_site", "Role and version of a site", labels=["site"])

@@ -17,8 +17,8 @@ class RepositoryAtSite(AnswerModel):
     """A repository at one site, as that site reported it."""
 
     site: str
-    reported_at: str | None = Field(description="When the site said so, by its clock; null: it has not yet.")
-    known: bool | None = Field(description="Whether the site has a row for it; null: it has not said.")
+    reported_at: str | None = Field(description="When the site reported it, by its clock; null: it has not yet.")
+    known: bool | None = Field(description="Whether the site has a row for it; null: not reported yet.")
     state: State | None
     verification_state: VerificationState | None
     last_synced_at: str | None

@@ -114,10 +114,10 @@ class ContainerRepositoryDetail(ContainerRepository):
 
 
 class TagModel(AnswerModel):
-    """A tag on both sides as far as this site knows without asking either registry; a digest that is null is not known.
+    """A tag on both sides, as far as this site knows without asking either registry. A null digest is not known.
 
     `pending`: it is owed, `failed`: it is owed and has failed, `synced`: it was seen here as the primary has it, or
-    had it before it went `missing_since`.
+    had it until `missing_since`.
     """
 
     name: str
@@ -128,7 +128,7 @@ class TagModel(AnswerModel):
         description=(
             "Bytes of the image seen here, config and layers as its manifest says them; of an index the sum over its"
             " children. null: not known, because no copy by this version has read all of it."
-            " What is known of one tag counts for those with the same digest that are in the same answer."
+            " A size that is known of one tag is given for all tags of the same digest in the same answer."
         )
     )
     looked_at: str | None = Field(description="When the primary was last asked for it.")
@@ -150,7 +150,7 @@ class ResyncOne(RequestModel):
 
 
 class Many(RequestModel):
-    """`failed`: what has failed (to resync: each reference, parked too; to reverify: each repository). `all`: all."""
+    """`failed`: what has failed (resync: references, parked ones too; reverify: repositories). `all`: everything."""
 
     scope: Literal["all", "failed"]
 
@@ -158,15 +158,15 @@ class Many(RequestModel):
 WantedState = Annotated[State | None, Query(description="Only rows in this state.")]
 WantedVerification = Annotated[VerificationState | None, Query()]
 Name = Annotated[str | None, Query(max_length=255, description="Only the repository of this name.")]
-Prefix = Annotated[str, Query(max_length=255, description="Only names that begin so.")]
-Search = Annotated[str, Query(max_length=255, description="Only names in which this occurs, in any case.")]
+Prefix = Annotated[str, Query(max_length=255, description="Only names that begin with this.")]
+Search = Annotated[str, Query(max_length=255, description="Only names that contain this, in any case.")]
 Parked = Annotated[bool, Query(description="Only repositories in which a reference is parked.")]
 WantedOrder = Annotated[
     OrderBy,
     Query(
         description=(
-            "state: failed, pending, started, synced. Another order than by ascending name reads every row that may"
-            f" fit: it is refused where these are more than {SORTED}. What is not known comes before 0."
+            "state: failed, pending, started, synced. Any order but by ascending name reads every row that may fit,"
+            f" and is refused where these are more than {SORTED}. What is not known comes before 0."
         )
     ),
 ]
@@ -200,10 +200,11 @@ class RepositoryRoutes:
         order = Order(by=order_by, descending=sort == "desc")
         if not order.is_by_name:
             return _sorted(self._site, wanted, order, per_page=per_page, cursor=cursor)
-        position = cursors.decode(f"repositories {prefix}", cursor, str)
+        list_name = f"repositories {prefix}"
+        position = cursors.decode(list_name, cursor, str)
         after = position[0] if position else ""
         found = repositories.page(self._site.sync_registry, wanted, limit=per_page, after=after)
-        end = cursors.encode(f"repositories {prefix}", found.cursor) if found.cursor is not None else None
+        end = cursors.encode(list_name, found.cursor) if found.cursor is not None else None
         return ContainerRepositoryPage(
             nodes=[_repository(row) for row in found.rows],
             page_info=page_info(end),
@@ -221,13 +222,14 @@ class RepositoryRoutes:
 
     def list_tags(self, number: Id, per_page: PerPage = PER_PAGE, cursor: Cursor = None) -> PageModel[TagModel]:
         """A page of a repository's tags."""
-        position = cursors.decode(f"tags {number}", cursor, str)
+        list_name = f"tags {number}"
+        position = cursors.decode(list_name, cursor, str)
         name, after = self._site.repository(number), position[0] if position else ""
         found, end = repositories.tags(self._site.sync_registry, name, limit=per_page, after=after)
         now_ms = self._site.clock.now_ms()
         return PageModel[TagModel](
             nodes=[TagModel(**documents.tag_fields(tag, now_ms)) for tag in found],
-            page_info=page_info(cursors.encode(f"tags {number}", end) if end is not None else None),
+            page_info=page_info(cursors.encode(list_name, end) if end is not None else None),
         )
 
     def resync_repository(self, number: Id, asked: ResyncOne) -> Enqueued:
@@ -292,10 +294,9 @@ def _named(site: AdminSite, name: str, wanted: RowFilter) -> ContainerRepository
     if not is_repository(name):
         raise HttpRefusal(400, "name is not the name of a container repository")
     row = site.sync_registry.row(name)
-    is_parked = not wanted.parked or name in site.sync_registry.owed_index.parked_names()
-    nodes = (
-        [_repository(row)] if row is not None and is_parked and wanted.takes(row) and wanted.takes_name(name) else []
-    )
+    fits_parked = not wanted.parked or name in site.sync_registry.owed_index.parked_names()
+    is_taken = row is not None and fits_parked and wanted.takes(row) and wanted.takes_name(name)
+    nodes = [_repository(row)] if row is not None and is_taken else []
     return ContainerRepositoryPage(
         nodes=nodes,
         page_info=page_info(None),

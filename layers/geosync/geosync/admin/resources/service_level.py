@@ -18,22 +18,22 @@ class ReportedServiceLevel(BaseModel):
     target_lag_seconds: float
     target_share_percent: float
     pushes_count: int
-    missed_count: int = Field(description="Of these, those that missed the target; the three counts below are in it.")
-    overdue_count: int = Field(description="Not here though the target went by.")
+    missed_count: int = Field(description="Of these, those that missed the target; it includes the two counts below.")
+    overdue_count: int = Field(description="Not here, and older than the target.")
     lost_count: int = Field(
-        description="Found by a comparison, before an event told of it; also where one came long after."
+        description="Found by a comparison before an event announced them, even if one did so long after."
     )
     share_percent: float | None = Field(description="Those within the target; null: nothing was pushed.")
     is_at_most: bool = Field(description="More is owed than was read: the share may be lower.")
     lag_median_seconds: float | None = Field(
         description="Half of all pushes took at most this; null: nothing was pushed, or half of it has not arrived."
     )
-    lag_p99_seconds: float | None = Field(description="The same for 99 of 100.")
+    lag_p99_seconds: float | None = Field(description="The same for 99 of 100 pushes.")
     budget_left_percent: float | None = Field(
-        description="Of the pushes that may miss the target; below 0: more have. Null: nothing was pushed."
+        description="What is left of the pushes that may miss the target; below 0: more did. Null: nothing was pushed."
     )
     minutes_recorded: int
-    minutes: int = Field(description="Minutes of the month that went by.")
+    minutes: int = Field(description="Minutes of the month so far.")
     has_gaps: bool = Field(description="A part of the month was not recorded: nothing is known of it.")
 
 
@@ -47,7 +47,7 @@ class LagCount(BaseModel):
 
 
 class Measured(BaseModel):
-    """Counts that never fall, since the site keeps a history. Lags are those of the pushes that were seen here."""
+    """Counts since the site began its history; they never fall. Lags are those of the pushes that were seen here."""
 
     model_config = _FROM_ANY_VERSION
 
@@ -61,7 +61,7 @@ class Measured(BaseModel):
 
 
 class HistoryRow(AnswerModel):
-    """Some time of a site. Counts are sums, gauges the highest value; a gauge that is null was not known."""
+    """A step of a site's history. Counts are sums, gauges the highest value; a null gauge was not known."""
 
     at: str = Field(description="When the step begins.")
     minutes: int = Field(description="Minutes of the step that were recorded.")
@@ -79,13 +79,15 @@ class HistoryRow(AnswerModel):
     failed_references_count: int | None
     parked_references_count: int | None
     overdue_count: int | None
-    is_at_least: bool = Field(description="More was owed than was read in a minute: what is owed may have been more.")
+    is_at_least: bool = Field(
+        description="In some minute more was owed than was read: more may have been owed than this says."
+    )
     container_repositories_failed_count: int | None
     container_repositories_verification_failed_count: int | None
 
 
 class History(AnswerModel):
-    """The steps of which anything was recorded, in order."""
+    """The steps in which anything was recorded, in order."""
 
     since: str
     until: str

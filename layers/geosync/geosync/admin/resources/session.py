@@ -46,7 +46,7 @@ class SessionRoutes:
         self._current = current
 
     def sign_in(self, asked: SignIn) -> Response[SessionModel]:
-        """Open a session in exchange for a token. The audit log has it first."""
+        """Open a session in exchange for a token. The audit log has it before the browser does."""
         opened = self._gate.exchange(asked.token)
         assert opened.session is not None, "a session was opened"  # noqa: S101
         self._site.audit.signed_in(opened.name, source=self._current.source)

@@ -103,7 +103,7 @@ class SiteRoutes:
         return ReportTaken(message=message, sites=[one for one in self._to_tell() if one.name != asked.site])
 
     def _to_tell(self) -> list[OtherSite]:
-        """The sites as others are told of them; reckoned once for the reports of a minute."""
+        """The sites as others are told of them, computed once for the reports of a minute."""
         now_ms = self._site.clock.now_ms()
         if not 0 <= now_ms - self._told_at < TOLD_FOR_MS:
             self._told, self._told_at = self._views().to_tell(), now_ms

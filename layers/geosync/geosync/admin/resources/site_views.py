@@ -49,7 +49,7 @@ class SiteViews:
     def sites(self) -> list[GeoSite]:
         """The sites, the one that answers first."""
         enabled = self._read().pause is None
-        own = self._shown(self._site.name, url=None, primary=self._site.is_primary, current=True, enabled=enabled)
+        own = self._geo_site(self._site.name, url=None, primary=self._site.is_primary, current=True, enabled=enabled)
         return [own, *self._others()]
 
     def statuses(self) -> list[GeoSiteStatus]:
@@ -86,8 +86,8 @@ class SiteViews:
     def to_tell(self) -> list[OtherSite]:
         """The sites, as a primary tells the others of them: without the names of what would be lost.
 
-        Of itself it tells its health and its version: whoever reports waits for the answer, and the rest takes many
-        reads.
+        Of itself it tells its health and its version only: the site that reports waits for the answer, and the rest
+        takes many reads.
         """
         urls = {one.name: one.url for one in self._expected()}
         statuses = [self._own_briefly(), *(self._reported(name, self._reports().get(name)) for name in urls)]
@@ -122,9 +122,9 @@ class SiteViews:
     # ------------------------------------------------------------------------------------------- what this site knows
 
     def _told_sites(self) -> Iterator[ToldSite]:
-        """The sites that a primary told of, as far as nothing better is known; the primary is who sends heartbeats.
+        """The sites that a primary told of, and that this site does not expect. The primary is who sends heartbeats.
 
-        Until a primary told of any, a former primary knows those that it expected itself.
+        Until a primary told of any, they are those that this site was once told to expect.
         """
         expected = {self._site.name, *(one.name for one in self._expected())}
         beat = self._heartbeat()
@@ -135,13 +135,13 @@ class SiteViews:
             yield replace(one, primary=not self._site.is_primary and _is_primary(one, beat))
 
     def _heartbeat(self) -> LastHeartbeat | None:
-        """The last one of this site's primary; a primary follows none."""
+        """The last heartbeat of this site's primary; None at a primary, which follows none."""
         return self._read().heartbeat if not self._site.is_primary else None
 
     def _expected_here(self) -> list[ToldSite]:
         """The secondaries that this site was told to expect, as a primary before or now."""
-        sites = self._site.sync_registry.sites.all()
-        return [ToldSite(name=one.name, url=one.url, primary=False) for one in sites]
+        expected = self._site.sync_registry.sites.all()
+        return [ToldSite(name=one.name, url=one.url, primary=False) for one in expected]
 
     def _others(self) -> Iterator[GeoSite]:
         enabled = {
@@ -149,11 +149,11 @@ class SiteViews:
             for one in self._statuses_of_others()
         }
         for known in self._expected():
-            yield self._shown(
+            yield self._geo_site(
                 known.name, url=known.url, primary=False, enabled=enabled[known.name], added_at=known.added_at
             )
         for told in self._told_sites():
-            yield self._shown(told.name, url=told.url, primary=told.primary, enabled=enabled[told.name])
+            yield self._geo_site(told.name, url=told.url, primary=told.primary, enabled=enabled[told.name])
 
     def _statuses_of_others(self) -> Iterator[GeoSiteStatus]:
         for known in self._expected():
@@ -163,10 +163,10 @@ class SiteViews:
 
     def _reported(self, name: str, report: SiteReport | None) -> GeoSiteStatus:
         """The status by the site's last report."""
-        return self._readable(fleet.reported_fields(report, now_ms=self._now_ms), name)
+        return self._status_or_unhealthy(fleet.reported_fields(report, now_ms=self._now_ms), name)
 
     def _as_told(self, told: ToldSite) -> GeoSiteStatus:
-        """The status as the primary told of it; one that was told of long ago is unhealthy, whatever it was."""
+        """The status as the primary told of it. If that was long ago, the site is unhealthy, whatever it was then."""
         name = told.name
         if self._site.is_primary:
             text = "This site does not report to this one: geosync follow, there"
@@ -174,46 +174,54 @@ class SiteViews:
         if not told.status:
             text = "Its status is not known here: ask its own API"
             return self._status({**fleet.judged("Unknown", text, now_ms=self._now_ms), "primary": told.primary}, name)
-        said = {**told.status, "primary": told.primary}
-        said["reported_at"] = said.get("reported_at") or moment(self._told().at)
+        fields = {**told.status, "primary": told.primary}
+        fields["reported_at"] = fields.get("reported_at") or moment(self._told().at)
         minutes = (self._now_ms - self._told().at) // 60_000
         if minutes * 60 >= LATE_SECONDS:
-            said |= fleet.unhealthy(f"The primary has told nothing of this site for {minutes} minutes")
-        return self._readable(said, name)
+            fields |= fleet.unhealthy(f"The primary has told nothing of this site for {minutes} minutes")
+        return self._status_or_unhealthy(fields, name)
 
-    def _readable(self, said: dict[str, Any], name: str) -> GeoSiteStatus:
+    def _status_or_unhealthy(self, fields: dict[str, Any], name: str) -> GeoSiteStatus:
         try:
-            return self._status(said, name)
+            return self._status(fields, name)
         except HttpRefusal:
-            # Kept by another version of this site.
+            # Another version of this site kept the report.
             text = "This version cannot read the site's report"
             return self._status(fleet.judged("Unhealthy", text, now_ms=self._now_ms), name)
 
     # ----------------------------------------------------------------------------------------------------- as answered
 
-    def _shown(self, name: str, *, url: str | None, primary: bool, enabled: bool | None, **more: Any) -> GeoSite:
+    def _geo_site(
+        self,
+        name: str,
+        *,
+        url: str | None,
+        primary: bool,
+        enabled: bool | None,
+        current: bool = False,
+        added_at: int | None = None,
+    ) -> GeoSite:
         address = f"{self._base}/{site_id(name)}"
-        added_at = more.get("added_at")
         return GeoSite(
             id=site_id(name),
             name=name,
             url=url,
             primary=primary,
-            current=bool(more.get("current")),
+            current=current,
             enabled=enabled,
             added_at=moment(added_at) if added_at is not None else None,
             _links=SiteLinks(self=address, status=f"{address}/status"),
         )
 
-    def _status(self, said: dict[str, Any], name: str) -> GeoSiteStatus:
+    def _status(self, fields: dict[str, Any], name: str) -> GeoSiteStatus:
         address = f"{self._base}/{site_id(name)}"
-        return read_status({**said, "_links": {"self": f"{address}/status", "site": address}}, name)
+        return read_status({**fields, "_links": {"self": f"{address}/status", "site": address}}, name)
 
 
-def read_status(said: dict[str, Any], name: str) -> GeoSiteStatus:
-    """Read a status; raises HttpRefusal. Its name is `name`, whatever it says itself."""
+def read_status(fields: dict[str, Any], name: str) -> GeoSiteStatus:
+    """Read the status of the site `name`, whatever name it has itself. Raises HttpRefusal (400)."""
     try:
-        return GeoSiteStatus.model_validate({"primary": False, **said, "geo_node_id": site_id(name), "name": name})
+        return GeoSiteStatus.model_validate({"primary": False, **fields, "geo_node_id": site_id(name), "name": name})
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))

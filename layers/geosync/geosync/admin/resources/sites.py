@@ -46,7 +46,7 @@ class GeoSite(AnswerModel):
     primary: bool
     current: bool
     enabled: bool | None
-    added_at: str | None = Field(description="When this site was told to expect it; null of others.")
+    added_at: str | None = Field(description="When this site was told to expect it; null for others.")
     links: SiteLinks = Field(alias="_links")
 
 
@@ -69,7 +69,7 @@ class ReportedDrill(BaseModel):
     ended_at: str
     why: str = Field(
         default="",
-        description="What kept it from passing; empty: nothing did. A site that the primary told of says it itself.",
+        description="What kept it from passing; empty: nothing did, or only the site's own API says it.",
     )
     recovery_point_age_seconds: float | None = Field(
         default=None, description="How old the recovery point was: pushes so new may have been missing; null: unknown."
@@ -80,10 +80,10 @@ class ReportedDrill(BaseModel):
 
 
 class GeoSiteStatus(BaseModel):
-    """A site's status: as it sees itself, or (`reported_at`) as it reported itself last; all of it of one moment.
+    """A site's status at one moment: as it sees itself, or (`reported_at`) as it last reported itself.
 
-    Counts are null where they are not known: at a site that never reported, at a primary what only secondaries have,
-    and after an update of a site until its rows were counted.
+    Counts are null where they are not known: of a site that never reported, of a primary those that only secondaries
+    have, and after an update of a site until its rows are counted.
     """
 
     model_config = ConfigDict(extra="ignore", frozen=True)  # a site of a newer version may say more
@@ -91,7 +91,7 @@ class GeoSiteStatus(BaseModel):
     geo_node_id: int
     name: str
     primary: bool
-    healthy: bool = Field(description="True for health_status Healthy alone.")
+    healthy: bool = Field(description="True only where health_status is Healthy.")
     health: str = Field(description="What is wrong, the worst first, or Healthy.")
     health_status: Literal["Healthy", "Degraded", "Unhealthy", "Unknown"] = Field(
         description="Unknown: the site that answers has nothing by which to judge it."
@@ -100,7 +100,7 @@ class GeoSiteStatus(BaseModel):
     container_repositories_replication_enabled: bool | None
     container_repositories_count: int | None = Field(
         default=None,
-        description="Repositories of the primary that the site replicates; at a primary all of them, as its sites saw.",
+        description="Repositories of the primary that the site replicates; at a primary all, as its sites counted.",
     )
     primary_repositories_count: int | None = Field(
         default=None, description="All names in the primary's catalogue, whoever replicates them."
@@ -140,7 +140,9 @@ class GeoSiteStatus(BaseModel):
         description="skip: the recovery point speaks of the newest push of each tag alone (SupersededImages); "
         "null: not known.",
     )
-    recovery_point_but_parked_at: str | None = Field(default=None, description="The same but for what is parked.")
+    recovery_point_but_parked_at: str | None = Field(
+        default=None, description="The recovery point if nothing were parked."
+    )
     recovery_point_stands_because: str | None = Field(
         default=None, description="What keeps heartbeats from moving the recovery point; null: nothing does."
     )
@@ -179,10 +181,12 @@ class GeoSiteStatus(BaseModel):
     paused_since: str | None = None
     pause_reason: str | None = None
     registries_on_hold: list[str] = []
-    deletes_suspended_since: str | None = Field(default=None, description="Of deletes by comparison; null: they go on.")
+    deletes_suspended_since: str | None = Field(
+        default=None, description="Deletes by comparison are suspended since then; null: they are not."
+    )
     deletes_suspended_because: str | None = None
     last_heartbeat_at: str | None = None
-    last_drill: ReportedDrill | None = Field(default=None, description="The last drill; null: none is known of.")
+    last_drill: ReportedDrill | None = Field(default=None, description="The last drill; null: none is known.")
     drill_due_because: str | None = Field(
         default=None, description="Why a drill is due by DrillSchedule; null: none is, or there is no schedule."
     )
@@ -192,27 +196,29 @@ class GeoSiteStatus(BaseModel):
         default=None, description="namespaces or tags: what restricts what it replicates; null: nothing does."
     )
     namespaces: list[Namespace] = Field(default=[], description="Namespaces that it replicates with their descendants.")
-    reported_at: str | None = Field(default=None, description="When its report arrived; null of the site that answers.")
+    reported_at: str | None = Field(
+        default=None, description="When its report arrived; null for the site that answers."
+    )
     updated_at: str
     links: StatusLinks | None = Field(default=None, alias="_links")
 
     @field_validator("last_event_id", "cursor_last_event_id", mode="before")
     @classmethod
     def _read_event_id(cls, value: object) -> object:
-        """Read a number; the texts that a site of the version before reports say nothing to whoever reckons."""
+        """Read a number. A site of the version before reports texts, which no program can reckon with."""
         return None if isinstance(value, str) and not value.isdecimal() else value
 
     @field_validator("last_drill", mode="before")
     @classmethod
     def _read_last_drill(cls, value: object) -> object:
-        """Read a drill; one without a verdict that is known here is left out, and the rest of the status is shown."""
+        """Read a drill. One whose verdict is not known here is left out, so that the rest of the status is shown."""
         return None if isinstance(value, dict) and value.get("verdict") not in get_args(Verdict) else value
 
     @model_validator(mode="before")
     @classmethod
-    def _read_degraded(cls, said: Any) -> Any:
-        """Read the third word, which a report has apart (minute/report.py)."""
-        return read_degraded(said) if isinstance(said, dict) else said
+    def _read_degraded(cls, fields: Any) -> Any:
+        """Read Degraded, for which a report has a field of its own (minute/report.py)."""
+        return read_degraded(fields) if isinstance(fields, dict) else fields
 
 
 class SiteToAdd(RequestModel):

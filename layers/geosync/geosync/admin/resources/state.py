@@ -22,10 +22,10 @@ class Backfill(AnswerModel):
     """
 
     state: Literal["not_begun", "running", "settling", "finished", "failed"] = Field(
-        description="settling: all is compared and copied, and a second look that nothing is left is to come."
+        description="settling: all is compared and copied; a second look has still to find that nothing is left."
     )
     started_at: str | None
-    finished_at: str | None = Field(description="When all that was found different was copied and seen.")
+    finished_at: str | None = Field(description="When everything that differed was copied and seen.")
     listed: bool
     repositories: int
     compared: int
@@ -55,8 +55,8 @@ class StateRoutes:
         walk = self._site.sync_registry.catalogue.latest()
         if walk is None:
             return Backfill.model_validate(NOT_BEGUN)
-        far = progress_of(self._site.sync_registry, walk, now_ms=self._site.clock.now_ms())
-        return Backfill.model_validate(comparison_report(walk, far))
+        progress = progress_of(self._site.sync_registry, walk, now_ms=self._site.clock.now_ms())
+        return Backfill.model_validate(comparison_report(walk, progress))
 
     def pause(self, asked: PauseRequest) -> Done:
         """Stop syncing; events are still marked."""
