@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from geosync.reading.answering import MOST_BODY, passed_on, pointed
+from geosync.reading.answering import MOST_BODY, passed_on, point_headers
 from geosync.reading.own_registry import Answered
 
 URL = "https://registry.example.com/v2/app/manifests/v1"
@@ -13,11 +13,14 @@ LAMBDA_BYTES = 6_291_556
 
 
 def test_an_answer_says_of_what_moment_it_is_and_never_0_where_that_is_not_known() -> None:
-    assert pointed(1_800_000_000_123, 1_800_000_087_000) == {
+    assert point_headers(1_800_000_000_123, 1_800_000_087_000) == {
         "X-Geosync-Recovery-Point": "2027-01-15T08:00:00.123Z",
         "X-Geosync-Lag": "86",
     }
-    assert pointed(None, 1_800_000_087_000) == {"X-Geosync-Recovery-Point": "not known", "X-Geosync-Lag": "not known"}
+    assert point_headers(None, 1_800_000_087_000) == {
+        "X-Geosync-Recovery-Point": "not known",
+        "X-Geosync-Lag": "not known",
+    }
 
 
 def test_bytes_pass_as_they_are() -> None:

@@ -4,8 +4,8 @@ A message is done once the reference that it names is marked: from then on the s
 is tried. So no failure after the mark sends a message back to its queue. No message affects another: one that cannot be
 read goes to the DLQ with its reason, and one that DynamoDB or SQS did not take comes again alone.
 
-A batch costs one read for all of it (and one each half minute for the selection), then a write to mark each event and
-a write to knock at each repository, a few of them side by side.
+A batch costs one read (and one each half minute for the selection), a write to mark each event, and a write to knock at
+each repository. A few writes run side by side.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 SIDE_BY_SIDE = 8
 """Writes in flight at once: a batch of ten is marked in the time of two of them."""
 NOTED_FOR_S = 30.0
-"""Seconds after which the selection is noted again: one read, where it is the noted one."""
+"""Seconds after which the selection is noted again. It costs one read if it is the noted one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +100,7 @@ class Intake:
             for _ in batch.messages:
                 self._logger.info("message_dropped", extra={"reason": "this site is the primary"})
             return Taken(again=frozenset(batch.again))
-        if not batch.messages or not self._has_noted_selection(batch):
+        if not batch.messages or not self._note_selection(batch):
             return Taken(again=frozenset(batch.again))
         with self._threads.pool(SIDE_BY_SIDE, name="mark") as pool:
             glances = self._glances(batch)
@@ -110,10 +110,10 @@ class Intake:
         speakers = {repository: tuple(sorted(batch.marked[repository])) for repository in wakes}
         return Taken(again=frozenset(batch.again), wakes=wakes, speakers=speakers)
 
-    def _has_noted_selection(self, batch: _Batch) -> bool:
-        """Record the selection by which events are marked, every NOTED_FOR_S. False: not recorded, so all comes again.
+    def _note_selection(self, batch: _Batch) -> bool:
+        """Record the selection by which events are marked, every NOTED_FOR_S. False: that failed, and all comes again.
 
-        A former environment may have noted its own after this one did, with a batch that it still had.
+        It is repeated because an older environment, with a last batch, may have noted its own after this one did.
         """
         now_s = self._clock.monotonic_s()
         if now_s < self._noted_until_s:
@@ -152,13 +152,13 @@ class Intake:
         writes: list[tuple[int, Future[tuple[str, ...]]]] = []
         for position, message in batch.messages.items():
             if isinstance(message, Heartbeat):
-                writes.append((position, pool.submit(self._heartbeat, message)))
+                writes.append((position, pool.submit(self._record_heartbeat, message)))
             elif glances is None:
                 continue
             elif message.renamed_from is None:
-                writes.append((position, pool.submit(self._event, batch, message, glances)))
+                writes.append((position, pool.submit(self._mark_event, batch, message, glances)))
             else:
-                writes += self._renames(batch, position, message, message.renamed_from, pool)
+                writes += self._begin_renames(batch, position, message, message.renamed_from, pool)
         for position, write in writes:
             if (error := write.exception()) is not None:
                 self._not_marked(batch, position, error)
@@ -166,7 +166,7 @@ class Intake:
             for repository in write.result():
                 batch.marked.setdefault(repository, set()).add(position)
 
-    def _heartbeat(self, heartbeat: Heartbeat) -> tuple[str, ...]:
+    def _record_heartbeat(self, heartbeat: Heartbeat) -> tuple[str, ...]:
         """Record a heartbeat of the primary. A former primary's, whose topic is still subscribed, is ignored."""
         if self._context.primary_name not in (None, heartbeat.site):
             self._logger.info("heartbeat_of_another_site", extra={"site": heartbeat.site})
@@ -176,12 +176,12 @@ class Intake:
         )
         return ()
 
-    def _event(self, batch: _Batch, event: GeoEvent, glances: Glances) -> tuple[str, ...]:
+    def _mark_event(self, batch: _Batch, event: GeoEvent, glances: Glances) -> tuple[str, ...]:
         glance = glances.of(event.repository, reference_of(event))
         batch.rows[event.repository] = glance.row
         return self._marking.mark(event, glance)
 
-    def _renames(
+    def _begin_renames(
         self, batch: _Batch, position: int, event: GeoEvent, former: str, pool: Executor
     ) -> list[tuple[int, Future[tuple[str, ...]]]]:
         """Begin to mark every repository that a rename moves."""

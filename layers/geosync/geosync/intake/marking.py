@@ -42,7 +42,7 @@ class IntakeContext:
 
 
 def selection_of(settings: SelectionSettings, logger: Logger) -> Selection:
-    """The site's selection. While a pattern is wrong nothing is outside: it is marked, and the holder looks again."""
+    """The site's selection. While a pattern is wrong everything is selected and marked, and the holder looks again."""
     try:
         return settings.selection
     except ConfigurationError as error:
@@ -51,7 +51,7 @@ def selection_of(settings: SelectionSettings, logger: Logger) -> Selection:
 
 
 class Marking:
-    """Marks what events speak of. Thread-safe."""
+    """Marks the references that events name. Thread-safe."""
 
     def __init__(self, context: IntakeContext, *, logger: Logger, metrics: Metrics) -> None:
         self._context = context
@@ -142,7 +142,7 @@ def _may_announce(event: GeoEvent, seen: Seen | None) -> bool:
 
 
 def reference_of(event: GeoEvent) -> Reference:
-    """The reference that an event speaks of: its tag, else its digest, else (a deleted repository) all of it."""
+    """The reference that an event names: its tag, else its digest, else (a deleted repository) the whole repository."""
     if event.tag is not None:
         return Reference.tag(event.tag)
     return Reference.digest(event.digest) if event.digest is not None else Reference.whole()

@@ -1,4 +1,4 @@
-"""Sends the wakes of what was marked: as a rule to the live queue."""
+"""Sends wakes for what was marked, as a rule to the live queue."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ def send_wakes(
     reason: Reason = "event",
     traces: Mapping[str, str | None] = _NONE,
 ) -> None:
-    """Send one wake for each repository, for "event" to the live queue, else to the work queue.
+    """Send one wake for each repository: to the live queue for the reason "event", else to the work queue.
 
-    `traces` has the trace headers of the wakes, by repository. One that cannot be sent loses nothing: the sweep finds
-    what is owed.
+    `traces` has the trace headers of the wakes, by repository. A wake that cannot be sent loses nothing: the sweep
+    finds what is owed.
     """
     try:
         queue.send_all(

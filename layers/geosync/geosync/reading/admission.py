@@ -1,7 +1,7 @@
-"""API Gateway's question whether a client may come in, put to the site's own registry.
+"""Answers API Gateway, as its authorizer, whether a client may come in: the site's own registry decides.
 
-API Gateway renames a function's own WWW-Authenticate, so that no client could learn where to get a token. The answer
-that it makes itself, when an authorizer denies, may have one: the registry's challenge, which an operator gives
+API Gateway renames a function's own WWW-Authenticate, so a client could not learn where to get a token. The answer that
+API Gateway makes itself when an authorizer denies may have one: the registry's challenge, which an operator gives
 (parameters ReadsTokenUrl, ReadsTokenService). So the same function is asked first, as an authorizer of requests.
 """
 

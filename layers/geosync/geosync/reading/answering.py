@@ -20,7 +20,7 @@ def _made(status: int, headers: Mapping[str, str], body: str = "") -> dict[str, 
     return {"statusCode": status, "headers": {**_API, **headers}, "body": body, "isBase64Encoded": False}
 
 
-def pointed(point_ms: int | None, now_ms: int) -> dict[str, str]:
+def point_headers(point_ms: int | None, now_ms: int) -> dict[str, str]:
     """Return the headers with the moment to which an answer belongs, and how many seconds ago that was."""
     if point_ms is None:
         return {"X-Geosync-Recovery-Point": NOT_KNOWN, "X-Geosync-Lag": NOT_KNOWN}
@@ -34,7 +34,7 @@ def refused(refusal: ReadRefusal, about: Mapping[str, str]) -> dict[str, Any]:
 
 
 def passed_on(method: str, answer: Answered, own_url: str, about: Mapping[str, str]) -> dict[str, Any]:
-    """Return what the registry answered. What API Gateway cannot carry is a redirect to the registry at `own_url`."""
+    """Return what the registry answered, or a redirect to it at `own_url` where API Gateway cannot carry the body."""
     headers = {**answer.headers, **about}
     if answer.link is not None:
         headers["Link"] = answer.link

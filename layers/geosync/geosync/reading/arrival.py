@@ -1,13 +1,13 @@
-"""The verdict whether an image is at this site: the command and the admin API ask this one judge.
+"""Judges whether an image is at this site, for the command and the admin API alike.
 
 The caller gives the moment since which it waits, or has marked the reference itself (`since_ms` None). A reference is
 here when it was seen here, and is known to have been that at the primary since then: by a holder's look, or because
-every push until then is accounted (see freshness.py). A mark that only asks for a look does not hide that, however long
-the look waits for a worker. A mark of the asker's own needs no moment: it is discharged after a look at the primary
-made after it, and a look here that showed the same digest, whatever any clock says.
+every push until then is accounted (see freshness.py). A mark that only asks for a look does not change that, however
+long the look waits for a worker. The caller's own mark needs no moment: it is discharged only after a later look at the
+primary, and a look here that showed the same digest, whatever any clock says.
 
-For somebody who did not mark it, a digest that is asked for by name is here once it was seen here, whenever that was:
-a digest has one content. A tag that is asked for as a digest is here at once where the tag was seen as that one. That
+For a caller without a mark, a digest that is asked for by name is here once it was seen here, whenever that was,
+because a digest has one content. A tag that is asked for with a digest is here once it was seen as that digest. That
 the digest is here by itself, or under another tag, says nothing of the tag.
 """
 
@@ -24,7 +24,7 @@ from geosync.sync_registry.items import ABSENT, UNNAMED, Owed, Reference, Seen
 
 ArrivalState = Literal["here", "waiting", "not_here"]
 LOOK_MS = 500
-"""A look at the primary is worth asking for where none was made for that time: many who wait for a tag cause one."""
+"""A look at the primary is asked for only if the last one is older than this: many who wait for a tag cause one."""
 UNHEARD_MS = 30_000
 """An event arrives within moments of its push, unless the registry or a starting function is slow: a pipeline that has
 just pushed must not be told that it never did. After that time, if the way from the primary is open, there was no push.
@@ -46,11 +46,12 @@ class AwaitedImage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
-    """The rest that decides. `beside` is what is known of a digest that was asked for, by itself or under another tag.
+    """The rest that the verdict depends on.
 
-    `obstacle` says what keeps the site from copying anything now, None: nothing does. `is_open`: the way from the
-    primary is open, and no event waits. `is_compared`: the whole repository waits for no comparison. `apart` says why
-    there may be a push that nobody sends the site and no comparison has found yet (why_apart), None: there is none.
+    `beside` is what is known of a digest that was asked for, by itself or under another tag. `obstacle` says what keeps
+    the site from copying anything now; None: nothing does. `is_open`: the way from the primary is open, and no event
+    waits. `is_compared`: the whole repository waits for no comparison. `apart` says why there may be a push that nobody
+    sends the site and no comparison has found yet (why_apart); None: there is none.
     """
 
     site: str
@@ -121,7 +122,7 @@ def _named(image: AwaitedImage, seen: Seen | None, around: Surroundings) -> Seen
 
 
 def _is_fresh(image: AwaitedImage, known: Known, seen: Seen) -> bool:
-    """Tell whether the tag was at the primary, since somebody waits, what was seen here, but for what is owed of it."""
+    """Tell whether the primary had what was seen here since somebody waits, whatever is owed of it."""
     if image.since_ms is None:
         return known.owed is None
     if known.is_unclear or known.is_renamed_or_gone:
@@ -131,14 +132,14 @@ def _is_fresh(image: AwaitedImage, known: Known, seen: Seen) -> bool:
 
 
 def _is_announced(known: Known, around: Surroundings) -> bool:
-    """Tell whether anything that is owed speaks of a change; a mark that only asks for a look does not."""
+    """Tell whether anything that is owed announces a change; a mark that only asks for a look does not."""
     return any(one is not None and not _only_asks(one) for one in (known.owed, around.beside.owed))
 
 
 def _only_asks(owed: Owed) -> bool:
     """Tell whether somebody asked for a look, and no event, comparison, verification or holder has said more.
 
-    A holder that put it off saw something else than what is here, or nothing, and has not proved it yet.
+    A holder that put it off saw something other than what is here, or nothing, and has not proved it yet.
     """
     digests = owed.expects | owed.named | owed.copied | owed.half_copied | owed.distrust
     says_more = digests or owed.if_absent or owed.shown or owed.renamed_to or owed.failure is not None
@@ -178,7 +179,7 @@ def _unsure(seen: Seen, around: Surroundings) -> Arrival:
     return Arrival(
         state="waiting",
         reason=f"{seen.digest} was seen here at {moment(seen.seen_at)}; whether the primary has another one since is "
-        "not known before it is looked at again, or a heartbeat of now is accounted, in about two minutes",
+        "not known until it is looked at again, or a heartbeat sent after now is accounted, in about two minutes",
         needs_look=around.now_ms - seen.looked_at >= LOOK_MS,
     )
 

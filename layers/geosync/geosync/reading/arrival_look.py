@@ -30,8 +30,8 @@ class AskedSite:
     """The site that is asked.
 
     `primary` names the one that it follows, as in SyncRegistry, under which `sync_registry` must be opened.
-    `is_selection_known` is False where `selection` may be a part of it. `events_waiting` counts the events in its
-    queue; it is called where nobody has heard of the image.
+    `is_selection_known` is False where `selection` may be only a part of it. `events_waiting` counts the events in its
+    queue; it is called only where nobody has heard of the image.
     """
 
     name: str
@@ -71,7 +71,7 @@ def look(site: AskedSite, image: AwaitedImage) -> Arrival:
 
 
 def _beside(site: AskedSite, where: Whereabouts, image: AwaitedImage, known: Known) -> Known:
-    """Read what is known of the digest that was asked for, beside the reference itself."""
+    """Read what is known of the digest that was asked for, by itself or under another tag."""
     nothing = Known(accounted_ms=known.accounted_ms)
     if image.since_ms is None:
         return nothing

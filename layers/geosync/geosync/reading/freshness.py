@@ -1,7 +1,7 @@
 """The age of what this site has under a tag. Pure functions.
 
 A tag has a recovery point of its own: the latest moment at which it is known to have been, at the primary, what it is
-here. It is served while that is not longer ago than the site's MaxStaleness. Three things are known of it:
+here. It is served while that is not longer ago than the site's MaxStaleness. Four things are known of it:
 
 - `accounted_ms`: every push before that moment is marked (recovery/point.py). So a tag of which nothing is owed is what
   it was at the primary then, whatever else is owed at the site;
@@ -59,11 +59,11 @@ class Known:
 
 
 def accounted_ms(site: Accounting, selection: Selection | None) -> int | None:
-    """The moment (ms) before which every push is marked of what `selection`, the site's own, has.
+    """The moment (ms) before which every push of what `selection`, the site's own, has is marked.
 
-    None: before the first comparison of that selection has settled. With `selection` None it is not known which one the
-    site has, and taken for the one by which events are marked. It is the recovery point of a site that owes nothing:
-    what is owed counts for its own reference only.
+    None until the first comparison of that selection has settled. With `selection` None the site's is not known, and
+    taken for the one by which events are marked. The moment is the recovery point of a site that owes nothing: what is
+    owed counts for its own reference only.
     """
     settled_at = site.comparison.settled_at if site.comparison is not None else None
     known = site.subscription
@@ -75,7 +75,7 @@ def accounted_ms(site: Accounting, selection: Selection | None) -> int | None:
 
 
 def is_gone(owed: Owed | None) -> bool:
-    """Tell whether an event said that a digest, or the whole repository, is gone; another mark says nothing."""
+    """Tell whether an event said that a digest, or the whole repository, is gone; no other mark says so."""
     return owed is not None and ABSENT in owed.expects
 
 
@@ -131,7 +131,7 @@ def _was_deleted_after(deleted: Owed | None, at_ms: int) -> bool:
 
 
 def _is_deleted(known: Known) -> bool:
-    """Tell whether the tag went: a holder did not find it, or its digest was deleted after the tag was last seen."""
+    """Tell whether the tag is gone: a holder did not find it, or its digest was deleted after the tag was last seen."""
     seen = known.seen
     if seen is None or seen.gone_since is not None:
         return True

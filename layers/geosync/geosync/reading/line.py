@@ -1,13 +1,16 @@
 """First in line: a reference that a client asks for and that is not here yet is marked, and a worker is woken at once.
 
-Only a client whom the site's registry has let in gets here. What that costs is bounded. A reference is marked only when
-it is not owed, so many who ask for one thing cause one copy. Who wants a look that is made from now on waits for the
-end of the one that may be under way, and asks once: many who do cause one look after another. One whose last attempt
-failed a minute ago or more is brought forward. It is not marked anew, so that its attempts count and it is parked in
-the end. One that waits for the window of a backfill is brought forward, too; it does not wait for it again.
+Only clients that the site's registry has let in get here, and what they cause is bounded:
 
-Names that nobody but a client ever named may be any that he thinks of. Somebody is woken for them through the work
-queue, so that no push waits behind them.
+- A reference is marked only when it is not owed, so many clients cause one copy.
+- A client that needs a look from now on waits for the end of the one under way, and asks once. So many clients cause
+  one look after another.
+- A reference whose last attempt failed a minute ago or more is brought forward. It is not marked anew, so that its
+  attempts count and it is parked in the end.
+- A reference that waits for the window of a backfill is brought forward, too, and does not wait for it again.
+
+A client can ask for any name that it invents. For a name that only clients ever named a worker is woken through the
+work queue, so that no push waits behind it.
 """
 
 from __future__ import annotations
@@ -33,14 +36,14 @@ WAKE_MS = 2_000
 
 
 class LinePlace(enum.Enum):
-    """The deed by which a reference comes soon."""
+    """The action by which a reference comes soon."""
 
     MARK = "mark it, and wake a worker"
     FORWARD = "it has failed, or waits for the window of a backfill: bring it forward, and wake a worker"
     ANEW = "it was looked at before: have it looked at again, and wake a worker"
     WAKE = "it is marked: wake a worker"
     WAIT = "a worker has it"
-    NONE = "it does not come soon: do not wait"
+    NONE = "nothing makes it come soon: do not wait"
 
 
 def place_of(known: Known, *, now_ms: int, until_ms: int, anew: bool = False) -> LinePlace:
@@ -62,7 +65,7 @@ def place_of(known: Known, *, now_ms: int, until_ms: int, anew: bool = False) ->
 
 
 def _sooner(owed: Owed, now_ms: int, until_ms: int, *, anew: bool) -> LinePlace:
-    """Choose what is to be done for what was put off, or has failed."""
+    """Choose what to do for a reference that was put off, or has failed."""
     if anew and owed.failure is None:
         return LinePlace.ANEW
     if owed.due is not None and owed.due <= until_ms:
@@ -78,7 +81,7 @@ def _may_come_forward(owed: Owed, now_ms: int) -> bool:
 
 
 class Line:
-    """Marks and wakes, for one site: through its `live` queue, or its `work` queue for what is unheard of."""
+    """Marks and wakes, for one site: through its `live` queue, or through `work` for what only clients ever named."""
 
     def __init__(self, sync_registry: SyncRegistry, live: Queue, work: Queue, logger: Logger) -> None:
         self._sync_registry = sync_registry
@@ -89,7 +92,7 @@ class Line:
     def put(self, repository: str, reference: Reference, known: Known, place: LinePlace) -> bool:
         """Do what `place` says for a reference of the primary's `repository`. Raises what DynamoDB raises, Contended.
 
-        True: it was marked since it was `known` so, by this or by somebody else. A wake that cannot be sent loses
+        True: it was marked after `known` was read, by this call or by somebody else. A wake that cannot be sent loses
         nothing: the sweep finds what is owed.
         """
         if place in (LinePlace.WAIT, LinePlace.NONE):
@@ -98,15 +101,15 @@ class Line:
         if place is LinePlace.MARK:
             self._sync_registry.ask(repository, reference)
         if place is LinePlace.FORWARD and (owed is None or not self._sync_registry.bring_forward(owed)):
-            return False  # the one that changed it meanwhile has woken a worker, or is one
+            return False  # whoever changed it meanwhile has woken a worker, or is one
         if place is LinePlace.ANEW:
             is_marked = owed is not None and self._sync_registry.look_anew(owed)
             if not is_marked:
                 return False
         if not self._sync_registry.tell(repository, believed=known.row):
-            queue, reason = self._way(known)
+            queue, reason = self._queue_for(known)
             send_wakes(queue, [repository], self._logger, reason=reason)
         return is_marked
 
-    def _way(self, known: Known) -> tuple[Queue, Reason]:
+    def _queue_for(self, known: Known) -> tuple[Queue, Reason]:
         return (self._work, "resync") if known.is_unheard_of else (self._live, "event")

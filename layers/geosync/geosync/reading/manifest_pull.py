@@ -22,7 +22,7 @@ Outcome = Literal["served", "waited", "stale", "fell through", "passed on"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pulled:
-    """The end of a pull. `point_ms`: of what moment a tag is, None: not known, or it is a digest."""
+    """The result of a pull. `point_ms` is the moment that a tag is of; None: not known, or it is a digest."""
 
     outcome: Outcome
     here: Answered
@@ -31,10 +31,10 @@ class Pulled:
 
 @dataclass(frozen=True, slots=True)
 class _View:
-    """The sync registry's word, and the answer of the site's registry, which was asked at the same time.
+    """The state of the reference in the sync registry, and the registry's answer, both asked for at the same time.
 
-    What may be given out is a digest, and the word is about that: which of the two came first does not matter. A digest
-    that was copied between the two is not the one that was seen, and is looked at once more.
+    Both speak of a digest, so it does not matter which came first. A digest that was copied between the two is not the
+    one that was seen, and is looked at once more.
     """
 
     known: Known
@@ -57,7 +57,7 @@ class ManifestPull:
         left_s = site.whereabouts.deadline.left_s() - LAST_S
         self._until_s = site.whereabouts.clock.monotonic_s() + min(LONGEST_S, left_s)
         self._since: SinceAsked | None = None
-        """Of a tag, where only a look at the primary that is made from now on will do."""
+        """Set for a tag for which only a look at the primary from now on will do."""
         self._has_woken = False
 
     def run(self, here: Answered | None = None) -> Pulled:
@@ -69,7 +69,7 @@ class ManifestPull:
         if self._asked.is_tag and self._site.promise.is_strict:
             self._since = SinceAsked(view.known)
         elif view.known.owed is None and not self._is_over(view):
-            # It may have been marked, copied and seen between the two looks.
+            # It may have been marked, copied and seen between the two answers of this view.
             view = self._look()
         if self._is_over(view):
             return self._ended(view, "served")
@@ -93,7 +93,7 @@ class ManifestPull:
         return here
 
     def _is_over(self, view: _View) -> bool:
-        """Tell whether there is nothing to wait for: it is as it should be, or the registry lets nobody in."""
+        """Tell whether there is nothing to wait for: it may be given out, or the registry refuses the client."""
         return self._is_good(view) or not lets_in(view.here)
 
     def _is_good(self, view: _View) -> bool:
@@ -109,7 +109,7 @@ class ManifestPull:
         return may_be_served(known, digest, now_ms=now_ms, max_staleness_ms=self._site.promise.max_staleness_ms)
 
     def _wait(self, view: _View) -> _View:
-        """Put the reference first in line, and return the last look, once it may be served or comes too late."""
+        """Put the reference first in line; return the last view once it may be served, or comes too late."""
         known = view.known
         if known.is_unheard_of:
             self._until_s = min(self._until_s, self._site.whereabouts.clock.monotonic_s() + UNHEARD_OF_S)
@@ -118,9 +118,9 @@ class ManifestPull:
             return view
         self._put(known, place)
         for _ in self._site.whereabouts.looks(self._until_s):
-            known = self._read_on()
+            known = self._read_and_note()
             if self._is_settled(known):
-                view = self._again(known, view.here)
+                view = self._ask_again(known, view.here)
                 if self._since is None or self._is_over(view):
                     return view
             place = self._place(known)
@@ -140,7 +140,7 @@ class ManifestPull:
             return not self._has_woken and not known.is_unheard_of
         return place in (LinePlace.MARK, LinePlace.ANEW)
 
-    def _read_on(self) -> Known:
+    def _read_and_note(self) -> Known:
         known = self._read()
         if self._since is not None:
             self._since.note(known)
@@ -153,7 +153,7 @@ class ManifestPull:
         owed = known.owed
         return owed is None or (owed.shown is not None and self._may_be_served(known, owed.shown))
 
-    def _again(self, known: Known, here: Answered) -> _View:
+    def _ask_again(self, known: Known, here: Answered) -> _View:
         """Ask the registry again, unless what it answered before is what may be served: a digest has one content."""
         if self._since is not None and self._is_good(view := _View(known, here)):
             return view

@@ -21,9 +21,14 @@ from geosync.reading.refusals import ReadRefusal, unavailable
 
 TIMEOUTS = Timeouts(connect_s=3.0, send_s=5.0, answer_s=10.0, read_s=10.0)
 KEPT_HEADERS = (
-    *("Content-Type", "Docker-Content-Digest", "ETag", "OCI-Filters-Applied", "Retry-After", "WWW-Authenticate"),
+    "Content-Type",
+    "Docker-Content-Digest",
+    "ETag",
+    "OCI-Filters-Applied",
+    "Retry-After",
+    "WWW-Authenticate",
 )
-"""Headers of the registry's that a client is given as they are."""
+"""Headers of the registry that a client is given as they are."""
 MOST_HEADER = 8192
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
@@ -41,11 +46,11 @@ class Answered:
     link: str | None = None
     """The path and query of the next page."""
     is_registrys: bool = False
-    """A refusal is the registry's own word. Of a HEAD, which has no body, that is what is JSON."""
+    """A refusal is the registry's own, not a proxy's. A refusal of a HEAD has no body: it is its own if it is JSON."""
 
 
 class OwnRegistry:
-    """The site's registry at `url`, for a thread at a time. `name` (host:port) is what a hold calls it."""
+    """The site's registry at `url`, for one thread at a time. Holds call it by its `name` (host:port)."""
 
     def __init__(self, url: str, deadline: Deadline) -> None:
         parts = urlsplit(url)

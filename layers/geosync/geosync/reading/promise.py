@@ -14,7 +14,7 @@ from geosync.sync_registry.items import Reference
 class Promise:
     """The promise of a site.
 
-    `max_staleness_ms` (ms): a tag that is served was the primary's then, or later; 0: at a moment since the pull began.
+    A tag that is served was the primary's at most `max_staleness_ms` ago; 0: at a moment since the pull began.
     `serves_stale`: a tag that cannot be shown to be so new is served nevertheless, for the day when the primary is
     gone. `prefix` (with its slash) is put before the primary's names at this site.
     """

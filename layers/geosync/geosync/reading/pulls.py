@@ -1,8 +1,8 @@
 """A request of a client's, answered: what the site's registry says, given out if it is as new as the site promises.
 
-In this order, so that nobody learns or causes anything whom the site's registry would not let in: the request is read;
-the site's registry is asked with the client's own Authorization, while what the sync registry knows is read; only when
-the registry has let the client in (200, or 404 in its own words) is a tag judged, or put first in line.
+A client that the site's registry would not let in learns and causes nothing. So the order is: the request is read; the
+site's registry is asked with the client's own Authorization, and the sync registry is read meanwhile. Only when the
+registry has let the client in (200, or 404 in its own words) is a tag judged, or put first in line.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from geosync.aws.errors import reason
 from geosync.errors import SyncRegistryError
 from geosync.oci import media_types
-from geosync.reading.answering import passed_on, pointed, redirected, refused
+from geosync.reading.answering import passed_on, point_headers, redirected, refused
 from geosync.reading.manifest_pull import ManifestPull, Pulled, lets_in
 from geosync.reading.own_registry import Answered
 from geosync.reading.refusals import ReadRefusal, unavailable, unknown_manifest
@@ -55,7 +55,7 @@ class Puller:
             return refused(refusal, self._about_site())
         except (BotoCoreError, ClientError, SyncRegistryError) as error:
             self._logger.error("pull_failed", extra={"error": type(error).__name__, "reason": reason(error)})
-            return refused(unavailable("this site cannot say how old what it has is"), pointed(None, 0))
+            return refused(unavailable("this site cannot say how old what it has is"), point_headers(None, 0))
 
     def _answer(self, asked: Requested) -> dict[str, Any]:
         if asked.kind == "ping" or self._site.promise.role == "primary":
@@ -78,12 +78,12 @@ class Puller:
 
     def _tag(self, asked: Requested, repository: str) -> tuple[Pulled, dict[str, str]]:
         pulled = ManifestPull(self._site, asked, repository).run()
-        return pulled, pointed(pulled.point_ms, self._site.whereabouts.clock.now_ms())
+        return pulled, point_headers(pulled.point_ms, self._site.whereabouts.clock.now_ms())
 
     def _digest(self, asked: Requested, repository: str) -> tuple[Pulled, dict[str, str]]:
-        """Pull a digest. It is never old: where it is here, nobody asks what is known of it.
+        """Pull a digest, which is never old: if it is here, what is known of it is not read.
 
-        Nor is that asked for a client whom the registry does not let in: refused pulls cost what served ones do.
+        Nor is it read for a client whom the registry refuses, so that a refused pull costs what a served one costs.
         """
         point_ms, here = self._site.beside(self._point_ms, lambda: self._ask(asked))
         if here.status == 200:
@@ -92,7 +92,7 @@ class Puller:
             pulled = Pulled(outcome="passed on", here=here)
         else:
             pulled = ManifestPull(self._site, asked, repository).run(here)
-        return pulled, pointed(point_ms, self._site.whereabouts.clock.now_ms())
+        return pulled, point_headers(point_ms, self._site.whereabouts.clock.now_ms())
 
     def _note(self, asked: Requested, pulled: Pulled, waited_ms: int) -> None:
         outcome = pulled.outcome
@@ -120,9 +120,9 @@ class Puller:
         return self._site.registry.ask(asked.method, asked.target, asked.authorization, accept=accept, reads=reads)
 
     def _passed_on(self, asked: Requested, answer: Answered, about: Mapping[str, str]) -> dict[str, Any]:
-        """Return what the registry said. A blob's bytes do not go through here: its client is sent to where they are.
+        """Return what the registry said. For a blob's bytes the client is redirected to where they are.
 
-        Raises ReadRefusal where the registry leads elsewhere for anything but a blob.
+        Raises ReadRefusal where the registry redirects anything but a blob.
         """
         own_url = self._site.registry.base + asked.target
         if asked.kind == "blob" and (answer.location is not None or answer.status in (200, 206)):
@@ -135,12 +135,12 @@ class Puller:
 
     def _about_site(self) -> dict[str, str]:
         """Return the headers with the site's recovery point."""
-        return pointed(self._point_ms(), self._site.whereabouts.clock.now_ms())
+        return point_headers(self._point_ms(), self._site.whereabouts.clock.now_ms())
 
     def _point_ms(self) -> int | None:
-        """Read the site's recovery point (ms), as the last minute knew it, None: not known. A primary is never behind.
+        """Read the site's recovery point (ms), as the last minute knew it; None: not known. A primary's is now.
 
-        What is read before a wait is true after it: the point moves on, so that it says too little at most.
+        One that is read before a wait is still true after it, because the point only moves forward.
         """
         if self._site.promise.role == "primary":
             return self._site.whereabouts.clock.now_ms()

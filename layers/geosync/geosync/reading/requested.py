@@ -1,9 +1,9 @@
 """A client's request, out of the event of API Gateway's proxy integration: one of the reads of the specification.
 
 OCI distribution-spec 1.1, "Endpoints": end-1 to end-3, end-8 and end-12. Every name is checked here, and the target for
-the site's registry is made anew of what was checked: nothing that a client wrote reaches it as it was. The query of a
-listing is the registry's own: what its `Link` to the next page has (a token as `last`, or under another name) comes
-back as it was, encoded anew. Without that a client would be given the first page again and again.
+the site's registry is made anew from the checked parts: nothing that a client wrote reaches the registry as it was. The
+query of a listing is the registry's own: it repeats what the `Link` to the next page had (a token as `last`, or under
+another name), encoded anew. Without it a client would get the first page again and again.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Requested:
 
     @property
     def is_tag(self) -> bool:
-        """True for a manifest by tag: the one thing that can be older than the primary's."""
+        """True for a manifest by tag, the only thing that can be older than the primary's."""
         return self.kind == "manifest" and not is_digest(self.reference)
 
     def __repr__(self) -> str:

@@ -1,13 +1,13 @@
 """Proof that a tag was the primary's at a moment after a pull began (MaxStaleness 0). No clock decides.
 
 A mark is discharged only after a look at the primary that was made after the mark. So a pull has the tag marked, or
-finds a mark that was not there when it began: whatever a holder then sees at both registries was the primary's while
+finds a mark that was not there when it began. Whatever a holder then sees at both registries was the primary's while
 the pull waited. A mark that was there when the pull began says nothing: the look that discharges it may have been made
 before.
 
-What a holder saw and could not prove is noted with the mark that it had read (`shown_by`), while that is the mark. So
-a note that was not there when the pull began, of a mark that was not there either, tells of a look that was made since.
-A later mark takes nothing from it: those who come later ask for looks of their own, and undo no other's.
+A holder notes what it saw and could not prove with the mark that it had read (`shown_by`), if that is still the mark.
+If neither the note nor its mark was there when the pull began, the look was made since. A later mark does not change
+that: later pulls ask for looks of their own, and undo no other's.
 """
 
 from __future__ import annotations
@@ -49,8 +49,8 @@ class SinceAsked:
         seen = known.seen
         if not self._is_marked or seen is None or not is_the_primarys(seen):
             return None
-        # A mark may have been discharged without a look at the primary, if the selection changed: then what was seen is
-        # what it was, or what the secondary alone was seen to have, which no look is noted for.
+        # If the selection changed, a mark may have been discharged without a look at the primary. What was seen is then
+        # as it was before, or is what the secondary alone had, for which no look is noted.
         if not seen.looked_at or seen.looked_at == self._before:
             return None
         return seen.digest

@@ -1,4 +1,4 @@
-"""The sync registry's word on a reference, asked again until nothing is owed for it or the time is over."""
+"""Reads what the sync registry knows of a reference, and paces the looks of a pull that waits for it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Whereabouts:
     """Reads what the sync registry knows.
 
     `primary` names the primary that the site follows, as in SyncRegistry. `registry_names` are those whose holds keep
-    anything from being copied. `selection` is the site's, None: not all of it is known here.
+    anything from being copied. `selection` is the site's; None: not all of it is known here.
     """
 
     sync_registry: SyncRegistry
@@ -49,8 +49,8 @@ class Whereabouts:
         What is accounted was marked before, so it is read before what is owed. A deleted digest is discharged once its
         tags are marked, so it is read before its tag. If the row says that nothing is owed, no holder has begun to
         discharge it, and both are read in one request. A digest that was shown, and is not the one that was seen, is
-        known only from its tag: what is owed of it is read last. An item that cannot be read counts as nothing known,
-        by which nothing is served. Raises what DynamoDB raises.
+        known only from its tag: what is owed of it is read last. If an item cannot be read, nothing counts as known, so
+        nothing is served. Raises what DynamoDB raises.
         """
         beside = self.sync_registry.overview.accounting_beside(self.primary, repository, reference)
         known = Known(accounted_ms=accounted_ms(beside.site, self.selection))
@@ -89,9 +89,9 @@ class Whereabouts:
     def _known(
         self, repository: str, reference: Reference, before: Seen | None, known: Known, digest: Reference | None
     ) -> Known:
-        """Add to `known` what is owed of the reference, which was `before` when the rest was read.
+        """Add to `known` what is owed of the reference. `before` is what was seen of it when the rest was read.
 
-        `digest` is the one that was seen under it, if what is owed of that is still to be read.
+        `digest` is the one that was seen under it, if what is owed of that digest is still to be read.
         """
         whole = Reference.whole()
         glances = self.sync_registry.look_at(
