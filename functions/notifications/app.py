@@ -1,8 +1,8 @@
 """POST /api/v4/container_registry_event/events: a registry's notifications become geo events; Amazon ECR's events, too.
 
-The order is the contract: who sends it before all else, then the site's role, then the body, then the events one by
-one. What is from our registry and can never be used is answered with 200 (the registry would try anything else again
-for ever, and hold up what comes after it); 503 says: not everything is written, send it all again.
+The order is the contract: the sender is judged first, then the site's role, then the body, then each event. An event of
+our registry that can never be used is answered with 200: after any other answer the registry would send it again for
+ever, and hold up what comes after it. 503 says that not everything is written: send it all again.
 """
 
 from __future__ import annotations
@@ -41,14 +41,14 @@ from geosync.tokens import read_tokens
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-# The registry gives up after 0.5 s and sends the same again: a call that hangs is worth one more try, not more.
+# The registry gives up after 0.5 s and sends the same again, so a call that hangs is worth one more try only.
 AWS_CALLS = Config(
     connect_timeout=1,
     read_timeout=2,
     retries={"mode": "standard", "total_max_attempts": 2},
     max_pool_connections=MESSAGE_CALLS_AT_ONCE + 1,  # the most that one client needs
     tcp_keepalive=True,
-    parameter_validation=False,  # a seventh of the time of 500 events; what goes out is made by typed code of ours
+    parameter_validation=False,  # it takes a seventh of the time of 500 events, and our typed code makes what is sent
 )
 MAX_LOGGED_IDS = 10
 
@@ -86,7 +86,7 @@ class Endpoint:
 
     @cached_property
     def publisher(self) -> Publisher:
-        """The way to the event log and the topic, with its threads and connections."""
+        """The writer to the event log and the topic, with its threads and connections."""
         settings = self.settings
         dynamodb, sns = boto3.client("dynamodb", config=AWS_CALLS), boto3.client("sns", config=AWS_CALLS)
         event_log = EventLogWriter(
@@ -108,7 +108,7 @@ class Endpoint:
 
     def prepare(self) -> None:
         """Make now what this site's role and source need."""
-        with suppress(ConfigurationError):  # said with each request
+        with suppress(ConfigurationError):  # each request reports it
             _ = self.source
         if self.settings.site_role == "primary":
             _ = self.publisher
@@ -123,7 +123,7 @@ def endpoint() -> Endpoint:
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Answer one request of API Gateway's proxy integration: 200, 400, 401, 413, 415 or 503, never an exception.
 
-    An event that EventBridge invoked the function with has nobody to answer: its exception has Lambda try again.
+    An event of EventBridge's has nobody to answer: an exception has Lambda try again.
     """
     if is_from_eventbridge(event):
         return _take_event(event, context.aws_request_id)

@@ -108,7 +108,7 @@ def _of_image(claim: ImageClaim, event_id: str, received: Received) -> GeoEvent 
 def _pushed_or_deleted(claim: ImageClaim, event_id: str, received: Received) -> GeoEvent | Unusable:
     reason, repository = _refusal(claim), text_if(is_repository, claim.repository)
     if reason is not None or repository is None or claim.happened is None or claim.happened == "renamed":
-        return _unusable(reason or "unknown_action", event_id, _said(claim), received)
+        return _unusable(reason or "unknown_action", event_id, _claimed(claim), received)
     return GeoEvent(
         id=event_id,
         site=received.site,
@@ -128,7 +128,7 @@ def _renamed(claim: ImageClaim, event_id: str, received: Received) -> GeoEvent |
     """Judge a rename, of a repository with all below it: it needs both names, and they differ."""
     former, current = (text_if(is_repository, name) for name in (claim.renamed_from, claim.renamed_to))
     if former is None or current is None or former == current:
-        return _unusable("rename", event_id, _said(claim), received)
+        return _unusable("rename", event_id, _claimed(claim), received)
     return GeoEvent(
         id=event_id,
         site=received.site,
@@ -194,8 +194,8 @@ def _is_of_a_manifest(claim: ImageClaim) -> bool:
     return isinstance(claim.media_type, str) and is_manifest(essence(claim.media_type))
 
 
-def _said(claim: ImageClaim) -> dict[str, object]:
-    """Return the fields by which an operator finds the push."""
+def _claimed(claim: ImageClaim) -> dict[str, object]:
+    """Return the claimed fields by which an operator finds the push."""
     return {
         "action": claim.action,
         "repository": claim.repository,
@@ -207,9 +207,9 @@ def _said(claim: ImageClaim) -> dict[str, object]:
     }
 
 
-def _unusable(reason: UnusableBecause, event_id: str, said: Mapping[str, object], received: Received) -> Unusable:
+def _unusable(reason: UnusableBecause, event_id: str, claimed: Mapping[str, object], received: Received) -> Unusable:
     """Return what an event that cannot be used leaves in the event log: its claims, printable and cut."""
-    claims = {name: shown(claim, MAX_TEXT_LENGTH) for name, claim in said.items() if claim is not None}
+    claims = {name: shown(claim, MAX_TEXT_LENGTH) for name, claim in claimed.items() if claim is not None}
     return Unusable(id=event_id, reason=reason, received_at=received.received_at, source=received.source, claims=claims)
 
 

@@ -1,8 +1,8 @@
 """Publishing: every event into the event log (DynamoDB) and every message onto the topic (SNS), side by side.
 
-Neither waits for the other, and a failure of one does not keep the other from being tried in the same request. The
-answer is 503 when either has failed: the registry sends it all again, and the same event overwrites itself. Heartbeats
-are not in the event log: one a minute would bury the pushes.
+Neither waits for the other, and both are tried even if one fails. If either fails the answer is 503: the registry sends
+everything again, and an event that is there already overwrites itself. Heartbeats are not in the event log: one a
+minute would bury the pushes.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _EVENT_FIELDS = tuple(field.name for field in fields(GeoEvent))
 
 
 class EventLogWriter:
-    """Writes to a site's event log: what came in, kept for `retention_days`, in so many shards of an hour."""
+    """Writes to a site's event log. Entries are kept for `retention_days`; an hour of them has so many shards."""
 
     def __init__(
         self,
@@ -70,7 +70,7 @@ class EventLogWriter:
                 return
             if pause_s is not None:
                 self._clock.sleep(pause_s)
-        raise NotPublished("the event log took a part of a batch only")
+        raise NotPublished("the event log took only a part of a batch")
 
     def _item(self, outcome: GeoEvent | Unusable) -> dict[str, Any]:
         received_s = outcome.received_at // 1000
@@ -112,7 +112,7 @@ class TopicWriter:
         refused = answer.get("Failed", [])
         if refused or len(answer.get("Successful", [])) != len(messages):
             why = reason_of_entries("SNS PublishBatch", (entry["Code"] for entry in refused))
-            raise NotPublished(f"the topic took a part of a batch only: {why}")
+            raise NotPublished(f"the topic took only a part of a batch: {why}")
 
 
 class Publisher:
@@ -125,16 +125,16 @@ class Publisher:
         self._message_threads = threads.pool(MESSAGE_CALLS_AT_ONCE, name="topic")
 
     def publish(self, outcomes: Sequence[GeoEvent | Heartbeat | Unusable]) -> None:
-        """Write them all; return when the event log and the topic have what is theirs.
+        """Write them all: all but heartbeats to the event log, all but the unusable to the topic.
 
-        Raises NotPublished when anything may be missing; then all of it can be sent again. Nothing is on its way any
-        more when this ends, however it ends.
+        Raises NotPublished when anything may be missing; then all of it can be sent again. No call is under way any
+        more when this returns or raises.
         """
         messages = [outcome for outcome in outcomes if not isinstance(outcome, Unusable)]
         logged = [outcome for outcome in outcomes if not isinstance(outcome, Heartbeat)]
         sending = _Calls([partial(self._topic.send, part) for part in _parts(messages, MESSAGES_PER_CALL)])
         writing = _Calls([partial(self._event_log.write, part) for part in _parts(logged, ITEMS_PER_CALL)])
-        # One call is made right here: a single push then costs one hand-over to another thread, not two.
+        # One call is made in this thread: a single push then costs one hand-over to another thread, not two.
         here = (writing if logged else sending).take_one()
         begun = [*sending.begin(self._message_threads), *writing.begin(self._item_threads)]
         errors = _run(here, begun)
@@ -143,9 +143,9 @@ class Publisher:
 
 
 class _Calls:
-    """The calls to one of the two. Once one has failed, its own that have not begun are left out.
+    """The calls to one of the two services. Once one has failed, those that have not begun are left out.
 
-    All of it will be sent again, and the answer can go out: a service that hangs costs the time of one call.
+    The registry sends all of it again, so the answer can go out: a service that hangs costs the time of one call.
     """
 
     def __init__(self, calls: list[_Call]) -> None:
@@ -153,11 +153,11 @@ class _Calls:
         self._has_failed = False
 
     def take_one(self) -> _Call:
-        """Take a call out, for whoever makes it; one that does nothing where there is none."""
+        """Take out one call, to be made by the taker; one that does nothing where there is none."""
         return partial(self._attempt, self._calls.pop()) if self._calls else _nothing
 
     def begin(self, threads: Executor) -> list[Future[None]]:
-        """Have the others made by threads."""
+        """Have threads make the other calls."""
         return [threads.submit(self._attempt, call) for call in self._calls]
 
     def _attempt(self, call: _Call) -> None:
@@ -179,7 +179,7 @@ def _parts(whole: Sequence[_Part], size: int) -> Iterator[Sequence[_Part]]:
 
 
 def _run(here: Callable[[], object], begun: Sequence[Future[None]]) -> list[BaseException]:
-    """Make one call here and wait for those that have begun; returns what failed of all."""
+    """Make one call here and wait for those that have begun; returns the errors of all."""
     errors: list[BaseException] = []
     try:
         here()

@@ -1,7 +1,7 @@
-"""The request that API Gateway hands over (REST and HTTP APIs alike), the answer that it takes, EventBridge's events.
+"""Requests and answers of API Gateway (REST and HTTP APIs alike), and EventBridge's events.
 
-Sizes, media types and JSON are judged here, each with a text that says what was wrong; the sender's configuration is at
-fault then, and its registry tries again until it is mended.
+Sizes, media types and JSON are judged here, each with a text that says what was wrong. The sender's configuration is
+then at fault, and its registry tries again until it is mended.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from geosync.oci.media_types import essence
 
 MAX_BODY_BYTES = 1024 * 1024
 HEARTBEAT_WAY = "/v4/container_registry_event/heartbeat"
-"""The path of the heartbeats' own way, as the template names it."""
+"""The path that takes heartbeats only, as the template names it."""
 MEDIA_TYPES = (
     "application/vnd.docker.distribution.events.v1+json",
     "application/vnd.docker.distribution.events.v2+json",
@@ -45,7 +45,7 @@ class Delivery:
 
     @property
     def is_for_heartbeats(self) -> bool:
-        """True for what came by the way that is open to all addresses, for the site's own heartbeats alone."""
+        """True for a request to the path that is open to all addresses, and only for the site's own heartbeats."""
         return any(str(self._event.get(key) or "").endswith(HEARTBEAT_WAY) for key in ("resource", "path"))
 
     @cached_property

@@ -2,7 +2,8 @@
 
 A site has one registry, and so one source: the parameter NotificationSource. A body is read in that source's format
 alone, and only after its proof: another vendor's body makes no difference. Beside the registry there is one other
-sender, the site itself, with its heartbeat. It shows the site's token, and is believed nothing else.
+sender, the site itself, with its heartbeat. It shows the site's token, which proves nothing else where the registry has
+another proof.
 """
 
 from __future__ import annotations
@@ -77,7 +78,7 @@ def _google_token(expected: Expected) -> Proof:
             f"{' and '.join(missing)} must be set for NOTIFICATION_SOURCE=gar: the audience and the service account of "
             "the push subscription (parameters NotificationAudience, NotificationSender)"
         )
-    # PyJWT and requests cost 100 ms, and no other source needs them: here, so that a cold start has it behind it.
+    # PyJWT and requests take 100 ms to load, and no other source needs them. This runs during the cold start.
     from geosync.notifications.proof.google_identity import PushIdentity  # noqa: PLC0415
 
     identity = PushIdentity(audience=expected.audience, sender=expected.sender, on_failure=expected.on_failure)
@@ -127,7 +128,7 @@ class SiteSource:
         return self._source.refusal
 
     def authenticate(self, delivery: Delivery) -> tuple[AnyVerdict, Parser]:
-        """Judge who the sender is, and return how its body is to be read if that is who it must be.
+        """Judge the sender; return the verdict, and the parser of the body for a sender that is allowed.
 
         Raises what reading the token, or Google's keys, raises; Refusal for a signed body that cannot be read.
         """

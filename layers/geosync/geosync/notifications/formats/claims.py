@@ -69,9 +69,9 @@ class ImageClaim:
     """A push, a delete or a rename.
 
     `happened` is None for an action that the parser does not know. `renamed_from` and `renamed_to` are a rename's.
-    `origin` is there where a format names the registry. The last two say what the format means: `may_be_blob`, that
-    what is named by digest alone can be a blob; `may_be_whole_repository`, that a deletion of neither a tag nor a
-    digest is one of the whole repository.
+    `origin` is set where a format names the registry. The last two say what the format means: `may_be_blob`, that a
+    digest without a tag can be a blob's; `may_be_whole_repository`, that a deletion of neither a tag nor a digest is
+    one of the whole repository.
     """
 
     id: object

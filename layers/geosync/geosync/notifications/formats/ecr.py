@@ -2,8 +2,8 @@
 
 Follows "Amazon ECR events and EventBridge". ECR sends on a best effort basis: what it loses, the comparison finds. A
 tag that is moved is a PUSH; a DELETE by tag names the tag, one by digest does not. An image is also there once it was
-replicated from another ECR registry, brought by a pull through cache rule, or restored from the archive. One that is
-archived stays where it was copied to: that says nothing to a secondary.
+replicated from another ECR registry, brought by a pull through cache rule, or restored from the archive. An image that
+is archived stays at the secondaries, so that event is dropped.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _RESTORED_TO = "STANDARD"
 
 
 def parse(delivery: Delivery) -> list[Claim]:
-    """Return the claim of the event. Nothing that it holds can raise: nobody would send it again put right."""
+    """Return the claim of the event. Raises nothing: nobody would correct the event and send it again."""
     event = delivery.document
     kind = field(event, "detail-type")
     if field(event, "source") != SOURCE or not isinstance(kind, str) or kind not in DETAIL_TYPES:

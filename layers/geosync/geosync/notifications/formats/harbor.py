@@ -43,7 +43,7 @@ def _resources(data: dict[str, Any]) -> list[object]:
 
 
 def _data(document: object, kind: object) -> object:
-    """The event itself: Harbor sends CloudEvents, or a form of its own."""
+    """The event itself, in CloudEvents or in Harbor's own form."""
     is_cloud_event = isinstance(kind, str) and kind.startswith("harbor.")
     return field(document, "data" if is_cloud_event else "event_data")
 

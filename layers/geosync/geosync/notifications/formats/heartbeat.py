@@ -1,6 +1,6 @@
 """The heartbeat's notification: the primary posts it to its own endpoint each minute, with the registry's token.
 
-It takes the way of a push (endpoint, topic, queue, table), so that a secondary can tell silence from loss.
+It goes where a push goes (endpoint, topic, queue, table), so that a secondary can tell silence from loss.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Quay's `Push to Repository` notification, sent by its method `Webhook POST`.
 
 Follows "Repository notifications" of Quay's documentation. It names the tags and no digest, and neither an id nor a
-time: the same push told twice is two events here, and the second finds nothing to do. Quay sends no header of one's
-own; it takes user and password in the URL, and sends them as Basic. Nothing is sent when a tag is removed.
+time: a push that is notified twice is two events here, and the second finds nothing to do. Quay cannot send a header of
+your own; it takes user and password in the URL, and sends them as Basic. Nothing is sent when a tag is removed.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from typing import Literal
 from geosync.clock import SYSTEM_CLOCK, Clock
 from geosync.tokens import KeptTokens
 
-# After a wrong token the secret is read again, as it may have been rotated: a flood of them costs one read a minute.
+# After a wrong token the secret is read again, as it may have been rotated. A flood of them costs one read a minute.
 REREAD_SECONDS = 60
 # A token that was rotated out twice is refused everywhere after this long, also by an environment that stays warm.
 MAX_AGE_SECONDS = 900
