@@ -11,9 +11,9 @@ One item per event, in a DynamoDB table:
     ...             the fields of the geo event, or what an unusable event claimed
 
 notifications/publish.py writes it, operating/audit.py adds what operators did; here it is read. One query reads one
-hour of one shard. A page goes back through at most HOURS hours, so that a quiet month costs no thousand queries: it
-then ends early and says where to go on. So does a page that is filtered, after EXAMINED entries: no index holds what a
-filter asks for, since each would cost every push a write.
+hour of one shard. A page goes back through at most HOURS hours, so that a quiet month does not cost a thousand queries:
+it then ends early and says where to go on. A filtered page ends early after EXAMINED entries. Filters have no index,
+because each index would cost every push a write.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ HOUR_MS = 3_600_000
 EXAMINED = 1000
 """Entries that one filtered page reads at most: about 0.6 MB, so one or two answers of DynamoDB's."""
 LOOKED_AT = 50
-"""Entries of an hour in which `last` looks for one that was accepted; on a busy site the first query finds it."""
+"""Entries of an hour among which `last` looks for an accepted one; on a busy site the first query finds it."""
 
 _plain = TypeDeserializer().deserialize
 
@@ -208,7 +208,7 @@ class EventLog:
                 return Page(entries=tuple(found), following=None, examined=examined)
             is_hour_left = True
             while is_hour_left:
-                answer = self._of_hour(kind + hour_of(moment), start, most - examined, wanted)
+                answer = self._read_hour(kind + hour_of(moment), start, most - examined, wanted)
                 examined += answer.examined
                 found += answer.entries
                 if len(found) > limit:
@@ -226,20 +226,20 @@ class EventLog:
         """The newest event that was accepted; None when none came lately."""
         return last(self._dynamodb, self._table, now_ms=now_ms, shards=self._shards)
 
-    def _of_hour(self, name: str, start: Before | None, most: int, wanted: Filter) -> _Answer:
+    def _read_hour(self, name: str, start: Before | None, most: int, wanted: Filter) -> _Answer:
         """Entries of the hour `name` before `start`, newest first; of about `most` that are read."""
         shards = 1 if name.startswith(AUDIT) else self._shards
-        # Without a filter all of them may be in one shard, and what is read of the others beyond them is read again.
+        # Without a filter one shard may hold all that the page needs. The others' surplus is then read again later.
         share = most if wanted.is_anything else -(-most // shards)
-        answers = [self._of_shard(name, shard, start, share, wanted) for shard in range(shards)]
+        answers = [self._read_shard(name, shard, start, share, wanted) for shard in range(shards)]
         merged = _merged(answers)
         return replace(merged, examined=len(merged.entries)) if wanted.is_anything else merged
 
-    def _of_shard(self, hour: str, shard: int, start: Before | None, most: int, wanted: Filter) -> _Answer:
+    def _read_shard(self, hour: str, shard: int, start: Before | None, most: int, wanted: Filter) -> _Answer:
         """Entries of one shard of an hour before `start`, newest first; at most `most` are read."""
         name = partition(hour, shard)
-        elsewhere = start is not None and start.shard != shard
-        until_ms = start.received_at - (shard < start.shard) if start is not None and elsewhere else None
+        is_elsewhere = start is not None and start.shard != shard
+        until_ms = start.received_at - (shard < start.shard) if start is not None and is_elsewhere else None
         if until_ms is not None and until_ms < wanted.since_ms:
             return _Answer(entries=[], examined=0, last=None)
         query: dict[str, Any] = {
@@ -253,7 +253,7 @@ class EventLog:
         }
         wanted.narrow(query)
         _bound(query, wanted.since_ms, until_ms)
-        if start is not None and not elsewhere:
+        if start is not None and not is_elsewhere:
             query["ExclusiveStartKey"] = {
                 "hour": {"S": name},
                 "received_at": {"N": str(start.received_at)},

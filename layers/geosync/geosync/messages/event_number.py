@@ -1,8 +1,8 @@
-"""The number of an event, where GitLab has a sequence: programs order events by it, and reckon lag from it.
+"""The number of an event, where GitLab has a sequence: programs order events by it, and compute lag from it.
 
 A geo event's own id is its sender's text. Its number is the moment when the primary received it in microseconds, of
 which the last three digits come from that text. So numbers grow with time, two events of one millisecond rarely share
-one, and whoever has the event reckons the same number: nothing is kept for it. It is exact in JavaScript until 2255.
+one, and whoever has the event computes the same number: nothing is stored for it. It is exact in JavaScript until 2255.
 """
 
 from __future__ import annotations

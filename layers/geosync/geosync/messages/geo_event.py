@@ -27,7 +27,7 @@ HEARTBEAT = "heartbeat"
 # of them (one SNS batch) are far from the 256 KiB that AWS allows.
 MAX_TEXT_LENGTH = 255
 LATEST_MS = 2**53 - 1
-"""No time is later: JavaScript reads no more digits, and a number of thousands could be written to no table."""
+"""No time is later: JavaScript reads no larger integer, and a table takes no number of thousands of digits."""
 EventName = Literal["created", "updated", "deleted"]
 
 
@@ -100,7 +100,7 @@ class Heartbeat:
     """The primary is alive, and its notifications arrive: posted by the primary through its own public endpoint.
 
     `sent_at` (milliseconds since the epoch, the primary's clock, never after `received_at`) is when it was posted. Once
-    a secondary has it, silence since then means that nothing was pushed, not that notifications are lost.
+    a secondary has it, silence until then means that nothing was pushed, not that notifications are lost.
     """
 
     id: str

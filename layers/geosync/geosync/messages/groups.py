@@ -30,7 +30,7 @@ def message_group(repository: str) -> str:
 
 
 def group_of_body(body: str) -> str:
-    """The group of a message that is sent as it was found, such as a dead letter that is replayed."""
+    """The group of a message that is sent on unchanged, such as a replayed dead letter."""
     try:
         repository = json.loads(body).get("repository")
     except (ValueError, AttributeError, RecursionError):

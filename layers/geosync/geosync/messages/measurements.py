@@ -15,7 +15,7 @@ from geosync.errors import MalformedMessage
 from geosync.messages.groups import SITE_GROUP
 
 MOST_LAGS = 5_000
-"""Different lags in one message: some 100 kB, of the 256 KiB that SQS takes."""
+"""Different lags in one message: some 100 kB of the 256 KiB that SQS takes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +29,7 @@ class Measurements:
 
     @property
     def message_group_id(self) -> str:
-        """The group: it speaks of no repository."""
+        """The group of messages that concern no repository."""
         return SITE_GROUP
 
     def to_json(self) -> str:

@@ -1,14 +1,14 @@
 """The messages of the live queue and the work queue.
 
-A work message wakes a repository, and has references marked first if it names any.
+A work message wakes a repository; references that it names are marked first.
 
 functions/log_cursor sends it to the live queue when it has marked an event and nobody holds the repository. The sweep
 sends it to the work queue. Both name no reference: what is owed is in the sync registry already. Resync and replay name
 what they want marked. A reference that is parked leaves such a message in the DLQ: to replay it is to send it to the
 work queue as it is. Like a geo event it carries names only, never a host, a URL or a credential.
 
-A holder that shares the copy of an image asks for help with such a message, too. A version that knows no `help` reads a
-wake of the sweep, and finds the repository held.
+A holder that shares the copy of an image asks for help with such a message, too. An older version, which knows no
+`help`, takes it for a wake of the sweep and finds the repository held.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class Help:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkMessage:
-    """Wake `repository`; `references` are marked before, with what an operator said of tags that the primary lacks.
+    """Wake `repository`; `references` are marked before, with an operator's decision on tags that the primary lacks.
 
     `if_absent` is ADOPT or KEEP (see Owed); for the reference `*` it goes for every tag that is extra, or missing.
     """
@@ -131,7 +131,7 @@ class CatalogueMessage:
 
     @property
     def message_group_id(self) -> str:
-        """The group of what speaks of no repository."""
+        """The group of messages that concern no repository."""
         return SITE_GROUP
 
     def to_json(self) -> str:
@@ -147,7 +147,7 @@ class CatalogueMessage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifyMessage:
-    """Verify `repository` if that is due, or though it is not when somebody asked (at `asked_at`, milliseconds).
+    """Verify `repository` if that is due, or because somebody asked for it (at `asked_at`, milliseconds).
 
     With a `scope` instead: make rows due, all of them or those whose verification failed, if not verified since then,
     or since SQS took the message, where that is known.
@@ -159,7 +159,7 @@ class VerifyMessage:
 
     @property
     def message_group_id(self) -> str:
-        """The group of its repository, or of what speaks of none."""
+        """The group of its repository, or of messages that concern none."""
         return message_group(self.repository) if self.repository is not None else SITE_GROUP
 
     def to_json(self) -> str:
