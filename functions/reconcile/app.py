@@ -1,4 +1,4 @@
-"""Every minute: builds what a site's tasks work with, and runs those of its role. The tasks are in geosync/minute."""
+"""Runs a site's tasks every minute, those of its role. The tasks are in geosync/minute."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class ReconcileSite:
         self._status: Status | None = None
         """The status that this minute's recovery point was made of."""
         self._lost = 0
-        """The notifications that were found to be lost, and that no minute has written into the history yet."""
+        """Notifications that were found lost, and that no minute has written into the history yet."""
 
     def tasks(self) -> dict[str, Task]:
         """The tasks of this site's role, in their order."""
@@ -94,7 +94,7 @@ class ReconcileSite:
                 "following": partial(follow_nobody, self.sync_registry),
                 **run_recorded,
                 "health": partial(judge_primary, *judging),
-                **self._arrivals(),  # what it wrote down as a secondary
+                **self._arrivals(),  # those that it wrote down as a secondary
             }
         tasks: dict[str, Task] = {
             "subscription": self._subscribe,
@@ -115,7 +115,7 @@ class ReconcileSite:
         return tasks | self._arrivals()
 
     def _arrivals(self) -> dict[str, Task]:
-        """The last task: a bus or a topic that is slow takes no other one's time."""
+        """The announcing task, which is the last: a slow bus or topic takes no other task's time."""
         announcer = self.announcer
         return {"arrivals": announcer.tell_left_over} if announcer is not None else {}
 

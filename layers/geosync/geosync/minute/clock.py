@@ -1,8 +1,8 @@
 """Stored times in the future, after a clock was set back: they are reported, and what relies on them is deleted.
 
-The clock may have been this site's or the primary's. A moment in the future stops what asks for something newer: no
-heartbeat is accounted, no event moves the cursor, no comparison is due. What was proved up to it is not proved. So it
-goes, and the next heartbeat, event and comparison, which is asked for at once, make it anew.
+The clock may have been this site's or the primary's. A stored moment in the future stops what waits for a newer one:
+no heartbeat is accounted, no event moves the cursor, no comparison is due. Nothing is proved up to such a moment. So it
+is deleted; the next heartbeat, the next event, and a comparison that is asked for at once, write it anew.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from geosync.sync_registry.sync_registry import SyncRegistry
 
 
 def forget_the_future(sync_registry: SyncRegistry, status: Status, reporter: MinuteReporter) -> None:
-    """Delete the times in the future that a status, read a moment ago, has. Raises what DynamoDB raises."""
+    """Delete times in the future, as a status that was read a moment ago has them. Raises what DynamoDB raises."""
     latest = status.at + AHEAD_MS
     found: list[str] = []
     known = _up_to(status.recovery, latest)

@@ -1,4 +1,4 @@
-"""The comparison: a walk through the primary's catalogue is asked for when one is due. functions/sync does it."""
+"""Asks for a comparison, a walk through the primary's catalogue, when one is due. functions/sync does it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
 AT_ONCE_S = 0.001
-"""Between a walk that proves nothing about what is delivered, once its work is done, and the next."""
+"""Between the end of a walk that proves nothing about what is delivered, and the next walk."""
 PROMOTION_MS = 900_000
 """Longer than a promotion takes, unless its command was interrupted."""
 SHOWN_MS = 60_000
@@ -43,14 +43,14 @@ def ask_for_comparison(
     if sync_registry.catalogue.follow(settings.primary_topic_arn or ""):
         sync_registry.catalogue.ask()
         sync_registry.suspected.forget()
-        if subscription is not None:  # it may be an old one, and delivered to a primary, which drops what comes
+        if subscription is not None:  # it may have delivered to this site as a primary, which drops what comes
             subscription = sync_registry.subscription.begin_anew(subscription.arn, settle_s=settings.settle_seconds)
         reporter.primary_changed(settings.primary_topic_arn)
     walk, now_ms = sync_registry.catalogue.latest(), clock.now_ms()
     if not _is_due(walk, subscription, now_ms=now_ms, every_s=settings.comparison_seconds):
         return
     if subscription is not None and walk is not None and walk.started_at < subscription.gapless_from:
-        sync_registry.catalogue.ask()  # without it the recovery point is not known: that waits for no window
+        sync_registry.catalogue.ask()  # until it is done the recovery point is not known, so it waits for no window
     elif _waits_for_its_window(settings, sync_registry, now_ms):
         return
     Queue(sqs, settings.work_queue_url).send(CatalogueMessage())
@@ -68,7 +68,7 @@ def _is_due(walk: Walk | None, subscription: Subscription | None, *, now_ms: int
 
 
 def _waits_for_its_window(settings: ReconcileSettings, sync_registry: SyncRegistry, now_ms: int) -> bool:
-    """Tell whether a walk that nobody asked for has to wait. What another selection brings in is a backfill."""
+    """Tell whether a walk that nobody asked for has to wait; after a change of the selection it is a backfill."""
     window = BackfillWindow.parse(settings.backfill_window)
     return window.opens_in_ms(now_ms) > 0 and not sync_registry.catalogue.is_asked_for()
 
@@ -76,7 +76,7 @@ def _waits_for_its_window(settings: ReconcileSettings, sync_registry: SyncRegist
 def follow_nobody(sync_registry: SyncRegistry, *, clock: Clock = SYSTEM_CLOCK) -> None:
     """Note that a primary follows nobody: if it follows its former primary again, everything is compared anew.
 
-    That forgets what was proved here. A promotion that has just ended, or goes on, shows by it what is missing here.
+    That forgets what was proved here, so it waits until a promotion has shown by the proof what is missing here.
     """
 
     def is_shown() -> bool:

@@ -1,4 +1,4 @@
-"""Every minute at a secondary: the counters of the rows are compared with the rows, when it is time."""
+"""Every minute at a secondary: compares the counters of rows with the rows, if that is due."""
 
 from __future__ import annotations
 

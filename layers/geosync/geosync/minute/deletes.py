@@ -17,7 +17,7 @@ def decide_about_deletes(
     primary: str | None,
     clock: Clock = SYSTEM_CLOCK,
 ) -> None:
-    """Decide the breaker's doubt when it is time to. Raises what DynamoDB and SQS raise."""
+    """Decide the breaker's doubt once that can be done. Raises what DynamoDB and SQS raise."""
     after = doubt.decide(sync_registry, queues.events, primary=primary, clock=clock)
     if not after.stops or after.suspended:
         reporter.deletes_decided(after)

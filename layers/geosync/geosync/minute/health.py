@@ -1,4 +1,4 @@
-"""The site's health as a metric, every minute, by the function that decides for the dashboard, the API and the command.
+"""The site's health as a metric, every minute, by the same function as for the dashboard, the API and the command.
 
 A secondary is judged by the status that its recovery point was just made of. A primary reads what it needs.
 """

@@ -1,6 +1,6 @@
 """The primary's heartbeat, posted through its own public notification endpoint as its registry posts.
 
-Where that takes requests from the registry's addresses alone (NotificationSourceRanges), it goes beside, to /heartbeat.
+If that takes requests only from the registry's addresses (NotificationSourceRanges), it goes to /heartbeat instead.
 """
 
 from __future__ import annotations

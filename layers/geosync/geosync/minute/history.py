@@ -1,4 +1,4 @@
-"""Every minute at a secondary: what workers measured and what the site owes is written into its history."""
+"""Every minute at a secondary: writes what workers measured, and what the site owes, into its history."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from geosync.sync_registry.sync_registry import SyncRegistry
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MinuteFindings:
-    """The findings of this minute: the status that it read (None: it could not), and the lost notifications.
+    """The findings of this minute: the status that it read (None: it could not), and the number of lost notifications.
 
-    `recorded` is called once `lost` is written down: until then it is the next minute's as well.
+    `recorded` is called once `lost` is written down. Until then the next minute has to write it.
     """
 
     status: Status | None
@@ -48,7 +48,7 @@ def record_history(
     raise.
     """
     status = found.status
-    taken, refused = _take(queue)
+    taken, error = _take(queue)
     now_ms = clock.now_ms()
     observed = Observed(
         counts=counted(taken.measurements, objective) + Counter({"lost": found.lost}),
@@ -66,12 +66,12 @@ def record_history(
         last_hour = sync_registry.history.last_hour(now_ms=now_ms)
         overdue = status.overdue(objective.lag_s, within_s=HOUR_S)
         reporter.burn_rate(burn_rate(last_hour, objective, overdue=overdue))
-    if refused is not None:
-        raise refused
+    if error is not None:
+        raise error
 
 
 def _take(queue: MeasurementsQueue | None) -> tuple[TakenMeasurements, BotoCoreError | ClientError | None]:
-    """Take what workers measured, or the error that kept it from being taken."""
+    """Take what workers measured; with the error, if it could not be taken."""
     if queue is None:
         return TakenMeasurements(), None
     try:

@@ -1,11 +1,11 @@
 """Matches the messages of the DLQ with what is owed, to find those that could not be marked.
 
-A message of a parked reference says nothing that the sync registry does not know. It goes when its reference was marked
-again, is here, or was deleted, and of two messages of one reference the older goes. What is left and is no message of a
-reference could not be marked: nobody knows what it names, so no heartbeat is accounted while it is there.
+A message of a parked reference says nothing that the sync registry does not know. It is deleted once its reference was
+marked again, is here, or was deleted; of two messages of one reference the older is deleted. Any other message that is
+left could not be marked: nobody knows what it names, so no heartbeat is accounted while it is there.
 
-A queue cannot be looked through without taking its messages out of others' sight for a moment. So this is done when the
-number of messages or of parked references has changed, and now and then.
+To look through a queue hides its messages from others for a moment. So this is done when the number of messages or of
+parked references has changed, and now and then.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from geosync.sync_registry.sync_registry import SyncRegistry
 LOOK_AGAIN_MS = 10 * 60_000
 """Time after which the DLQ is looked through even if its number of messages is unchanged."""
 UNNAMED_FOR_MS = 15 * 60_000
-"""Age until which a message without a mark (of an earlier version) may be ahead of the parking of its reference."""
+"""Age up to which a message without a mark (of an earlier version) may have come before its reference was parked."""
 
 Named = tuple[str, Reference]
 """A repository, and a reference in it."""
@@ -51,14 +51,14 @@ class LetterMatcher:
         unmarked = sum(map(_is_unmarked, seen.left))
         look = LettersLook(at=now_ms, letters=letters - seen.removed, parked=parked, unmarked=unmarked)
         if len(seen.left) + seen.removed < min(letters, MOST):
-            return None  # some are in use by a command, or the count is late
+            return None  # a command has some of them in hand, or the count is late
         if letters > MOST and look.letters - unmarked > self._sync_registry.owed_index.parked():
-            return None  # among those that were not looked at are others than those of parked references
+            return None  # those that were not looked at are not all of parked references
         self._sync_registry.letters.write(look)
         return look
 
     def _unneeded(self, letters: Sequence[DeadLetter], now_ms: int) -> Collection[DeadLetter]:
-        """The messages whose references need none, or have a newer one."""
+        """The messages whose references need none any more, or have a newer one."""
         named = {letter.id: _named(letter) for letter in letters if letter.kind == "parked"}
         owed = self._sync_registry.owed_named(one for one in named.values() if one is not None)
         newest: dict[Named, DeadLetter] = {}
@@ -96,7 +96,7 @@ def _is_needed(letter: DeadLetter, name: Named, owed: Mapping[Named, Owed | None
 def _is_unmarked(letter: DeadLetter) -> bool:
     """True for a message that may name a push that is nowhere else: a geo event, or one that cannot be read.
 
-    An event of this site's own registry that was not published is none: it is for those that follow this site.
+    Not for an event of this site's own registry that was not published: it is for those that follow this site.
     """
     if letter.kind == "parked":
         return _named(letter) is None

@@ -1,10 +1,10 @@
 """The decision about notifications that may be lost: no event announced a reference, and the queue was seen empty.
 
-A comparison overtakes events that still wait. So what it found is only suspected, until the events queue was seen empty
-so long after the find that its counts were right: then every event that was sent before it is marked.
+A comparison overtakes events that still wait. So what it found is only suspected until the events queue is seen empty,
+long enough after the find that SQS's counts are right. Then every event that was sent before the find is marked.
 
-While a subscription was missing the topic delivered nothing. What may have been pushed by then was announced, or was
-not: nobody here can know, and it is not called lost.
+While a subscription was missing the topic delivered nothing. Nobody here can know whether a push of that time was
+announced, so it is not called lost.
 """
 
 from __future__ import annotations
@@ -39,8 +39,7 @@ def decide(
 ) -> Decided:
     """Decide about notifications that may be lost; `tell` is called for each that is.
 
-    `subscription` is the one of now, `empty_at_ms` the moment up to which all that was sent is marked: None while that
-    is not known.
+    `subscription` is the current one. Everything that was sent before `empty_at_ms` is marked; None: not known.
     """
     suspected = sync_registry.suspected.read(limit=MOST)
     if not suspected:
@@ -62,5 +61,5 @@ def decide(
 
 
 def _may_be_of_a_gap(one: Suspected, subscription: Subscription | None) -> bool:
-    """It may have been pushed when nothing was delivered to this site."""
+    """Tell whether it may have been pushed while nothing was delivered to this site."""
     return one.since is not None and (subscription is None or not subscription.joins(one.since))

@@ -1,4 +1,4 @@
-"""The minute's own records: that it ran, and what its sweep did. A status shows when one of them is late."""
+"""Records that the minute ran, and what its sweep did. A status shows when one of them is late."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Every minute at a secondary: which heartbeats are accounted, whether the last comparison is complete, what follows.
+"""Every minute at a secondary: accounts heartbeats, notes a complete comparison, and makes the recovery point of them.
 
-What the recovery point is made of, and why, stands in recovery/point.py.
+recovery/point.py says what the recovery point is made of, and why.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ UNCONFIRMED = "the subscription to the primary's topic could not be looked at"
 class Followed:
     """The primary that the site is to follow: its topic, and whether this minute saw the subscription to it.
 
-    One that was deleted and made again delivered nothing in between. The next minute that sees it knows.
+    A subscription that was deleted and made again delivered nothing in between. The next minute that sees it finds out.
     """
 
     primary: str | None = None
@@ -61,7 +61,7 @@ def account(
     if unmarked == 0:
         status = _without_refused(sync_registry, status, before=looked_at - settle_ms)
     why_not = why_stalled(status, events=events, unmarked=unmarked)
-    # A subscription that nobody could look at may have been away.
+    # A subscription that could not be looked at may have been missing.
     empty_at_ms = looked_at - settle_ms if why_not is None and followed.is_subscribed else None
     decided = decide(sync_registry, status.subscription, empty_at_ms=empty_at_ms, tell=tell)
     if decided.lost:
@@ -115,9 +115,9 @@ def _unmarked(sync_registry: SyncRegistry, queues: Queues, status: Status, *, le
 
 
 def _without_refused(sync_registry: SyncRegistry, status: Status, *, before: int) -> Status:
-    """Forget what was refused `before` (ms) of a site with nothing unmarked.
+    """Forget what was refused `before` (ms), at a site with nothing unmarked.
 
-    What was refused later stays: the count of a message that was sent a moment ago may be late.
+    What was refused later stays, because SQS may count a message late that was sent a moment ago.
     """
     if not status.refused:
         return status
@@ -130,7 +130,7 @@ def _is_all_parked(left: Iterable[OwedReference], status: Status) -> bool:
 
 
 def _compared(sync_registry: SyncRegistry, status: Status) -> Walk | None:
-    """Note how far the last walk's work is. It is complete when nothing that a walk made owed is left."""
+    """Note the progress of the last walk. It is complete when nothing that a walk made owed is left."""
     walk = status.comparison
     if walk is None or walk.finished_at is None or (walk.complete and walk.is_proved):
         return walk
@@ -144,7 +144,7 @@ def _compared(sync_registry: SyncRegistry, status: Status) -> Walk | None:
 
 
 def _regained(status: Status) -> bool:
-    """A comparison that began after the last lost notification found no other, and an event has come since."""
+    """Tell whether an event came, and a comparison that found no other loss began, after the last lost notification."""
     lost, walk, cursor = status.lost, status.comparison, status.cursor
     if lost is None or walk is None or cursor is None:
         return False

@@ -31,7 +31,7 @@ PATH = "/api/v4/geo/status"
 TIMEOUT_S = 5.0
 """For connecting, and for the answer: the primary may be gone, which harms nothing here."""
 MOST_TOLD_BYTES = 1024 * 1024
-"""Of an answer that is read: a hundred sites, at ten KiB each."""
+"""Bytes of an answer that are read: a hundred sites, at ten KiB each."""
 
 
 def read_report(settings: ReconcileSettings, sync_registry: SyncRegistry, queues: Queues) -> dict[str, object]:
@@ -52,7 +52,7 @@ def post_report(
     *,
     now_ms: int,
 ) -> Told | None:
-    """Post a status to the primary's admin API; returns what it told of the other sites, None: nothing.
+    """Post a status to the primary's admin API; returns what it told of the other sites, None if nothing.
 
     Raises ReportFailed and what Secrets Manager raises. The token is in no text.
     """
@@ -77,7 +77,7 @@ def post_report(
 def as_sent(status: Mapping[str, object]) -> dict[str, object]:
     """The status in a form that a primary of the previous version reads as well: secondaries are upgraded first.
 
-    It knows two states of health and texts as ids of events; `degraded` says the third (operating/fleet.py).
+    That version knows two states of health, and texts as ids of events. `degraded` says the third (operating/fleet.py).
     """
     sent = dict(status)
     for name in ("last_event_id", "cursor_last_event_id"):
@@ -88,7 +88,7 @@ def as_sent(status: Mapping[str, object]) -> dict[str, object]:
 
 
 def _told(content: bytes, settings: ReconcileSettings, *, now_ms: int) -> Told | None:
-    """Read the sites in the primary's answer; None where it is no list of them: an older primary names none."""
+    """Read the sites in the primary's answer; None where it has no list of them, as an older primary's."""
     try:
         found = json.loads(content)["sites"] if len(content) <= MOST_TOLD_BYTES else None
     except (ValueError, KeyError, TypeError, RecursionError):
@@ -99,15 +99,15 @@ def _told(content: bytes, settings: ReconcileSettings, *, now_ms: int) -> Told |
     return Told(at=now_ms, sites=tuple(one for one in read if one is not None))
 
 
-def _told_site(said: Any, settings: ReconcileSettings) -> ToldSite | None:
-    """Read one site; None for one that cannot be: nothing that the primary says ends up in an address unchecked."""
-    if not isinstance(said, dict) or not isinstance(said.get("name"), str) or not NAME.fullmatch(said["name"]):
+def _told_site(fields: Any, settings: ReconcileSettings) -> ToldSite | None:
+    """Read one site; None if it cannot be read. Nothing that the primary says ends up in an address unchecked."""
+    if not isinstance(fields, dict) or not isinstance(fields.get("name"), str) or not NAME.fullmatch(fields["name"]):
         return None
-    primary, url, status = said.get("primary") is True, said.get("url"), said.get("status")
+    primary, url, status = fields.get("primary") is True, fields.get("url"), fields.get("status")
     if primary:
         url = settings.primary_admin_url
     return ToldSite(
-        name=said["name"],
+        name=fields["name"],
         url=url if isinstance(url, str) and URL.fullmatch(url) else None,
         primary=primary,
         status=status if isinstance(status, dict) else {},

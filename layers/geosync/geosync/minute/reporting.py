@@ -45,7 +45,7 @@ class MinuteReporter:
         self._logger.warning("subscription_not_wanted", extra={"reason": "PRIMARY_TOPIC_ARN is not set"})
 
     def swept(self, swept: Swept) -> None:
-        """The sweep woke repositories, or none for a reason."""
+        """The sweep woke repositories, or had a reason to wake none."""
         self._logger.info("swept", extra={"woken": swept.woken, "reason": swept.reason})
         self._metrics.put({"SweepsRun": 1, "RepositoriesWoken": swept.woken})
 
@@ -103,11 +103,11 @@ class MinuteReporter:
         self._metrics.gauge({"DrillDue": int(why is not None)})
 
     def measurements_unreadable(self, messages: int) -> None:
-        """Messages were in the measurements' queue that no worker sent; they are deleted."""
+        """The measurements' queue had messages that no worker sent; they were deleted."""
         self._logger.error("measurements_unreadable", extra={"messages": messages})
 
     def clock_set_back(self, forgotten: Sequence[str]) -> None:
-        """Moments in the future were found, and what rests on them is forgotten."""
+        """Moments in the future were found, and what relies on them was deleted."""
         self._logger.warning("clock_set_back", extra={"forgotten": list(forgotten)})
 
     def recounted(self, recounted: Recounted) -> None:

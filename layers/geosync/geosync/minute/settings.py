@@ -34,7 +34,7 @@ class ReconcileSettings(FactSettings):
     verification_seconds: float = 7 * 86_400
     """Between two verifications of a repository; 0: none but those that somebody asks for."""
     settle_seconds: float = 30.0
-    """From a notification to its tag at the most."""
+    """Longest time from a notification to its tag."""
     breaker_share: float = 50
     breaker_tags: int = 100
     breaker_seconds: float = 3600

@@ -23,7 +23,7 @@ def keep_subscription(
 ) -> Subscription | None:
     """Have the primary's topic deliver to this site's events queue, and record since when it does.
 
-    `sns_in` makes a client of a region. None: there is no topic to follow.
+    `sns_in` makes a client of a region. Returns None where there is no topic to follow.
     """
     if settings.primary_topic_arn is None:
         reporter.subscription_not_wanted()

@@ -22,7 +22,7 @@ class Swept:
 
 
 def sweep(sync_registry: SyncRegistry, work: Queue, workers: int) -> Swept:
-    """Send a wake for a repository with something due and no live lease to each of the `workers` that has none waiting.
+    """Send a wake for each of the `workers` that has none waiting: for a repository that is due, without a live lease.
 
     Nothing is sent while the site is paused or while a registry is on hold (but one wake, where it refuses the
     credentials). Raises NotSent when SQS did not take all of them.
@@ -30,7 +30,7 @@ def sweep(sync_registry: SyncRegistry, work: Queue, workers: int) -> Swept:
     if sync_registry.is_paused():
         return Swept(woken=0, reason="paused")
     if holds := sync_registry.holds():
-        # Whoever is woken sees whether credentials that were refused have been changed: one is enough to ask.
+        # One woken worker is enough to see whether credentials that were refused have been changed.
         asking = sync_registry.due_repositories(1) if any(hold.credentials is not None for hold in holds) else []
         return Swept(woken=_wake(work, asking), reason=f"{holds[0].registry} is on hold")
     free = workers - work.waiting()

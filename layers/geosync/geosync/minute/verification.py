@@ -1,4 +1,4 @@
-"""The verification: a few repositories whose turn it is are asked for. functions/sync verifies them."""
+"""Asks for the verification of a few repositories that are due. functions/sync verifies them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def ask_for_due_verifications(
 ) -> None:
     """Send messages for repositories that are due, unless the site is paused or leaves a registry alone.
 
-    With `verification_seconds` 0 for those that somebody asked for.
+    With `verification_seconds` 0, only for those that somebody asked for.
     """
     if sync_registry.is_paused() or sync_registry.holds():
         return
