@@ -72,7 +72,7 @@ def _api() -> AdminApi:
             dlq_url=settings.dlq_url,
             events_url=settings.events_queue_url,
             work_url=settings.work_queue_url,
-            # The template's name for it. A client costs a tenth of a second, and is made only for such a replay.
+            # The template's name of it. A client takes a tenth of a second, and is made only for such a replay.
             hand_over=invoker(
                 lambda: boto3.client("lambda", config=AWS_CALLS), f"geosync-{settings.site_name}-notifications"
             ),

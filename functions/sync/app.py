@@ -1,7 +1,7 @@
 """Wakes from the live queue and the work queue: this site's references are made equal to the primary's.
 
-One message an invocation. Once what a message asks for is marked, or the message is in the DLQ with its reason, it is
-done; only what comes before that (DynamoDB or SQS out of reach) sends it back to its queue.
+An invocation takes one message. The message is done once what it asks for is marked, or once it is in the DLQ with its
+reason. Only a failure before that (DynamoDB or SQS out of reach) sends it back to its queue.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ class SyncSite:
 
     @cached_property
     def s3(self) -> S3Copier | None:
-        """The part that has S3 copy layers, where the site was told both buckets."""
+        """The part that has S3 copy layers; None unless the settings name both buckets."""
         primary, local = self.settings.primary_registry_bucket, self.settings.local_registry_bucket
         if primary is None or local is None:
             return None
@@ -117,7 +117,7 @@ class SyncSite:
 
     @cached_property
     def worker(self) -> Worker:
-        """The way of a message."""
+        """The worker that takes each message."""
         settings = self.settings
         place = Workplace(
             role=settings.site_role,
@@ -199,7 +199,7 @@ def site() -> SyncSite:
 def _receive(record: SQSRecord) -> None:
     worker = site().worker
     sent_at = record.raw_event.get("attributes", {}).get("SentTimestamp")
-    # X-Ray links the trace of a wake with that of this invocation; the log names it. What follows is of other traces.
+    # X-Ray links the trace of a wake with that of this invocation; the log names it. Later work is of other traces.
     with logger.append_context_keys(wake_trace_id=trace_id(trace_header(record.raw_event))):
         may_go_on = worker.receive(record.body, sent_at_ms=int(sent_at) if sent_at is not None else None)
     if may_go_on:
@@ -211,12 +211,12 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 
     `{"probe": "s3"}` is asked by `geosync check`: whether S3 copies layers for this site, with this function's role.
     """
-    if not event.get("Records"):
-        if event.get("probe") != "s3":
-            return {"batchItemFailures": []}  # a deployment that warms the function
-        site().deadline.set(context.get_remaining_time_in_millis() / 1000 - MARGIN_S)
-        return asdict(site().probe_s3(event.get("repository")))
+    is_probe = event.get("probe") == "s3"
+    if not event.get("Records") and not is_probe:
+        return {"batchItemFailures": []}  # a deployment that warms the function
     site().deadline.set(context.get_remaining_time_in_millis() / 1000 - MARGIN_S)
+    if is_probe:
+        return asdict(site().probe_s3(event.get("repository")))
     # Powertools' Logger forwards to one of logging, without being one in its types.
     processor = BatchProcessor(EventType.SQS, raise_on_entire_batch_failure=False, logger=logger)  # type: ignore[arg-type]
     return dict(process_partial_response(event, _receive, processor, context))
