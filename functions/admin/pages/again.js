@@ -1,5 +1,5 @@
-// A file of the page that does not come leaves it empty: the API refuses some where many dashboards are opened at once. So
-// the page loads itself again, later each time, and by chance, so that those do not come back in the same second.
+// Without one of its files the page stays empty, and the API refuses some files when many dashboards are opened at once. So
+// the page loads itself again, later each time and after a random wait, so that they do not come back in the same second.
 
 (() => {
   const MOST = 5;

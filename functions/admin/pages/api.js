@@ -1,4 +1,4 @@
-// The admin API of the site that served this page. Paths are relative: a stage, or a domain's own path, stays in front.
+// The admin API of the site that served this page. Paths are relative, so that a stage or a domain's own path stays in front.
 
 export class ApiError extends Error {
   // `status` is 0 when no answer came.
@@ -8,10 +8,10 @@ export class ApiError extends Error {
   }
 }
 
-const LOOK_SECONDS = 15; // then it is asked once more: a page says so, and does not wait for what hangs
-const ACT_SECONDS = 35; // API Gateway gives up after 29, with an answer
+const GET_SECONDS = 15; // then the page says so and asks again, instead of waiting for a request that hangs
+const ACT_SECONDS = 35; // longer than API Gateway, which answers after 29 at the latest
 let csrf = null;
-let ahead = 0; // milliseconds that the site's clock is ahead of this device's
+let ahead = 0; // milliseconds by which the site's clock is ahead of this device's
 
 // The time by the site's clock, in milliseconds since the epoch: ages are right on a device whose clock is wrong.
 export const siteTime = () => Date.now() + ahead;
@@ -19,7 +19,7 @@ export const siteTime = () => Date.now() + ahead;
 export const get = (path, signal) => send("GET", path, undefined, signal);
 export const act = (path, body = {}, method = "POST") => send(method, path, body);
 
-// Every action of this session needs its token.
+// Keep the CSRF token, which every action of this session needs.
 export function keep(session) {
   csrf = session.csrf_token;
 }
@@ -39,7 +39,7 @@ async function send(method, path, body, signal) {
   const headers = { Accept: "application/json" };
   if (body !== undefined) headers["Content-Type"] = "application/json";
   if (method !== "GET" && csrf !== null) headers["X-CSRF-Token"] = csrf;
-  const seconds = method === "GET" ? LOOK_SECONDS : ACT_SECONDS;
+  const seconds = method === "GET" ? GET_SECONDS : ACT_SECONDS;
   const end = new AbortController();
   const leave = () => end.abort();
   signal?.addEventListener("abort", leave);
@@ -64,14 +64,14 @@ async function send(method, path, body, signal) {
     signal?.removeEventListener("abort", leave);
   }
   const date = Date.parse(answer.headers.get("Date") ?? "");
-  // The header has whole seconds: a smaller difference is none.
+  // The header has whole seconds, so a small difference says nothing.
   if (Number.isFinite(date)) ahead = Math.abs(date - Date.now()) > 2000 ? date - Date.now() : 0;
   if (!answer.ok) throw new ApiError(answer.status, found?.message ?? `the site answered ${answer.status}`);
   return found;
 }
 
-// What an answer holds. One that is cut off fails as if it had not come; what is in front of the API, and not the API, may
-// answer a problem in another form, which is null.
+// The content of an answer. An answer that is cut off fails as if none had come. A problem in another form is null: it is
+// from something in front of the API.
 async function readJson(answer) {
   const text = await answer.text();
   try {

@@ -1,4 +1,4 @@
-// The dashboard: signed in or not, which page, and what was said last.
+// The dashboard: the session, the current page, and the last message.
 
 import { html, render, useCallback, useEffect, useRef, useState } from "./ui.js";
 import { keep, signOut } from "./api.js";
@@ -52,7 +52,7 @@ function App() {
   return html`<${SignedIn} session=${session} onFound=${setSession} onOver=${over} />`;
 }
 
-// Whoever may be signed in: the sites are asked for together with the session, so that neither waits for the other.
+// The view while a session is known or asked for. The sites are asked for at the same time, so that neither waits.
 function SignedIn({ session, onFound, onOver }) {
   const route = useRoute();
   const isKnown = useRef(false);
@@ -99,7 +99,7 @@ function Shell({ session, route, sites, statuses, onUnauthorized, onOver }) {
   };
 
   const Page = route.page === "repositories" && route.id ? Repository : PAGES.find(([name]) => name === route.page)[2];
-  // Why this session may not act here; null: it may.
+  // The reason why this session may not act here; null: it may.
   const readOnly = session.right === "act" ? null : "You signed in with the read token, which may only look: sign in with the act token to act";
   const noSync = readOnly ?? (current?.primary ? `${session.site} is the primary, which syncs nothing: this is for a secondary's dashboard` : null);
   const context = { session, sites, statuses, own, current, tell, readOnly, noSync, onUnauthorized };
@@ -126,7 +126,7 @@ function Shell({ session, route, sites, statuses, onUnauthorized, onOver }) {
     </main>`;
 }
 
-// What waits for somebody, by page; where nothing does, or it is not known, there is no count.
+// The counts of what needs attention, by page. A page where nothing does, or where that is not known, has no count.
 function attention(statuses, own) {
   const ill = statuses?.filter((one) => !one.healthy && one.health_status !== "Unknown").length;
   const counts = {

@@ -3,14 +3,14 @@
 import { html, useEffect, useRef, useState } from "./ui.js";
 import { utc } from "./words.js";
 
-// Of the first and the second line; the second is dashed besides. A line of what is wrong is red.
+// The colour of the first and the second line; the second is also dashed. A line that counts what is wrong is red.
 const colourOf = (at, isBad) => (isBad ? "--bad" : at === 0 ? "--accent" : "--dim");
 const HEIGHT = 150;
 const SECONDS = [0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400, 172800, 604800, 2592000];
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 const month = new Intl.DateTimeFormat("en", { day: "numeric", month: "short", timeZone: "UTC" });
 
-// Of a line that has nothing beside it on either side there is no line to draw: it gets a point.
+// A value with no neighbour on either side makes no line, so it gets a point.
 function lonePoints(plot, series) {
   const values = plot.data[series];
   return values.flatMap((value, at) => (value !== null && (values[at - 1] ?? null) === null && (values[at + 1] ?? null) === null ? [at] : []));

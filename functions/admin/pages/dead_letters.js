@@ -11,11 +11,11 @@ import { plural } from "./words.js";
 const ALL = "api/v4/geo/dead_letters";
 
 export function DeadLetters({ tell, readOnly, onUnauthorized }) {
-  // A message that is looked at is out of the queue for a moment: seldom, so that operators do not take it from each other.
+  // A look takes messages out of the queue for a moment. It is made seldom, so that operators do not take them from each other.
   const letters = usePoll(`${ALL}?per_page=100`, 30, onUnauthorized);
   const [run, busy] = useAction(tell);
   const [ask, setAsk] = useState(null);
-  const [marked, setMarked] = useState(new Set()); // ids; one that is in somebody's hands is marked still when it is back
+  const [marked, setMarked] = useState(new Set()); // ids; a message that is in somebody's hands is still marked when it is back
   const nodes = letters.data?.nodes ?? [];
   const selected = nodes.filter((letter) => marked.has(letter.id));
   const send = async (what, body) => {
@@ -99,7 +99,7 @@ function SelectAll({ of, selected, select }) {
   return html`<label class="choice"><input type="checkbox" ref=${box} checked=${all} onChange=${() => select(of, !all)} /> Select all that are listed</label>`;
 }
 
-// A message's body, asked for when somebody wants to see it, until it is there: somebody may have the message in hand.
+// A message's body, asked for once somebody wants to see it, and again until it comes: somebody may have it in hand.
 function Body({ id, onUnauthorized }) {
   const [open, setOpen] = useState(false);
   const [body, setBody] = useState(null);

@@ -12,7 +12,7 @@ const SELECTS = [["event_name", "Event", { created: "created", updated: "updated
 
 export function Events({ route, onUnauthorized }) {
   const [filters, change] = useFilters(route, ["event_name", "repository"]);
-  // A filtered page is read out of many events: less often.
+  // A filtered page reads many events, so it is asked for less often.
   const [events, pages] = usePages(`api/v4/geo/events?${filters}`, PER_PAGE, filters.size ? 30 : 10, onUnauthorized);
   const problem = events.error?.status === 400 && filters.size ? events.error.message : null;
   return html`
@@ -59,7 +59,7 @@ function Asked({ of: entry }) {
   return html`<${Path} of=${entry.summary.slice(0, at)} /> <a href=${`#/repositories/${id}`}><${Path} of=${name} /></a><${Path} of=${entry.summary.slice(at + name.length)} />`;
 }
 
-// The request as it came, for whoever has to know.
+// The request as it came.
 const Raw = ({ of: entry }) => html`<details><summary>Show<span class="hidden"> the request as it came</span></summary><pre tabindex="0">${[entry.action, entry.outcome !== "refused" && entry.detail, entry.status && `answered ${entry.status}`].filter(Boolean).join("\n")}</pre></details>`;
 
 const AUDIT_COLUMNS = [

@@ -1,5 +1,5 @@
-// A failure as an operator wants it: what it is, what to do, and what was answered, folded. A failure is known by its text
-// alone, which is how errors.py words it; one that is not known here is shown as it is.
+// A failure as an operator needs it: its cause, what to do, and the original text, folded. A failure is recognised by its
+// text alone, as errors.py words it. One that is not recognised is shown as it is.
 
 import { html, useState } from "./ui.js";
 
@@ -16,7 +16,7 @@ const OTHERS = [
   [/^internal error: /, () => ["A fault of Geosync's", "Its log says more: report it, please."]],
 ];
 
-// [cause, what to do] of an answer of a registry's.
+// [cause, what to do] for a registry's answer.
 function ofAnswer([, at, method, path, rest, status]) {
   const reads = method === "GET" || method === "HEAD";
   if (status === undefined) return [`${at} gave no answer that can be used`, `${AGAIN}: see that the registry runs and can be reached.`];
@@ -34,7 +34,7 @@ function ofAnswer([, at, method, path, rest, status]) {
 // A row names the reference that failed last before what went wrong.
 const OF_ROW = /^Container repository sync failed: (\S+): (.*)$/s;
 
-// [cause, what to do], or null for a text that is not known here.
+// [cause, what to do], or null for a text that is not recognised.
 export function explain(text) {
   const row = OF_ROW.exec(text);
   if (row === null) return causeOf(text);
@@ -60,7 +60,7 @@ export function Failure({ text, about = "" }) {
     <p>${remedy}</p><pre tabindex="0">${text}</pre><${Copy} text=${text} about=${about} /></details>`;
 }
 
-// Where a browser lends a page no clipboard, the text is there to be marked.
+// In a browser that gives a page no clipboard, the text can be marked.
 function Copy({ text, about }) {
   const [said, setSaid] = useState("");
   const copy = async () => {

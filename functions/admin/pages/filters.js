@@ -1,8 +1,8 @@
-// What a list is narrowed to: in the address, so that it can be kept, sent, and gone back to.
+// The filters of a list. They are in the address, so that they can be kept, sent, and gone back to.
 
 import { html, useEffect, useId, useState } from "./ui.js";
 
-// [filters, change]: those of `names` that the address has, and how to change one, or several at once ("" takes it away).
+// [filters, change]: those of `names` that the address has; `change` sets one, or several at once ("" removes it).
 export function useFilters(route, names) {
   const filters = new URLSearchParams(names.flatMap((name) => (route.query.get(name) ? [[name, route.query.get(name)]] : [])));
   const change = (name, value) => {
@@ -16,7 +16,7 @@ export function useFilters(route, names) {
   return [filters, change];
 }
 
-// Filters that are often wanted, each a press away: `of` are [text, the filters that it sets].
+// Buttons for common filters: `of` are [text, the filters that it sets].
 export function Chips({ label, of, filters, change }) {
   const names = new Set(of.flatMap(([, set]) => Object.keys(set)));
   const isOn = (set) => [...names].every((name) => (filters.get(name) ?? "") === (set[name] ?? ""));
@@ -26,7 +26,7 @@ export function Chips({ label, of, filters, change }) {
 
 const PREFIX = ["prefix", "Name begins with"];
 
-// One of some values, `otherwise` none of them; "" takes it out of the address.
+// A choice of one value, or of none, which is shown as `otherwise` and leaves the address.
 export function Choice({ of: [name, title, values, otherwise = "All"], filters, change }) {
   return html`<label>${title}
     <select name=${name} value=${filters.get(name) ?? ""} onChange=${(event) => change(name, event.target.value)}>
@@ -35,7 +35,8 @@ export function Choice({ of: [name, title, values, otherwise = "All"], filters, 
     </select></label>`;
 }
 
-// `selects` are [name, title, { value: text }, what none of them means]; besides there is the text `text`, [name, title], and what is wrong with it.
+// `selects` are [name, title, { value: text }, what none of them means]. `text` is the field for a text, [name, title], and
+// `problem` what is wrong with it.
 export function Filters({ label, selects, text = PREFIX, problem = null, filters, change }) {
   const [name, title] = text;
   const [typed, setTyped] = useState(filters.get(name) ?? "");

@@ -1,5 +1,5 @@
-// What comparisons found besides: tags that are missing at the primary or left the selection, and tags here that Geosync did
-// not put here. And whether deletes by comparison go on, or are suspended because so much is to go that somebody has to look.
+// The findings of comparisons: tags that are missing at the primary or left the selection, and tags that Geosync did not put
+// here. And the breaker: deletes by comparison are suspended when so many tags would go that somebody has to look.
 
 import { html, useState } from "./ui.js";
 import { act } from "./api.js";
@@ -49,7 +49,7 @@ function Deletes({ deletes, old, tell, why, refresh }) {
     refresh();
   };
   const resume = () =>
-    setAsk({ title: "Is all of it to go?", text: "The next comparison removes from this site the tags that were found missing at the primary, or outside the selection, until now. Images that only this site has are then lost.", action: "Resume deletes", isDangerous: true });
+    setAsk({ title: "Remove all of these tags?", text: "The next comparison removes from this site the tags that were found missing at the primary, or outside the selection, until now. Images that only this site has are then lost.", action: "Resume deletes", isDangerous: true });
   const off = deletes.policy === "keep" && deletes.outside_selection === "keep";
   const [state, text] = off ? ["disabled", "Off"] : deletes.suspended ? ["failed", "Suspended"] : deletes.doubted_at ? ["doubted", "Waiting"] : ["succeeded", "On"];
   return html`<div class=${old ? "old" : ""}><section class="card" aria-labelledby="deletes">
@@ -80,7 +80,7 @@ const columns = (deletes, tell, why, refresh) => [
 
 const noAdoption = (deletes) => (deletes?.policy === "keep" ? "This site removes nothing that the primary lacks (Deletes=keep): there is nothing to adopt for" : null);
 
-// How many tags, and which: the first few at once, the others on demand. Of very many only the first are known by name.
+// The number of tags, and their names: the first few at once, the others on demand. Of very many only the first have names.
 function Names({ number, names, of }) {
   if (number === 0) return html`<span class="dim">none</span>`;
   const list = (some) => some.map((name, at) => html`<span key=${name}>${at ? ", " : ""}<bdi><code>${name}</code></bdi></span>`);
@@ -126,7 +126,7 @@ const Dismissed = ({ found }) => found.dismissed_at && html`<span class="dim">Di
 
 const NO_ID = "This container repository has no id yet: its first sync gives it one";
 
-// Take what was found in a container repository out of the list, or back into it.
+// Take the findings of a container repository out of the list, or back into it.
 function Dismiss({ found, tell, why, refresh }) {
   const [run, busy] = useAction(tell);
   const [ask, setAsk] = useState(null);
@@ -136,12 +136,12 @@ function Dismiss({ found, tell, why, refresh }) {
   };
   const [title, press] = found.dismissed_at
     ? ["Show again", () => send("undismiss")]
-    : ["Dismiss", () => setAsk({ title: `Dismiss what was found in ${found.name}?`, text: "It is hidden until a comparison finds something else. Nothing becomes of the tags by it: those that are to be removed here are removed all the same.", action: "Dismiss", needsReason: true })];
+    : ["Dismiss", () => setAsk({ title: `Dismiss what was found in ${found.name}?`, text: "It is hidden until a comparison finds something else. The tags stay as they are: those that are to be removed here are still removed.", action: "Dismiss", needsReason: true })];
   return html`<${ActionButton} class="small" why=${why ?? (found.id === null ? NO_ID : null)} tell=${tell} busy=${busy} label=${`${title} what was found in ${found.name}`} onClick=${press}>${title}<//>
     <${Question} ask=${ask} onClose=${() => setAsk(null)} onAnswer=${(reason) => send("dismiss", { reason, found_at: found.found_at })} />`;
 }
 
-// The same of one container repository, tag by tag.
+// The findings of one container repository, tag by tag.
 export function FoundIn({ found, tell, why, refresh }) {
   const rows = [
     ...found.missing.map((tag) => ({ tag, kind: "keep", text: "Missing at the primary" })),

@@ -1,10 +1,10 @@
-// The fleet: every site that this one knows, a row each, and the way to look at one of them.
+// The fleet: a row for every site that this one knows, with a link to its details.
 
 import { html } from "./ui.js";
 import { Age, Badge, Table } from "./parts.js";
 import { count, lagText } from "./words.js";
 
-const NOT_KNOWN = html`<span class="unknown">not known</span>`; // it breaks, as many may stand side by side
+const NOT_KNOWN = html`<span class="unknown">not known</span>`; // it may break, because many stand side by side
 const NONE = html`<span class="dim">–</span>`; // what a primary does not have
 
 // `rows` are { site, status }; `chosen` is the id of the site that is shown below.
@@ -27,24 +27,24 @@ export function Fleet({ rows, chosen, isOld }) {
 
 const ofSecondary = (cell) => ({ site, status }) => (site.primary ? NONE : status ? cell(status) : NOT_KNOWN);
 
-// When a site said so; of this one it is so now.
+// When a site reported its status; this site's own is of now.
 const reported = (site, { reported_at: at }) => !site.current && html`<span class="dim"><span class="hidden">reported </span><${Age} at=${at} otherwise="never reported" /></span>`;
 
 const known = (number) => (number === null || number === undefined ? NOT_KNOWN : count(number));
 const bad = (number) => (number ? html`<strong class="failure">${count(number)}</strong>` : known(number));
 
-// The lag of the last hour's pushes; of a site of the version before it is not known.
+// The lag of the last hour's pushes; a site of the version before does not report it.
 function lags(s) {
   if (s.lag_measured_count === null) return NOT_KNOWN;
   return s.lag_median_seconds === null ? "no push" : `${lagText(s.lag_median_seconds)} / ${lagText(s.lag_p99_seconds)}`;
 }
 
-// The worst of what is wrong; a site of the version before says it in one text.
+// The worst that is wrong; a site of the version before reports one text.
 function FirstReason({ status: s }) {
   if (s.healthy) return null;
   const [first, ...others] = s.health_reasons.length ? s.health_reasons : [s.health];
   return html`<span class="dim reason">${first}${others.length ? ` (and ${count(others.length)} more)` : ""}</span>`;
 }
 
-// Only addresses that open a page: what a site's address begins with was checked when it was added, and is again.
+// True for an address that opens a page. It was checked when the site was added, and is checked again here.
 export const isWeb = (url) => typeof url === "string" && /^https?:\/\//.test(url);

@@ -1,4 +1,4 @@
-// What a site recorded of itself, as charts and as a table of the same numbers. What was not known is a gap, never 0.
+// The history that a site recorded, as charts and as a table of the same numbers. What was not known is a gap, never 0.
 
 import { html, useMemo, useState } from "./ui.js";
 import { Chart } from "./chart.js";
@@ -15,7 +15,8 @@ const RANGES = {
 const rate = (field) => (row) => (row.minutes > 0 ? row[field] / row.minutes : null);
 const perMinute = (number) => (number < 10 ? String(Math.round(number * 100) / 100) : count(Math.round(number)));
 
-// What a chart shows: [name, what a number reads as, whether it is in seconds, lines], each line [name, its number in a row, whether it counts what is wrong].
+// The charts: [name, how to write a number, whether it is in seconds, lines]. A line is [name, its number in a row, whether it
+// counts what is wrong].
 const CHARTS = [
   ["Recovery point age", duration, true, [["Age", (row) => row.recovery_point_age_seconds]]],
   ["Lag, from push to synced", lagText, true, [["Half within (p50)", (row) => row.lag_median_seconds], ["99 % within (p99)", (row) => row.lag_p99_seconds]]],
@@ -32,7 +33,7 @@ export function History({ site, onUnauthorized }) {
 function Charts({ site, onUnauthorized }) {
   const [name, setName] = useState("24 h");
   const range = RANGES[name];
-  const hour = Math.floor(useNow(60) / HOUR) * HOUR; // the same address for an hour
+  const hour = Math.floor(useNow(60) / HOUR) * HOUR; // so that the address is the same for an hour
   const since = new Date(hour - range.hours * HOUR).toISOString().replace(".000Z", "Z");
   const poll = usePoll(`api/v4/geo_sites/${site.id}/history?since=${since}&step=${range.step}`, range.seconds, onUnauthorized);
   const rows = poll.data?.rows ?? [];
@@ -71,7 +72,7 @@ const COLUMNS = [
   ["Minutes recorded", (row) => count(row.minutes), "number"],
 ];
 
-// The same numbers, the newest first, once somebody wants them.
+// The same numbers as a table, the newest first, made once it is opened.
 function Numbers({ rows }) {
   const [open, setOpen] = useState(false);
   return html`<details onToggle=${(event) => setOpen(event.target.open)}><summary>The same numbers as a table</summary>

@@ -1,10 +1,10 @@
-// Actions on many things at once, behind one button: those that are large or cannot be undone stand apart.
+// A menu of actions on many things at once. Actions that are large or cannot be undone have a group of their own.
 
 import { html, useEffect, useId, useRef, useState } from "./ui.js";
 import { ActionButton } from "./parts.js";
 
-// `groups` are { title, items }, each item { text, onClick, why, isDangerous }; `why` the session may not act at all: then
-// nothing opens. Escape, or going elsewhere, closes it. The button has the focus again before an action asks anything.
+// `groups` are { title, items }, each item { text, onClick, why, isDangerous }. `why` says why the session may not act at all:
+// then nothing opens. Escape, or going elsewhere, closes the menu. The button has the focus again before an action asks.
 export function Menu({ title, groups, why, tell, busy }) {
   const place = useRef(null);
   const [open, setOpen] = useState(false);

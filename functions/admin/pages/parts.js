@@ -12,7 +12,7 @@ export function Age({ at, otherwise = "never" }) {
   return html`<time datetime=${new Date(milliseconds).toISOString()} title=${utc(milliseconds)}>${age(milliseconds, now)}</time>`;
 }
 
-// When something is tried again: once that moment is past, it waits for a free hand.
+// When something is tried again. Once that moment is past it is due, and waits for a worker.
 export function Due({ at }) {
   return useNow() < Date.parse(at) ? html`<${Age} at=${at} />` : "due";
 }
@@ -32,12 +32,12 @@ export function Badge({ state, text }) {
   return html`<span class="badge ${kind}"><span aria-hidden="true">${KINDS[kind]}</span> ${text ?? state}</span>`;
 }
 
-// A name or a path: where it is too long for its place it breaks behind a separator, not within a word.
+// A name or a path. One that is too long for its place breaks after a separator, not within a word.
 const LONG_WORD = 24;
 const pieces = (text) => (text.match(/\s+|[/:@]*[^/:@\s]+[/:@]*|[/:@]+/g) ?? []).flatMap((part) => (part.length > LONG_WORD ? part.match(/[^-_.]+[-_.]*|[-_.]+/g) : [part]));
 export const Path = ({ of }) => html`<bdi class="path">${pieces(of).flatMap((part, at) => (at ? [html`<wbr />`, part] : [part]))}</bdi>`;
 
-// A digest: its beginning, the whole of it on demand.
+// A digest: its beginning, and the whole on demand.
 export function Digest({ of, otherwise = "not known" }) {
   if (!of) return html`<span class="dim">${otherwise}</span>`;
   const [algorithm, hexadecimal = ""] = of.split(":");
@@ -50,7 +50,8 @@ export function Digest({ of, otherwise = "not known" }) {
 
 const SLOW_SECONDS = 3;
 
-// How old what is shown is, and whether the site still answers; of several polls that one which an operator has to know of.
+// The age of what is shown, and whether the site still answers. Of several polls it shows one with an error, or without an
+// answer, first.
 export function Freshness({ of }) {
   const now = useNow(1);
   const poll = of.find((one) => one.error) ?? of.find((one) => one.at === null) ?? of[0];
@@ -69,25 +70,25 @@ export function Freshness({ of }) {
   return html`<p class="fresh stale"><span role="status">Loading… The site is slow to answer</span>: asked ${waited} s ago. ${again}</p>`;
 }
 
-// The place of what is asked for, until it is there: as high as `rows` rows.
+// A placeholder until the answer comes, as high as `rows` rows.
 export const Skeleton = ({ rows }) => html`<div class="skeleton" aria-hidden="true">${Array.from({ length: rows }, (_, at) => html`<span key=${at}></span>`)}</div>`;
 
-// What a poll brought (`children` makes it), dashed while it is not up to date; its place before the first answer.
+// The view of a poll's data, made by `children`, dashed while it is not up to date. Before the first answer: a placeholder.
 export function Polled({ of: poll, rows = 8, children }) {
   if (poll.data !== null) return html`<div class=${poll.error ? "old" : ""}>${children(poll.data)}</div>`;
   if (poll.error === null) return html`<${Skeleton} rows=${rows} />`;
-  // What was asked wrongly is said where it was asked.
+  // The filters show what is wrong with the question.
   return poll.error.status === 400 ? null : html`<p class="empty">Nothing can be shown before the site answers.</p>`;
 }
 
-// A button that acts. One that may not act stays reachable and says why.
+// A button for an action. If the session may not act, the button stays reachable and says why.
 export function ActionButton({ why, tell, busy, onClick, children, class: kind = "", label, expanded }) {
   const press = () => (why ? tell("failed", why) : busy ? undefined : onClick());
   return html`<button type="button" class=${kind} aria-disabled=${why || busy ? "true" : "false"} title=${why ?? ""}
     aria-label=${label} aria-expanded=${expanded === undefined ? undefined : String(expanded)} onClick=${press}>${children}</button>`;
 }
 
-// A question before something large. `ask` is { title, text, action, needsReason, isDangerous } or null; `onAnswer(reason)` or
+// A question before a large action. `ask` is { title, text, action, needsReason, isDangerous } or null; `onAnswer(reason)` or
 // `onClose()`.
 export function Question({ ask, onAnswer, onClose }) {
   const dialog = useRef(null);
@@ -146,8 +147,8 @@ export function Facts({ of }) {
   return html`<dl class="facts">${of.filter(Boolean).map(([name, value, kind]) => html`<div key=${name} class=${kind}><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>`;
 }
 
-// First and next page of a list whose pages end with a cursor. `cursors` are those of the pages gone through, which had
-// `before` entries; `shown` are on this one, of `total` (null: nobody counted them).
+// The buttons to the previous and the next page of a list with cursors. `cursors` are those of the pages gone through, which
+// had `before` entries. This page has `shown` of `total` entries (null: nobody counted them).
 export function Pager({ info, cursors, before, onChange, shown, total = null, what }) {
   const range = shown > 0 && html`<span class="range">${rangeText(before, shown, info.has_next_page ? total : before + shown)}</span>`;
   if (cursors.length === 0 && !info.has_next_page) return range && html`<p class="pager">${range}</p>`;
@@ -158,13 +159,13 @@ export function Pager({ info, cursors, before, onChange, shown, total = null, wh
   </nav>`;
 }
 
-// 1-20 of 277. The entries come and go meanwhile: what is seen is not more than there is.
+// 1-20 of 277. Entries come and go meanwhile, so the total is never less than what is shown.
 function rangeText(before, shown, total) {
   const end = before + shown;
   return `${count(before + 1)}-${count(end)}${total === null ? "" : ` of ${count(Math.max(total, end))}`}`;
 }
 
-// The field of the token had the focus, and is gone: without this, Tab would go on from where it was.
+// The field of the token had the focus and is gone. Without this, Tab would go on from where it was.
 function startAtTheTop() {
   document.body.tabIndex = -1;
   document.body.focus();

@@ -1,5 +1,5 @@
-// Live without reloading: ask again and again, more seldom while the site does not answer. While nobody looks ask once, so
-// that a page that was opened in the background is there when somebody does.
+// Live data without reloading: the site is asked again and again, less often while it does not answer. A page in the
+// background asks once, so that it is there when somebody looks at it.
 
 import { useCallback, useEffect, useReducer, useRef, useState } from "./ui.js";
 import { get, siteTime } from "./api.js";
@@ -28,7 +28,7 @@ export function usePoll(path, seconds, onUnauthorized) {
       clearTimeout(timer);
       if (document.hidden && isAsked) return;
       isAsked = true;
-      // A try takes the place of one that is under way: that one may hang on a network that is gone.
+      // A new try replaces one that is under way, which may hang on a network that is gone.
       current?.abort();
       const mine = new AbortController();
       current = mine;
@@ -41,10 +41,10 @@ export function usePoll(path, seconds, onUnauthorized) {
       } catch (error) {
         if (mine.signal.aborted) return;
         if (error.status === 401) return onUnauthorized(error);
-        // Soon at first, and a little by chance, so that open pages do not all come back in the same second.
+        // Soon at first, with a random part, so that open pages do not all come back in the same second.
         wait = Math.min(FIRST_RETRY_SECONDS * 2 ** failures, MOST_SECONDS) * (0.8 + 0.4 * Math.random());
         failures += 1;
-        if (error.status === 400) wait = MOST_SECONDS; // asked again, it is as wrong
+        if (error.status === 400) wait = MOST_SECONDS; // the same question is as wrong again
         const nextAt = siteTime() + wait * 1000;
         setView((before) => ({ ...(before.path === path ? before : NOTHING), path, error, nextAt }));
       } finally {
@@ -81,7 +81,7 @@ export function usePages(path, perPage, seconds, onUnauthorized) {
   return [page, { cursors, before: counts.reduce((sum, count) => sum + count, 0), onChange }];
 }
 
-// The site's time, anew every `seconds`, for ages that go on.
+// The site's time, renewed every `seconds`, for ages on the page.
 export function useNow(seconds = 5) {
   const [now, setNow] = useState(siteTime());
   useEffect(() => {

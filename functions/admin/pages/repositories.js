@@ -16,7 +16,7 @@ const ORDER = ["order", "Order", { "name desc": "Name, from the end", "state asc
 const SIZE = ["per_page", "Rows", { 50: "50", 100: "100" }, String(PER_PAGE)];
 
 export function Repositories(context) {
-  // Which list it is, is not known before the sites are.
+  // The role of this site decides which list it is.
   if (!context.current) return html`<div class="title"><${Heading}>Replication details<//></div><${Polled} of=${context.sites} rows=${PER_PAGE}>${() => null}<//>`;
   return context.current.primary ? html`<${AtSites} ...${context} />` : html`<${Rows} ...${context} />`;
 }
@@ -25,7 +25,7 @@ function Rows({ route, own, tell, noSync, onUnauthorized }) {
   const [filters, change] = useFilters(route, [...NARROWING, "order", "per_page"]);
   const narrowing = new URLSearchParams([...filters].filter(([name]) => NARROWING.includes(name)));
   const order = filters.get("order");
-  // Another order is read out of all rows: less often.
+  // Another order reads all rows, so it is asked for less often.
   const [page, pages] = usePages(`api/v4/geo/container_repositories?${inOrder(narrowing, order)}`, Number(filters.get("per_page")) || PER_PAGE, order ? 30 : 5, onUnauthorized);
   const refused = page.error?.status === 400 ? page.error.message : null;
   return html`
@@ -51,15 +51,15 @@ function inOrder(narrowing, order) {
 
 const SEARCH = ["search", "Name contains"];
 
-// [text, the filters that it sets] with what the site counted, which is not known at once.
+// [text, the filters that it sets], with the site's count, which is not known at once.
 const chips = (own) => [
   [html`All <span class="dim">${count(own?.container_repositories_registry_count ?? null)}</span>`, {}],
   [html`Failed <span class="dim">${count(own?.container_repositories_failed_count ?? null)}</span>`, { state: "failed" }],
   [html`Parked <span class="dim">${own?.parked_references_count == null ? count(null) : plural(own.parked_references_count, "reference", "references")}</span>`, { parked: "true" }],
 ];
 
-// How many rows a list has, where the site counts just these; else null. What it counts as verified are the rows whose
-// last verification ended well: of some the next one is still to come.
+// The number of rows in a list if the site counts just these, else null. It has no count for a verification's state: a row
+// that counts as verified may be pending, because its next verification is due.
 function totalOf(own, filters) {
   if (!own || filters.size > 1) return null;
   if (filters.size === 0) return own.container_repositories_registry_count;
@@ -67,7 +67,7 @@ function totalOf(own, filters) {
   return counted[String(filters)] ?? null;
 }
 
-// At the primary: its repositories, and what each of its sites said that it has of them.
+// At the primary: its repositories, and what each of its sites reported of them.
 function AtSites({ route, onUnauthorized }) {
   const [filters, change] = useFilters(route, ["search"]);
   const [page, pages] = usePages(`api/v4/geo/primary_repositories?${filters}`, PER_PAGE, 10, onUnauthorized);

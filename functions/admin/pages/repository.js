@@ -21,7 +21,7 @@ export function Repository({ route, tell, noSync, onUnauthorized }) {
   const row = one.data;
   const back = html`<p><a href="#/repositories">‹ All container repositories</a></p>`;
   if (id === null) return html`${back}<div class="title"><${Heading}>No such container repository<//></div>`;
-  // Each answer has a place of its own: the library would put what comes late where it fits.
+  // Each answer has an element of its own, because the library would put a late one elsewhere.
   return html`
     ${back}
     <div class="title"><${Heading}>${row ? html`<${Path} of=${row.name} />` : `Container repository ${id}`}<//>

@@ -1,5 +1,4 @@
-// The Geo sites page: the fleet, then of one site the recovery point first, how much of it is synced and verified, what is
-// wrong, and its charts.
+// The Geo sites page: the fleet; then one site: what is wrong, its recovery point, how much is synced and verified, its charts.
 
 import { html, useState } from "./ui.js";
 import { act } from "./api.js";
@@ -53,7 +52,7 @@ function Site({ site, status, isLoaded, failing, tell, noSync, refresh }) {
   </section>`;
 }
 
-// What is wrong, one by one, the worst first; a site of the version before says it in one text.
+// What is wrong, one by one, the worst first; a site of the version before reports one text.
 function Reasons({ status }) {
   if (status.healthy) return null;
   const reasons = status.health_reasons.length ? status.health_reasons : [status.health];
@@ -111,7 +110,7 @@ function SecondaryFacts({ status, isCurrent }) {
     ]} />`;
 }
 
-// The lag of the last hour's pushes; of a site of the version before it is not known.
+// The lag of the last hour's pushes; a site of the version before does not report it.
 function lag(s) {
   if (s.lag_measured_count === null) return "not known";
   if (s.lag_median_seconds === null) return "no push in the last hour";
@@ -121,7 +120,7 @@ function lag(s) {
 const VERDICTS = { passed: "Passed", incomplete: "Incomplete", failed: "Failed" };
 const measured = (seconds) => (seconds === null ? "not known" : duration(seconds));
 
-// The last rehearsal of the primary's loss: what became of it, what kept it from passing, what it measured.
+// The last rehearsal of the primary's loss: its verdict, what kept it from passing, what it measured.
 function LastDrill({ drill, due }) {
   const dueText = due ? html` <span class="dim">Another is due: ${due}.</span>` : "";
   if (!drill) return html`not known <span class="dim">No drill is known of: <code>geosync drill</code> rehearses the loss of the primary.</span>${dueText}`;
@@ -155,10 +154,10 @@ function Meter({ name, text, value, below }) {
   </div>`;
 }
 
-// A share, rounded down: what is not all of it does not read 100%.
+// A share, rounded down, so that only all of it reads 100%.
 const share = (percent) => (percent === null ? null : `${Math.floor(percent * 1000) / 1000}%`);
 
-// The service level of the month. What is owed counts as missed once it is overdue; of no push nothing is known.
+// The service level of the month. What is owed counts as missed once it is overdue. Without a push nothing is known.
 function ServiceLevel({ level: l }) {
   const left = l.budget_left_percent;
   const said = share(l.share_percent);
@@ -174,7 +173,7 @@ function ServiceLevel({ level: l }) {
 
 const WALK = { not_begun: "Not begun", running: "Running", settling: "Settling", finished: "Finished", failed: "Failed" };
 
-// The latest comparison, as of the same moment as everything else in the card.
+// The latest comparison, of the same moment as everything else in the card.
 function Comparison({ comparison }) {
   const b = comparison ?? { state: "not_begun" };
   if (b.state === "not_begun") return html`<h3>Backfill and comparison</h3><p><${Badge} state=${b.state} text=${WALK[b.state]} /> It begins within a minute.</p>`;

@@ -36,7 +36,7 @@ export function duration(seconds) {
   return parts.join(" ") || "0 s";
 }
 
-// A lag: below 10 s with its tenths.
+// A lag: below 10 s with tenths.
 export const lagText = (seconds) => (seconds < 10 ? `${seconds.toFixed(1)} s` : duration(seconds));
 
 export const utc = (milliseconds) => new Date(milliseconds).toISOString().replace("T", " ").replace(/\.\d+Z$/, " UTC");
