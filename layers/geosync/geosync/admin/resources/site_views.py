@@ -169,7 +169,7 @@ class SiteViews:
         """The status as the primary told of it. If that was long ago, the site is unhealthy, whatever it was then."""
         name = told.name
         if self._site.is_primary:
-            text = "This site does not report to this one: geosync follow, there"
+            text = f"{name} does not report to this site: run geosync follow at {name}"
             return self._status(fleet.judged("Unhealthy", text, now_ms=self._now_ms), name)
         if not told.status:
             text = "Its status is not known here: ask its own API"
