@@ -13,7 +13,7 @@ from tests.simulation.registry.storage import TagMove
 from tests.simulation.site import Site
 from tests.simulation.table import LAG_S, Table
 from tests.simulation.threads import InOneThread
-from tests.simulation.truth import missing_digests
+from tests.simulation.truth import lost_since, missing_digests, was_cut_below
 
 from geosync.clock import Clock
 from geosync.operating import status as site_status
@@ -124,8 +124,10 @@ def recovery_point(view: View) -> Iterator[str]:
         if digest not in {move.digest for move in later}:
             pushed = f"{tag[0]}:{tag[1]} was pushed at {needed.at_s:.3f}"
             yield f"{pushed}, and the tag is {digest} instead of {needed.digest}"
-        elif not view.site.server.storage.is_complete(tag[0], str(digest)) and view.primary.server.storage.is_complete(
-            tag[0], str(digest)
+        elif (
+            not view.site.server.storage.is_complete(tag[0], str(digest))
+            and view.primary.server.storage.is_complete(tag[0], str(digest))
+            and not was_cut_below(view.site.server.storage, *tag)
         ):
             yield f"{tag[0]}:{tag[1]} was pushed at {needed.at_s:.3f}, and {digest} is not complete"
 
@@ -266,12 +268,12 @@ def synced(view: View) -> Iterator[str]:
             if repository not in primary.repositories or tag not in primary.repositories[repository].tags:
                 continue  # it was deleted, and nobody has announced that
             seen_s = (item["seen_at"] - EPOCH_MS - view.site.skew_ms) / 1000
-            if any(lost_s > seen_s - 60 for lost_s in here.lost_at_s) or seen_s < view.followed_s:
+            if lost_since(here, seen_s) or seen_s < view.followed_s:
                 continue  # it went away since, or it was seen under a former primary, which counts for nothing
             found = here.repositories.get(repository)
             if found is None or found.tags.get(tag) != digest:
                 yield f"{repository}:{tag} is synced as {digest}, and is {found.tags.get(tag) if found else None}"
-            elif not here.is_complete(repository, digest):
+            elif not here.is_complete(repository, digest) and not was_cut_below(here, repository, tag):
                 yield f"{repository}:{tag} is synced, and {digest} is not complete"
 
 

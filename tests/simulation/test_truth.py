@@ -6,9 +6,10 @@ import json
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
 from tests.simulation.ledger import Taken
 from tests.simulation.registry.storage import Storage
-from tests.simulation.truth import missing_digests
+from tests.simulation.truth import COPY_S, cut_below, missing_digests
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 
@@ -48,3 +49,15 @@ def test_what_a_backup_of_the_primary_brought_back_is_not_before_it_is_pushed_ag
     pair.primary.restore(backup, "restore")
     assert pair.missing(pushed_s=1.0) == []
     assert pair.missing(pushed_s=4.0) == [pair.digest]
+
+
+@pytest.mark.parametrize(
+    ("put_s", "why", "is_cut"),
+    [(4.0, "sync@beta/1", True), (4.0 + COPY_S, "sync@beta/1", False), (4.0, "client", False)],
+)
+def test_an_image_lacks_layers_where_a_restore_came_into_its_copy(put_s: float, why: str, is_cut: bool) -> None:
+    here = Storage(lambda: put_s)
+    here.lost_at_s.append(3.0)
+    content = json.dumps({"layers": [{"digest": "sha256:gone"}]}).encode()
+    here.tag("solo", "v1", here.put_manifest("solo", content, MANIFEST), why)
+    assert cut_below(here) == (["solo"] if is_cut else [])

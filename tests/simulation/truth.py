@@ -7,6 +7,30 @@ from tests.simulation.queues import Message
 from tests.simulation.registry.storage import Storage, TagMove
 from tests.simulation.site import Site
 
+COPY_S = 60.0
+"""What a restore took away may have been brought so long before the tag of its image was put, or seen."""
+
+
+def lost_since(here: Storage, at_s: float) -> bool:
+    """Content went away since a moment, or while the copy went on that ended then."""
+    return any(lost_s > at_s - COPY_S for lost_s in here.lost_at_s)
+
+
+def was_cut_below(here: Storage, repository: str, tag: str) -> bool:
+    """What a copy brought went away before the tag was put, and the registry, which does not check, took it.
+
+    Only a verification finds that (docs/operations/act.md): a later look at the tag alone does not show it.
+    """
+    last = next((one for one in reversed(here.moves) if (one.repository, one.tag) == (repository, tag)), None)
+    return last is not None and last.why.startswith("sync@") and lost_since(here, last.at_s)
+
+
+def cut_below(here: Storage) -> list[str]:
+    """The repositories with a tag that is not complete because of that."""
+    tags = list(here.all_tags())
+    cut = (name for name, tag, digest in tags if was_cut_below(here, name, tag) and not here.is_complete(name, digest))
+    return list(dict.fromkeys(cut))
+
 
 def differences(primary: Storage, site: Site) -> list[str]:
     """What a secondary lacks, or has otherwise, of what it selects."""

@@ -8,7 +8,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from tests.simulation.calls import Caller
 from tests.simulation.site import Site
 from tests.simulation.story import Deed, Story
-from tests.simulation.truth import kind_of
+from tests.simulation.truth import cut_below, kind_of
 from tests.support.letters import no_event
 
 from geosync.errors import GeosyncError
@@ -82,7 +82,11 @@ def resync_all(story: Story) -> None:
 
 def verify(story: Story) -> None:
     """Have a repository verified."""
-    site, repository = story.secondary(), story.random.choice(story.repositories)
+    verify_at(story, story.secondary(), story.random.choice(story.repositories))
+
+
+def verify_at(story: Story, site: Site, repository: str) -> None:
+    """Have a repository of one site verified."""
     url = site.queues["work"].url
     act(story, f"{site.name}: verify {repository}", lambda: reverify(site.client("sqs"), url, repository))
 
@@ -130,12 +134,18 @@ def resume_deletes_at(story: Story, site: Site) -> None:
 
 
 def put_right(story: Story) -> None:
-    """What operators do once the faults are over: nothing stays paused, suspended, parked or in the DLQ."""
+    """What operators do once the faults are over: nothing stays paused, suspended, parked or in the DLQ.
+
+    Where a registry was restored, and nothing is verified by itself, they have verified what may lack layers.
+    """
     for site in story.secondaries:
         if "pause" in site.table.partitions.get("#site", {}):
             resume(story, site)
         if "suspended_at" in site.table.partitions.get("#site", {}).get("deletes", {}):
             resume_deletes_at(story, site)
+        if site.parameters["VERIFICATION_SECONDS"] == "0":
+            for repository in cut_below(site.server.storage):
+                verify_at(story, site, repository)
         # The minute removes what stands for a reference that is here: that is no operator's to do.
         letters = site.queues["dlq"].messages.values()
         if any(kind_of(one) == "refused" for one in letters):
