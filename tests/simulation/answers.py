@@ -87,6 +87,37 @@ RULES: dict[str, Callable[[Answered], Bounds]] = {
 }
 
 
+OF_REPOSITORIES = "container_repositories_"
+PARTS = {
+    "synced_count": "registry_count",
+    "failed_count": "registry_count",
+    "verified_count": "verification_total_count",
+    "verification_failed_count": "verification_total_count",
+    "checksummed_count": "checksum_total_count",
+    "checksum_failed_count": "checksum_total_count",
+}
+"""The counts of repositories that are part of another one."""
+PERCENTAGES = {"synced_in_percentage": "synced_count", "verified_in_percentage": "verified_count"}
+"""The percentages, and the counts that they are of."""
+
+
+def false_numbers(said: Mapping[str, Any]) -> Iterator[str]:
+    """Say which numbers of one status contradict each other, or cannot be."""
+    for name, value in said.items():
+        if isinstance(value, int | float) and value < 0:
+            yield f"{name} is {value}"
+    counts = {name: said.get(f"{OF_REPOSITORIES}{name}") for name in (*PARTS, *PARTS.values())}
+    for name, whole in PARTS.items():
+        part, all_of_it = counts[name], counts[whole]
+        if part is not None and all_of_it is not None and part > all_of_it:
+            yield f"{name} is {part}, of {all_of_it}"
+    for name, of in PERCENTAGES.items():
+        value, part, all_of_it = said.get(f"{OF_REPOSITORIES}{name}"), counts[of], counts[PARTS[of]]
+        right = None if part is None or all_of_it is None else f"{100 * part / (all_of_it or 1):.2f}%"
+        if value != right:
+            yield f"{name} is {value}, and {part} of {all_of_it} are {right}"
+
+
 def fields_of(body: str, site: str) -> dict[str, Any]:
     """The fields that an answer has of a site: of a status, of a list of them, or of metrics."""
     if body.startswith("#"):

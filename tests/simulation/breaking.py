@@ -16,13 +16,15 @@ from geosync.comparing.looks import TagLooks
 from geosync.copying.blobs import BlobMover
 from geosync.copying.copy import Copier
 from geosync.intake import marking
-from geosync.minute import losses, recovery
+from geosync.minute import health, losses, recovery
 from geosync.minute.reporting import MinuteReporter
 from geosync.observability import Metrics, Unit
 from geosync.oci.requests import Call
 from geosync.oci.scopes import push
 from geosync.oci.upload_verbs import UploadVerbs
+from geosync.operating import geo_site_status
 from geosync.operating.audit import Audit, AuditEntry
+from geosync.operating.health import Health
 from geosync.operating.owed_references import OwedReference
 from geosync.operating.status import Status
 from geosync.pair.capabilities import Capabilities
@@ -372,6 +374,23 @@ RULES: dict[str, Rule] = {
         first=5,
         seeds=30,
         often=("look",),
+    ),
+    "percentages": Rule(
+        says="a percentage is that of the counts beside it",
+        without=(_answer(geo_site_status, "percentage", "50.00%"),),
+        finds="in_percentage is 50.00%",
+        minutes=1,
+        first=20,
+        seeds=30,
+        often=("look",),
+    ),
+    "health": Rule(
+        says="a site that is paused, or owes for long, is not called healthy",
+        without=(_answer(health, "health_of", Health()),),
+        finds="metric HealthLevel: ",
+        minutes=1,
+        seeds=10,
+        often=("pause",),
     ),
     "audit": Rule(
         says="the end of an action changes nothing else in its record",

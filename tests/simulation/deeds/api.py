@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from tests.simulation.answers import Answered, false_fields, fields_of
+from tests.simulation.answers import Answered, false_fields, false_numbers, fields_of
 from tests.simulation.calls import Caller
 from tests.simulation.site import Site, token_of
 from tests.simulation.story import Deed, Story
@@ -59,13 +59,10 @@ def ask(story: Story, site: Site, method: str, path: str, body: Any = None) -> N
 
 
 def _check_numbers(story: Story, site: Site, found: list[dict[str, Any]] | dict[str, Any]) -> None:
-    """No number is negative, no share over 100 %, no part larger than the whole."""
+    """No number is negative, no part larger than the whole, no percentage another one than that of its parts."""
     for one in found if isinstance(found, list) else [found]:
-        for name, value in one.items():
-            if isinstance(value, int | float) and value < 0:
-                story.world.violated(f"{site.name} says of {one['name']}: {name} is {value}")
-            if name.endswith("_in_percentage") and value is not None and not 0 <= float(value.rstrip("%")) <= 100:
-                story.world.violated(f"{site.name} says of {one['name']}: {name} is {value}")
+        for text in false_numbers(one):
+            story.world.violated(f"{site.name} says of {one['name']}: {text}")
 
 
 def look(story: Story) -> None:
