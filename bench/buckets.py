@@ -14,17 +14,14 @@ import argparse
 import statistics
 import sys
 import tempfile
-import time
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager, nullcontext
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-import boto3
-from botocore.config import Config
 from local.emulator import ACCOUNT
 from local.registries import S3, RegistrySpec, RunningRegistry, RunningS3, start, start_s3
 from tests.support.proxy import CountingProxy
@@ -32,19 +29,11 @@ from tests.support.s3_double import S3Double
 
 from bench import readme
 from bench.apart import apart
+from bench.bucket_copies import BucketCopies, client, wipe
 from bench.images import MIB, image, push
 from bench.ours import writer
-from geosync.copying.copy import Copier
-from geosync.copying.route import Route
-from geosync.copying.s3.calls import S3Calls
-from geosync.copying.s3.copier import LEAST, S3Copier
-from geosync.copying.s3.copies import ProvedCopies
+from geosync.copying.s3.copier import LEAST
 from geosync.copying.s3.layout import Bucket
-from geosync.oci.credentials import Anonymous
-from geosync.oci.deadline import Deadline
-from geosync.oci.repository import Repository
-from geosync.pair.pair import Pair
-from geosync.registries.registry import Registry
 
 LAYERS = 10
 SIZE = 1024 * MIB
@@ -92,22 +81,8 @@ class Buckets:
     def __init__(self, registries: Sequence[RunningRegistry], proxies: Sequence[CountingProxy], s3_url: str) -> None:
         self._pusher = writer(registries[0].url)
         self._proxies = proxies
-        self._deadline = Deadline()
-        self._deadline.set(900)  # an invocation's seconds
-        self._pair = (
-            Registry(proxies[0].url, Anonymous(), deadline=self._deadline),
-            Registry(proxies[1].url, Anonymous(), deadline=self._deadline, writes=True),
-        )
-        self._client = boto3.client(
-            "s3",
-            endpoint_url=s3_url,
-            region_name="eu-west-1",
-            aws_access_key_id="test",
-            aws_secret_access_key="test",  # noqa: S106 - the emulator takes any
-            config=Config(read_timeout=300, max_pool_connections=64),
-        )
-        copies = ProvedCopies(self._client, PRIMARY, LOCAL, calls=S3Calls())
-        self._s3 = S3Copier(copies, deadline=self._deadline)
+        self._client = client(s3_url)
+        self._copies = BucketCopies((proxies[0].url, proxies[1].url), s3_url, (PRIMARY, LOCAL))
 
     def measure(self, size: int, pairs: int) -> Row:
         """Copy images of so many bytes both ways."""
@@ -125,28 +100,18 @@ class Buckets:
         push(self._pusher, name, image([size // LAYERS] * LAYERS), "v1")
         for proxy in self._proxies:
             proxy.reset()
-        self._deadline.set(900)
-        started = time.perf_counter()
-        pair = Pair(Repository(self._pair[0], name), Repository(self._pair[1], name))
-        manifest = pair.primary.get_manifest("v1")
-        assert manifest is not None, "it was pushed"  # noqa: S101
-        with Copier(Route(pair=pair, s3=self._s3 if by_s3 else None, is_new=True), tag_write=nullcontext) as copier:
-            copier.copy(manifest, "v1")
-        seconds = time.perf_counter() - started
-        seen = pair.secondary.head_manifest("v1")
-        if seen is None or seen.digest != manifest.digest:
-            raise SystemExit(f"{name} was not copied")
-        if reasons := self._s3.outcome().reasons:
-            raise SystemExit(f"S3 did not copy: {reasons[0]}")
-        self._wipe()
-        exchanges = [one for proxy in self._proxies for one in proxy.exchanges if one.kind in ("blob", "upload")]
-        return seconds, sum(one.sent + one.received for one in exchanges if one.sent + one.received >= LEAST)
-
-    def _wipe(self) -> None:
+        seconds = self._copies.copy(name, "v1", by_s3=by_s3)
+        moved = layer_bytes(self._proxies, name)
         for bucket in (PRIMARY, LOCAL):
-            for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=bucket.name, Prefix="docker/"):
-                for one in page.get("Contents", ()):
-                    self._client.delete_object(Bucket=bucket.name, Key=one["Key"])
+            wipe(self._client, bucket)
+        return seconds, moved
+
+
+def layer_bytes(proxies: Sequence[CountingProxy], repository: str) -> int:
+    """The bytes of a repository that came and went through proxies, in requests of a layer's size."""
+    exchanges = [one for proxy in proxies for one in proxy.exchanges if one.kind in ("blob", "upload")]
+    of_it = [one.sent + one.received for one in exchanges if f"/{repository}/" in one.target]
+    return sum(moved for moved in of_it if moved >= LEAST)
 
 
 class InTheFolder(S3Double):

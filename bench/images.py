@@ -95,25 +95,32 @@ def push_large(client: RegistryClient, repository: str, size: int, tag: str) -> 
     """Put an image of one layer of `size` bytes (a multiple of 1 MiB) that is never in memory as a whole."""
     seed = os.urandom(MIB)
     digest = hashlib.sha256()
-    body = _Blocks(seed, size)
+    body = Blocks(seed, size)
     while block := body.read(MIB):
         digest.update(block)
     name = f"sha256:{digest.hexdigest()}"
     upload = client.begin_upload(repository)
     if upload is not None:
-        client.put_blob(upload, name, _Blocks(seed, size))
+        client.put_blob(upload, name, Blocks(seed, size))
+    return push_manifest(client, repository, {name: size}, tag)
+
+
+def push_manifest(client: RegistryClient, repository: str, layers: Mapping[str, int], tag: str) -> Manifest:
+    """Put the config and the manifest of an image whose layers are there: digest and size of each."""
     config = json.dumps({"architecture": "amd64", "os": "linux", "unique": os.urandom(16).hex()}).encode()
     client.put_small_blob(repository, _digest(config), config)
     manifest = _manifest(
         media_types.OCI_MANIFEST,
         config=_descriptor(media_types.OCI_CONFIG, config),
-        layers=[{"mediaType": media_types.OCI_LAYER_GZIP, "digest": name, "size": size}],
+        layers=[
+            {"mediaType": media_types.OCI_LAYER_GZIP, "digest": digest, "size": size} for digest, size in layers.items()
+        ],
     )
     client.put_manifest(repository, tag, manifest)
     return manifest
 
 
-class _Blocks:
+class Blocks:
     """Random bytes of any length: one block again and again, each time with another number at its beginning."""
 
     def __init__(self, seed: bytes, size: int) -> None:
@@ -126,6 +133,7 @@ class _Blocks:
         return self._size
 
     def read(self, size: int, /) -> bytes:
+        """The next bytes, at most 1 MiB; none at the end."""
         if not self._left:
             self._left = next(self._blocks, b"")
         block, self._left = self._left[:size], self._left[size:]

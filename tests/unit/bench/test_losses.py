@@ -5,7 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from bench import copy, lines, readme, tags
+from bench import buckets_large, copy, lines, readme, tags
+from bench.buckets import Row
+from bench.buckets_large import MOST_MEMORY, Half
+from bench.images import MIB
 from bench.peers import PEERS
 
 ORAS = next(peer for peer in PEERS if peer.name == "oras")
@@ -43,3 +46,14 @@ def test_a_line_says_its_time_and_what_it_is_beside() -> None:
     row = lines.Row(name="256 MiB", line="20 MB/s", beside="one connection", at_most="4 s", is_missed=lambda _: True)
     row.ours, row.others = [5.0], [10.0]
     assert row.loss == "256 MiB, 20 MB/s: 5.00 s, 0.50 of one connection"
+
+
+def test_the_largest_copy_by_s3_says_its_time_its_bytes_and_the_memory_of_both_halves() -> None:
+    row = Row(size=10 * MIB, by_s3=[4.0], streamed=[10.0], moved=1)
+    by_s3 = Half(seconds=4.0, cpu_s=0.1, load=1.0, extra=MOST_MEMORY, moved=1)
+    streamed = Half(seconds=10.0, cpu_s=1.0, load=1.0, extra=MOST_MEMORY + MIB, moved=0)
+    assert buckets_large.misses(row, by_s3, streamed) == [
+        "0.40 of streaming, and at most 0.3 is asked for",
+        "1 bytes through the function while S3 copied",
+        "streamed: +129 MiB of memory",
+    ]
