@@ -153,7 +153,7 @@ class Store:
         """Write a file; returns what an object or an upload takes of it."""
         path = self._folder / str(next(self._names))
         digest, size = hashlib.sha256(), 0
-        with path.open("wb", buffering=0) as out:
+        with path.open("wb") as out:
             for block in blocks:
                 out.write(block)
                 size += len(block)

@@ -239,6 +239,8 @@ def serve(folder: Path, pipe: Connection) -> None:
 def _blocks(file: BinaryIO, length: int) -> Iterator[bytes]:
     while length:
         block = file.read(min(length, BLOCK))
+        if not block:
+            raise EOFError
         length -= len(block)
         yield block
 

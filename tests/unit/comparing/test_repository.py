@@ -304,6 +304,25 @@ def test_what_is_parked_is_marked_anew_only_by_a_comparison_that_somebody_asked_
     assert owed_now == dict.fromkeys(parked, not asked)
 
 
+@pytest.mark.parametrize("asked", [False, True])
+def test_an_untagged_image_that_was_seen_here_is_looked_for_again_only_if_somebody_asked(
+    asked: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The secondary's registry may have been restored from a backup that does not have it."""
+    site = Site(Tags(), Tags())
+    monkeypatch.setattr(site.primary, "untagged_digests", lambda _: iter([[DIGEST]]))
+    lease = site.acquire()
+    site.sync_registry.record(lease, [(Reference.digest(DIGEST), Seen(digest=DIGEST, looked_at=1, seen_at=1))])
+    site.sync_registry.release(lease)
+    site.clock.now = PUSHED
+    said = Mark(pushed_at=START, comparison=Comparison(walk=PUSHED), asked=asked)
+
+    site.compare(site.sync_registry.mark(REPOSITORY, Reference.whole(), said))
+
+    owed = [one.reference for one in site.sync_registry.owed(REPOSITORY)]
+    assert owed == ([Reference.digest(DIGEST)] if asked else [])
+
+
 def test_what_is_discharged_while_extra_tags_are_looked_for_is_none_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
     site = Site(Tags("v0"), Tags("v0", "pushed"))
     site.seen("v0")

@@ -97,7 +97,7 @@ class AdminApi:
             title="Geosync",
             version=__version__,
             servers=[Server(url="../..")],  # seen from where this description is
-            description="See and steer a Geo site. GET needs a token with the right to read, all else one to act.",
+            description="See and steer a Geo site. Looks need the right to read, actions the right to act.",
             security_schemes={
                 "token": HTTPBearer(description="The read or the act token of the site, or a named one."),
                 "session": APIKey.model_validate({"name": self._gate.cookie, "in": APIKeyIn.cookie}),

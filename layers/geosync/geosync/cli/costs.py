@@ -34,8 +34,8 @@ def costs(choose: Callable[[], Chosen], *, tags: int, output: Format) -> None:
     """Estimate what a month of the site costs at AWS.
 
     A secondary's pushes and bytes are those that its history has of the last 30 days, and its repositories those of
-    now. A primary's pushes are those of 30 days at the pace of the events in its log. DynamoDB
-    updates their number and the size of both tables every six hours. Architecture, SyncMemory, ComparisonSeconds and
+    now. A primary's pushes are those of 30 days at the pace of the events in its log. DynamoDB updates the number of
+    these events, and the size of both tables, every six hours. Architecture, SyncMemory, ComparisonSeconds and
     VerificationSeconds are the stack's. The rest is list prices and the assumptions of docs/costs.md. No bill is read,
     and the registries are not in it.
 

@@ -82,7 +82,7 @@ def replay(choose: Callable[[], Chosen], *, ids: tuple[str, ...], everything: bo
 
     A message is deleted here only after its queue or Lambda has it, so that an interruption loses none. One that still
     cannot be read comes back with its reason. What AWS refuses for one does not stop the others: exit code 2. Exit code
-    1 when an ID is not found, or another command uses all of them.
+    1 when an ID is not found, or all of them are in use by another command, or were by one that was killed.
     """
     if everything == bool(ids):
         raise click.UsageError("name the messages (geosync dlq list) or say --all")

@@ -1,4 +1,4 @@
-"""The user's own files: their folders by the XDG Base Directory Specification, and files that nobody else may read."""
+"""The user's own files: their folders by the XDG Base Directory Specification, and files with mode 0600."""
 
 from __future__ import annotations
 

@@ -137,7 +137,7 @@ def _left_of_all(site: StackSite) -> Left:
 
 
 def _parked(site: StackSite) -> tuple[str, ...]:
-    """The parked references, for which a complete comparison has not proved everything equal."""
+    """The parked references that keep a complete comparison from having proved everything equal."""
     left = site.sync_registry.owed_index.failed(most=actions.MOST_FAILED).owed
     parked = [f"{one.repository}:{one.reference}: {one.failure}" for one in left if one.parked]
     return tuple(sorted(parked)) or ("something that the comparison found was parked: geosync status",)

@@ -14,7 +14,7 @@ from concurrent.futures import Executor
 from itertools import islice
 
 from geosync.comparing.context import ComparisonContext
-from geosync.comparing.marking import Marker, equal_until
+from geosync.comparing.marking import Marker, equal_until, is_asked
 from geosync.sync_registry.decisions import Look, proves_secondary
 from geosync.sync_registry.items import Owed, Reference, Seen
 
@@ -56,13 +56,14 @@ class UntaggedImages:
     def _to_look_at(self, owed: Owed, references: Sequence[Reference]) -> dict[Reference, int | None]:
         """Those of `references` that may be missing, each with the last moment (ms) as in Marker.mark_different.
 
-        A resync looks at all. A comparison leaves out what was seen here, and what Marker.to_mark leaves out.
+        A comparison that somebody asked for looks at all: the registry may have been restored from a backup. Any other
+        leaves out what was seen here, and what Marker.to_mark leaves out.
         """
-        unseen: dict[Reference, int | None] = dict.fromkeys(references, equal_until(owed, None))
+        listed: dict[Reference, int | None] = dict.fromkeys(references, equal_until(owed, None))
         if owed.walk is None:
-            return unseen
-        seen = self._context.sync_registry.seen(owed.repository, references)
-        return self._marker.to_mark(owed, {one: until for one, until in unseen.items() if one not in seen})
+            return listed
+        seen = {} if is_asked(owed) else self._context.sync_registry.seen(owed.repository, references)
+        return self._marker.to_mark(owed, {one: until for one, until in listed.items() if one not in seen})
 
     def _record(self, here: Sequence[str], looked_at: int, seen_at: int) -> None:
         """Remember what is here, so that the next comparison asks nothing about it."""

@@ -5,7 +5,7 @@ the first byte is read, and gives it back when it ends or waits. There is a pool
 Whoever has a share of one pool waits only for shares of the pools after it:
 
     attempts    one reference from its look to its end: its own manifest, and one that refers to it
-    graphs      what is below one reference while it is copied: the most that can be, but for an image of few layers
+    graphs      what is below one reference while it is copied: the most that can be, but for a small image manifest
     steps       one manifest below a reference, until its descriptors are in the graph; also where a thread that has a
                 graph reads it by itself (copying/repair.py), though its attempt has a share already
     refusals    one body that names what is missing

@@ -224,7 +224,7 @@ class Discharges:
             error = raised
         finally:
             for request in served:
-                request.error = request.error or error
+                request.error = error or request.error  # a lost lease ends all of them
                 request.done = True
 
     def _prepared(self, lease: Lease, request: _Request) -> list[tuple[_Request, Discharged]]:

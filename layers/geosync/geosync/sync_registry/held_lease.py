@@ -158,7 +158,7 @@ class HeldLease:
     def finish(self, lease: Lease | None = None, leaving: Sequence[KeptUpload] = ()) -> bool:
         """Let the repository go; its state follows from what is still owed. False: it was renewed, look again.
 
-        `lease` is the one from before the look that found nothing due (default: the latest). The thread stops to renew
+        `lease` is the one from before the look that found nothing due (default: the latest). The thread stops renewing
         what was let go: that would look like a lost lease. Raises LeaseLost.
         """
         with self._lock:

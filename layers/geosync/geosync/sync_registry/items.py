@@ -259,7 +259,7 @@ class Owed:
             half_copied=half_copied,
             deaths=read.number("deaths", 0),
             doubts=doubts,
-            absences=read.number("absences", doubts),
+            absences=min(read.number("absences", doubts), doubts),
             unanswered=read.flag("unanswered"),
             seen=seen,
             named=named,
