@@ -71,7 +71,7 @@ def test_what_is_passed_over_takes_no_place_among_those_that_are_chosen_from(
             (owed,) = sync_registry.owed(name)
             sync_registry.fail(owed, "503")
     sync_registry._clock.now += 3_600_000  # type: ignore[attr-defined]
-    assert sync_registry.due_repositories(5, passes_over=lambda name: name.startswith("full/")) == ["quiet/app"]
+    assert sync_registry.due_repositories(5, skip=lambda name: name.startswith("full/")) == ["quiet/app"]
 
 
 def test_a_bounded_number_of_keys_is_passed_over(sync_registry: SyncRegistry, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -80,9 +80,9 @@ def test_a_bounded_number_of_keys_is_passed_over(sync_registry: SyncRegistry, mo
         sync_registry.mark(f"full/app-{number}", Reference.tag("v1"))
     asked: list[str] = []
 
-    def passes_over(name: str) -> bool:
+    def skip(name: str) -> bool:
         asked.append(name)
         return True
 
-    assert sync_registry.due_repositories(5, passes_over=passes_over) == []
+    assert sync_registry.due_repositories(5, skip=skip) == []
     assert len(asked) == 7 * len(SHARDS)

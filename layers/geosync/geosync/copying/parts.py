@@ -32,8 +32,8 @@ class Retry:
 
     `is_again`: one failed, or had no answer to a write. So what refers to many parts is put only after them
     (refusals.MANY_PARTS). `looks_below`: one broke off, so that a child may be there without what is below it. A
-    manifest that is found there is looked below. `leaves_out`: the source lacked a child each time. An index is put
-    without it, where the destination takes it so.
+    manifest that is found there is looked below. `leaves_out`: the source lacked a child in several. An index is put
+    without such a child, where the destination takes it so.
     """
 
     is_again: bool = False

@@ -76,7 +76,7 @@ def _waits_for_its_window(settings: ReconcileSettings, sync_registry: SyncRegist
 def follow_nobody(sync_registry: SyncRegistry, *, clock: Clock = SYSTEM_CLOCK) -> None:
     """Note that a primary follows nobody: if it follows its former primary again, everything is compared anew.
 
-    That forgets what was proved here, so it waits until a promotion has shown by the proof what is missing here.
+    That forgets what was proved here. A promotion shows by it what is missing here, so this waits until then.
     """
 
     def is_shown() -> bool:

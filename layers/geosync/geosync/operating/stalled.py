@@ -56,7 +56,8 @@ def why_stalled_now(status: Status, *, events: int, letters: int) -> str | None:
 
     `letters` are in the DLQ now.
     """
-    look = status.letters
-    unmarked = 0 if not letters else min(look.unmarked, letters) if look is not None else None
+    unmarked: int | None = 0
+    if letters:
+        unmarked = min(status.letters.unmarked, letters) if status.letters is not None else None
     why = why_stalled(status, events=events, unmarked=unmarked) or why_undecided(status.recovery.undecided)
     return why or why_apart(status.subscription, status.comparison)

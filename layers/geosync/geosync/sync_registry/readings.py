@@ -105,17 +105,17 @@ class Readings(TableAccess):
         return decisions.is_already_seen(glance.owed, glance.seen, digest, received_at)
 
     def due_repositories(
-        self, limit: int = 100, *, at_ms: int | None = None, passes_over: Callable[[str], bool] = nothing
+        self, limit: int = 100, *, at_ms: int | None = None, skip: Callable[[str], bool] = nothing
     ) -> list[str]:
         """Repositories with something due and no live lease at `at_ms` (now), at most `limit`.
 
-        Left out are those that it `passes_over`; what is due behind thousands of them may be left to a later call.
+        Left out are those for which `skip` is true; what is due behind thousands of them may be left to a later call.
         Those with something that was never tried come before those where all that is due has failed.
 
         In a shard the longest due come first. A row that cannot be read counts as free: the worker that takes it
         reports why.
         """
-        return free_repositories(self._store, self._clock.now_ms() if at_ms is None else at_ms, limit, passes_over)
+        return free_repositories(self._store, self._clock.now_ms() if at_ms is None else at_ms, limit, skip)
 
     def row(self, repository: str) -> Row | None:
         """The repository's row. Raises CorruptItem."""

@@ -35,27 +35,25 @@ def nothing(_: str) -> bool:
     return False
 
 
-def free_repositories(store: Store, now_ms: int, limit: int, passes_over: Callable[[str], bool] = nothing) -> list[str]:
+def free_repositories(store: Store, now_ms: int, limit: int, skip: Callable[[str], bool] = nothing) -> list[str]:
     """Repositories with something due at `now_ms` (ms) and no live lease, at most `limit`: the never tried first.
 
     One of each namespace in turn, and of a namespace the longest due first, as far as its shards can be compared. A row
-    that cannot be read counts as free: whoever takes it says why not. Left out is what it `passes_over`, and
+    that cannot be read counts as free: whoever takes it says why not. Left out is that for which `skip` is true, and
     what is due in a shard behind PASSED_OVER keys of that.
     """
-    fresh = _take(store, SHARDS, now_ms, limit, passes_over)
+    fresh = _take(store, SHARDS, now_ms, limit, skip)
     taken = set(fresh)
     most = max(limit - len(fresh), limit // FAILED_SHARE)
-    failed = _take(store, FAILED_SHARDS, now_ms, most, lambda name: name in taken or passes_over(name))
+    failed = _take(store, FAILED_SHARDS, now_ms, most, lambda name: name in taken or skip(name))
     return fresh[: limit - len(failed)] + failed
 
 
-def _take(
-    store: Store, shards: Iterable[str], now_ms: int, limit: int, passes_over: Callable[[str], bool]
-) -> list[str]:
-    """At most `limit` free repositories from `shards`, without those that it `passes_over`."""
+def _take(store: Store, shards: Iterable[str], now_ms: int, limit: int, skip: Callable[[str], bool]) -> list[str]:
+    """At most `limit` free repositories from `shards`, without those for which `skip` is true."""
     if limit <= 0:
         return []
-    names = in_turn([of_shard(store, shard, now_ms, passes_over) for shard in shards])
+    names = in_turn([of_shard(store, shard, now_ms, skip) for shard in shards])
     found: list[str] = []
     while len(found) < limit and (window := list(islice(names, WINDOW))):
         fair = round_the_namespaces(window)
@@ -83,14 +81,14 @@ def in_turn(sources: list[Iterator[Entry]]) -> Iterator[Entry]:
                 yield entry
 
 
-def of_shard(store: Store, shard: str, now_ms: int, passes_over: Callable[[str], bool]) -> Iterator[str]:
+def of_shard(store: Store, shard: str, now_ms: int, skip: Callable[[str], bool]) -> Iterator[str]:
     """The repositories of a shard with something due, each once, the longest due first."""
     known: set[str] = set()
     passed_over = 0
     for key in store.due_keys(shard, now_ms):
         if key.repository in known:
             continue
-        if not passes_over(key.repository):
+        if not skip(key.repository):
             known.add(key.repository)
             yield key.repository
         elif (passed_over := passed_over + 1) >= PASSED_OVER:

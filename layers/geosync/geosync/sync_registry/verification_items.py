@@ -37,16 +37,16 @@ class VerificationItems:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def due(self, *, now_ms: int, limit: int, passes_over: Callable[[str], bool] = nothing) -> list[str]:
+    def due(self, *, now_ms: int, limit: int, skip: Callable[[str], bool] = nothing) -> list[str]:
         """At most `limit` repositories that are due for verification, from every shard in turn, longest due first.
 
-        Without those that it `passes_over`.
+        Without those for which `skip` is true.
         """
-        return list(islice(self._due(now_ms, passes_over), limit))
+        return list(islice(self._due(now_ms, skip), limit))
 
-    def asked_for(self, *, now_ms: int, limit: int, passes_over: Callable[[str], bool] = nothing) -> list[str]:
+    def asked_for(self, *, now_ms: int, limit: int, skip: Callable[[str], bool] = nothing) -> list[str]:
         """Those of `due` that somebody asked for, or that are under way; at most MOST_PUT_OFF others are put off."""
-        names = self._due(now_ms, passes_over)
+        names = self._due(now_ms, skip)
         found: list[str] = []
         put_off = 0
         while len(found) < limit and put_off < MOST_PUT_OFF and (some := list(islice(names, PAGE))):
@@ -57,8 +57,8 @@ class VerificationItems:
                     put_off += self.put_off(item, now_ms + transitions.OFF_MS)
         return found[:limit]
 
-    def _due(self, now_ms: int, passes_over: Callable[[str], bool]) -> Iterator[str]:
-        return in_turn([of_shard(self._store, shard, now_ms, passes_over) for shard in VERIFICATION_SHARDS])
+    def _due(self, now_ms: int, skip: Callable[[str], bool]) -> Iterator[str]:
+        return in_turn([of_shard(self._store, shard, now_ms, skip) for shard in VERIFICATION_SHARDS])
 
     def make_due(self, states: Container[str], *, asked_at_ms: int, check: Callable[[], None]) -> int:
         """Make the rows in these verification states due that were not verified since `asked_at_ms`; returns how many.

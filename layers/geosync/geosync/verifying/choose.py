@@ -37,5 +37,5 @@ def ask_for_verifications(
         return 0
     full = cache(partial(sync_registry.full_namespaces, "work"))  # asked where something is due
     choose = sync_registry.verification.asked_for if asked_only else sync_registry.verification.due
-    chosen = choose(now_ms=now_ms, limit=MOST, passes_over=lambda repository: namespace(repository) in full())
+    chosen = choose(now_ms=now_ms, limit=MOST, skip=lambda repository: namespace(repository) in full())
     return work.send_all(VerifyMessage(repository=repository) for repository in chosen)

@@ -231,7 +231,7 @@ class Worker:
         def is_to_pass(repository: str) -> bool:
             return repository in tried or self._share.is_full(repository)
 
-        while candidates := self._place.sync_registry.due_repositories(CANDIDATES, passes_over=is_to_pass):
+        while candidates := self._place.sync_registry.due_repositories(CANDIDATES, skip=is_to_pass):
             read_at = self._place.clock.monotonic_s()
             random.shuffle(candidates)
             for repository in candidates:
