@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 
 from tests.simulation import truth
@@ -15,6 +15,8 @@ from tests.simulation.world import Violation, World
 
 LOOKS = 4
 """In each minute of the rest: whether it is over."""
+MINUTES_TWICE = 0.25
+"""The share of worlds in which each minute may come twice, or late; in one that is about other deeds, none does."""
 MORE = 10
 """Times that a deed happens more often where a run is about it."""
 SELDOM = 0.3
@@ -67,7 +69,8 @@ def run(seed: int, *, keep_story: bool = False, focus: Focus = EVERYTHING) -> Ou
             lines.append(line)
 
     began = time.process_time()
-    world = World(seed, rules_of(seed), note=note)
+    is_twice = not focus.often and Random(f"minutes {seed}").random() < MINUTES_TWICE
+    world = World(seed, replace(rules_of(seed), minutes_twice=0.4 if is_twice else 0.0), note=note)
     story = Story(world, focus.deeds(), judged_steps=focus.judged_steps)
     violation = None
     try:

@@ -197,3 +197,4 @@ class Story:
             site.server.habits = replace(site.server.habits, has_catalogue=True, refuses_signed=0.0)
             site.notifier.loses = site.notifier.twice = 0.0
             site.topic.twice, site.topic.late_s = 0.0, AT_ONCE_S
+            self.world.minutes[site.name].calm()

@@ -21,6 +21,7 @@ from tests.simulation.ledger import Ledger
 from tests.simulation.mapping import Bounds, EventSource
 from tests.simulation.metrics import RULES as METRICS
 from tests.simulation.metrics import Measured
+from tests.simulation.minutes import Minutes
 from tests.simulation.recording import Recorder
 from tests.simulation.registry.wire import Wire
 from tests.simulation.removals import RACE_S, TagRules
@@ -33,7 +34,6 @@ from tests.simulation.watching import Watcher
 from geosync.operating.sites import report_key
 from geosync.sync_registry.sync_registry import SyncRegistry
 
-MINUTE_S = 60.0
 API_TIMEOUT_S = 29.0
 POST_TIMEOUT_S = 0.5
 """A registry waits so long for its notification to be answered."""
@@ -57,6 +57,8 @@ class Rules:
     max_staleness_s: int = 300
     shared_copy_bytes: int = 0
     max_bandwidth: int = 0
+    minutes_twice: float = 0.0
+    """The share of the minutes that EventBridge starts twice, and of those that come late, until the faults end."""
 
 
 class World:
@@ -81,6 +83,7 @@ class World:
         self.sites: dict[str, Site] = {}
         self.ledgers: dict[str, Ledger] = {}
         self.stacks: dict[str, Stack] = {}
+        self.minutes: dict[str, Minutes] = {}
         self.on_minute: Callable[[Site], None] = lambda _: None
         """Told of each minute that ended."""
         self.is_failing_over = False
@@ -263,14 +266,15 @@ class World:
         EventSource(queues["events"], functions["log_cursor"], Bounds(batch=10, concurrency=2), scheduler)
         EventSource(queues["live"], functions["sync"], Bounds(concurrency=2), scheduler)
         EventSource(queues["work"], functions["sync"], Bounds(concurrency=2), scheduler)
-        scheduler.spawn(
-            lambda: self._minutes(site), f"minutes {site.name}", self.place, delay_s=self.scheduler.random.random() * 60
-        )
+        minutes = self.minutes[site.name] = self._minutes(site)
+        scheduler.spawn(minutes.run, f"minutes {site.name}", self.place, delay_s=scheduler.random.random() * 60)
 
-    def _minutes(self, site: Site) -> None:
-        while True:
+    def _minutes(self, site: Site) -> Minutes:
+        def start() -> None:
             site.functions["reconcile"].invoke({}, lambda ended: self._minute_ended(site, ended))
-            self.scheduler.sleep(MINUTE_S)
+
+        share, lots = self.rules.minutes_twice, Random(f"minutes {site.name} {self.seed}")
+        return Minutes(start, self.scheduler, self.place, lots, twice=share, late=share)
 
     def _minute_ended(self, site: Site, ended: Ended) -> None:
         if ended.crashed is not None or set(ended.answer.values()) != {"done"}:

@@ -169,6 +169,15 @@ def skew(story: Story) -> None:
     story.tell(f"{site.name}: the clock is {site.skew_ms} ms off")
 
 
+def minutes_twice(story: Story) -> None:
+    """EventBridge starts each minute of a site twice. Only in a run that is about it: other worlds have it by lot."""
+    site = story.site()
+    minutes = story.world.minutes[site.name]
+    minutes.twice = 1.0
+    story.tell(f"{site.name}: each minute comes twice")
+    story.later(120 + story.random.random() * 120, minutes.calm)
+
+
 DEEDS: list[tuple[float, Deed]] = [
     (0.6, dynamodb),
     (0.3, sqs),
@@ -184,4 +193,5 @@ DEEDS: list[tuple[float, Deed]] = [
     (0.3, late_events),
     (0.3, skew),
     (0.2, unsubscribe),
+    (0.0, minutes_twice),
 ]
