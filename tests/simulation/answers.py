@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from tests.simulation.invariants import View, recovery_point
-from tests.simulation.ledger import Ledger
+from tests.simulation.invariants import View, missing_tags, recovery_point
+from tests.simulation.ledger import Ledger, OwedAs
 from tests.simulation.queues import Queue
 from tests.simulation.table import LAG_S
 
@@ -23,10 +23,13 @@ FIELDS = {
     "geo_container_repositories_registry": "container_repositories_registry_count",
     "geo_container_repositories_synced": "container_repositories_synced_count",
     "geo_container_repositories_failed": "container_repositories_failed_count",
+    "geo_container_repositories_verification_total": "container_repositories_verification_total_count",
     "geo_container_repositories_verified": "container_repositories_verified_count",
     "geo_container_repositories_verification_failed": "container_repositories_verification_failed_count",
     "geosync_references_owed": "owed_references_count",
+    "geosync_references_failed": "failed_references_count",
     "geosync_references_parked": "parked_references_count",
+    "geosync_notifications_lost": "notifications_lost_count",
     "geosync_would_be_lost": "would_be_lost_count",
     "geosync_dead_letters": "dead_letters_count",
     "geosync_events_waiting": "events_waiting_count",
@@ -58,28 +61,35 @@ class Answered:
         seen = queue.history
         return min(visible for _, visible, _ in seen), max(visible + hidden for _, visible, hidden in seen)
 
-    def owed(self) -> Bounds:
-        """What is tried by itself; a whole repository counts only where more than a look is owed."""
-        low, high = self.ledger.owed_since(self.since_s, is_parked=False)
-        return low - sum(key.item == "owed#*" for key in self.ledger.owed), high
-
     def lost(self) -> Bounds:
-        """At most all that is owed, parked or not."""
-        return 0, sum(self.ledger.owed_since(self.since_s, is_parked=parked)[1] for parked in (False, True))
+        """At least the pushes whose events were marked, and that are not here; at most all tags and digests owed."""
+        missing = {(repository, tag) for repository, tag, _ in missing_tags(self.view, self.since_s)}
+        return len(missing), self.ledger.owed_since(self.since_s, lambda one: not one.is_whole)[1]
 
 
 def _rows(name: str) -> Callable[[Answered], Bounds]:
     return lambda one: one.ledger.rows_since(one.since_s, name)
 
 
+def _owed(is_one: Callable[[OwedAs], bool]) -> Callable[[Answered], Bounds]:
+    return lambda one: one.ledger.owed_since(one.since_s, is_one)
+
+
 RULES: dict[str, Callable[[Answered], Bounds]] = {
     "container_repositories_registry_count": _rows("rows"),
     "container_repositories_synced_count": _rows("synced"),
     "container_repositories_failed_count": _rows("failed"),
+    "container_repositories_comparing_count": lambda one: one.ledger.comparing_since(one.since_s),
+    "container_repositories_verification_total_count": _rows("rows"),
     "container_repositories_verified_count": _rows("verified"),
     "container_repositories_verification_failed_count": _rows("found wrong"),
-    "owed_references_count": Answered.owed,
-    "parked_references_count": lambda one: one.ledger.owed_since(one.since_s, is_parked=True),
+    "container_repositories_checksum_total_count": _rows("rows"),
+    "container_repositories_checksummed_count": _rows("checksummed"),
+    "container_repositories_checksum_failed_count": _rows("no checksum"),
+    "owed_references_count": _owed(lambda one: not one.is_parked and not one.is_a_look),
+    "failed_references_count": _owed(lambda one: one.has_failed),
+    "parked_references_count": _owed(lambda one: one.is_parked),
+    "notifications_lost_count": lambda one: one.ledger.lost_since(one.began_s),
     "would_be_lost_count": Answered.lost,
     "dead_letters_count": lambda one: one.queued(one.view.site.queues["dlq"]),
     "events_waiting_count": lambda one: one.queued(one.view.site.queues["events"]),
@@ -97,6 +107,8 @@ PARTS = {
     "checksum_failed_count": "checksum_total_count",
 }
 """The counts of repositories that are part of another one."""
+MOST_NAMED = 20
+"""References that a status names of those that would be lost."""
 PERCENTAGES = {"synced_in_percentage": "synced_count", "verified_in_percentage": "verified_count"}
 """The percentages, and the counts that they are of."""
 
@@ -136,6 +148,9 @@ def false_fields(answered: Answered, fields: Mapping[str, Any]) -> Iterator[str]
         low, high = rule(answered)
         if not low <= float(value) <= high:
             yield f"{name} is {value}, and it was {low:g} to {high:g}"
+    named, lost = fields.get("would_be_lost"), fields.get("would_be_lost_count")
+    if named is not None and lost is not None and len(named) != min(lost, MOST_NAMED):
+        yield f"would_be_lost_count is {lost}, and {len(named)} are named"
     point = fields.get("recovery_point_at")
     if point is not None:
         said_ms = point * 1000 if isinstance(point, float) else datetime.fromisoformat(point).timestamp() * 1000

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -208,12 +209,20 @@ def would_be_lost(view: View) -> Iterator[str]:
     if view.status.more_owed or not view.is_settled:
         return
     named = {(one.repository, one.reference) for one in view.status.would_be_lost}
+    for repository, tag, marked_s in missing_tags(view, view.now_s):
+        if (repository, tag) not in named:
+            yield f"{repository}:{tag} is not here, its event was marked at {marked_s:.3f}, and nobody names it"
+
+
+def missing_tags(view: View, until_s: float) -> Iterator[tuple[str, str, float]]:
+    """The tags that were pushed, whose events were marked until a moment, and that are not here.
+
+    Each with the moment of the mark.
+    """
     storage, here = view.primary.server.storage, view.site.server.storage
     for repository, tag, digest in storage.all_tags():
         found = here.repositories.get(repository)
-        if not view.is_promised(repository, tag):
-            continue
-        if (repository, tag) in named or (found is not None and found.tags.get(tag) == digest):
+        if not view.is_promised(repository, tag) or (found is not None and found.tags.get(tag) == digest):
             continue
         last = next(move for move in reversed(storage.moves) if (move.repository, move.tag) == (repository, tag))
         if last.why != "client":
@@ -229,27 +238,44 @@ def would_be_lost(view: View) -> Iterator[str]:
         # What went away since it was seen is not known before the next comparison, and not when it is announced again.
         lost = any(not _was_compared_since(view, lost_s) for lost_s in here.lost_at_s)
         lost |= _is_on_record_alone(view, repository, tag)
-        if marked and not lost and not _was_overwritten(view, repository, tag, digest):
-            yield f"{repository}:{tag} is not here, its event was marked at {min(marked):.3f}, and nobody names it"
+        if marked and min(marked) <= until_s and not lost and not _was_overwritten(view, repository, tag, digest):
+            yield repository, tag, min(marked)
 
 
 def numbers(view: View) -> Iterator[str]:
     """The counts are those of the table, once the index of what is owed has followed."""
-    said = view.status.rows
+    status, said = view.status, view.status.rows
     if not view.is_settled or said is None:
         return
     rows = [item for key, item in view.site.table.table.items() if key.item == "row" and "id" in item]
-    states = [item.get("state") for item in rows]
+    states = Counter(item.get("state") for item in rows)
+    verifications = Counter(item.get("verification_counted") for item in rows)
+    owed = [item for key, item in view.site.table.table.items() if key.item.startswith("owed#")]
+    lost = view.site.table.table.get(Key("#site", "lost"), {})
     for name, number, there in (
         ("repositories", said.rows, len(rows)),
-        ("synced", said.synced, states.count("2")),
-        ("failed", said.failed, states.count("3")),
+        ("synced", said.synced, states["2"]),
+        ("failed", said.failed, states["3"]),
+        ("verified", said.verified, verifications["verified"]),
+        ("found different", said.verification_failed, verifications["failed"]),
+        ("without a checksum", said.unreadable, verifications["unreadable"]),
+        ("owed", len(status.references), len(owed)),
+        ("parked", len(status.parked), sum(bool(item.get("parked")) for item in owed)),
+        ("failed references", status.failed, sum("failure" in item for item in owed)),
+        ("lost notifications", status.lost.count if status.lost is not None else 0, max(lost.get("count", 0), 0)),
     ):
         if number != there:
             yield f"{name}: {number} are said, {there} are there"
-    owed = sum(key.item.startswith("owed#") for key in view.site.table.table)
-    if len(view.status.references) != owed:
-        yield f"owed: {len(view.status.references)} are said, {owed} are there"
+
+
+def history(view: View) -> Iterator[str]:
+    """A minute counts once in its hour, however often it ran: no hour has more minutes than went by."""
+    for name, item in view.site.table.partitions.get("#history", {}).items():
+        minutes = len(view.ledger.recorded[name]) if name.startswith("hour#") else 1
+        if item.get("minutes", 0) > minutes:
+            yield f"{name} has {item['minutes']} minutes, and {minutes} went by"
+        if item.get("unknown_minutes", 0) > item.get("minutes", 0):
+            yield f"{name} has {item['minutes']} minutes, and {item['unknown_minutes']} are unknown"
 
 
 def synced(view: View) -> Iterator[str]:
@@ -332,7 +358,10 @@ def _strictly_pulled(moves: list[TagMove], served: Served) -> Iterator[str]:
         yield f"{name} was served as {served.digest}, and has been {now} since before the pull began"
 
 
-INVARIANTS: tuple[Callable[[View], Iterator[str]], ...] = (recovery_point, would_be_lost, digests, numbers, synced)
+INVARIANTS: tuple[Callable[[View], Iterator[str]], ...] = (
+    *(recovery_point, would_be_lost, digests, numbers, synced),
+    history,
+)
 
 
 def violations(view: View) -> Iterator[str]:

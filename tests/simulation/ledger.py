@@ -18,6 +18,12 @@ from geosync.sync_registry.items import Item
 from geosync.sync_registry.table.changes import Key
 
 Violated = Callable[[str], None]
+VERIFICATIONS = {
+    "verified": ("verified", "checksummed"),
+    "failed": ("differing", "found wrong", "checksummed"),
+    "unreadable": ("found wrong", "no checksum"),
+}
+"""The kinds of rows by how their last verification ended: `unreadable`, it made no checksum."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +43,23 @@ class Taken:
         """The repository, and the tag or digest."""
         target = self.event["target"]
         return target["repository"], target.get("tag") or target["digest"]
+
+
+@dataclass(frozen=True, slots=True)
+class OwedAs:
+    """An owed reference as the table has it."""
+
+    is_whole: bool
+    """The whole repository."""
+    is_parked: bool
+    has_failed: bool
+    walk: int | None
+    """The comparison that made it owed, by its begin (ms)."""
+
+    @property
+    def is_a_look(self) -> bool:
+        """A comparison is to look at the repository, and nothing is known to differ."""
+        return self.is_whole and self.walk is not None and not self.has_failed
 
 
 @dataclass(slots=True)
@@ -67,10 +90,19 @@ class Ledger:
     """What `rows` was until each moment."""
     recounted_s: list[float] = field(default_factory=list)
     """When a row became counted as something else than before."""
-    owed: dict[Key, bool] = field(default_factory=dict)
-    """Each owed reference, and whether it is parked."""
-    owed_before: list[tuple[float, Key, bool | None]] = field(default_factory=list)
+    owed: dict[Key, OwedAs] = field(default_factory=dict)
+    owed_before: list[tuple[float, Key, OwedAs | None]] = field(default_factory=list)
     """What `owed` said of a reference until that moment; None: it was not owed."""
+    lost: list[tuple[float, int]] = field(default_factory=lambda: [(0.0, 0)])
+    """The notifications that the table says are lost, from each moment on."""
+    walk: int | None = None
+    """The begin (ms) of the latest comparison."""
+    walk_listed_s: float | None = None
+    """When it came to the end of the catalogue; None: it has not."""
+    compared: Counter[str] = field(default_factory=Counter)
+    """How often it had each repository looked at: a page that is begun twice counts twice."""
+    recorded: dict[str, set[int]] = field(default_factory=dict)
+    """The minutes in which each hour of the history was written."""
 
     def watch(self) -> None:
         """Listen to the fakes of the site."""
@@ -94,6 +126,12 @@ class Ledger:
             self._owes(key, after)
         if key.item == "row":
             self._count_row(before, after)
+        if key == Key("#site", "lost"):
+            self.lost.append((self.now_s(), max((after or {}).get("count", 0), 0)))
+        if key == Key("#site", "catalogue"):
+            self._walks(after or {})
+        if key.repository == "#history" and key.item.startswith("hour#") and after is not None:
+            self.recorded.setdefault(key.item, set()).add(after["last_at"] // 60_000)
         mark = (after or {}).get("mark")
         if mark is not None and mark != (before or {}).get("mark"):
             self.marks[key] = self.now_s()
@@ -126,28 +164,60 @@ class Ledger:
             return 0, int(self.paused_since_s > at_s)
         return int(self.runs_since_s < at_s), 1
 
+    def _walks(self, catalogue: Item) -> None:
+        """Note which comparison is the latest, and when it came to the end of the catalogue."""
+        if catalogue.get("started_at") != self.walk:
+            self.walk, self.walk_listed_s = catalogue.get("started_at"), None
+            self.compared.clear()
+        if catalogue.get("finished_at") is None:
+            self.walk_listed_s = None
+        elif self.walk_listed_s is None:
+            self.walk_listed_s = self.now_s()
+
     def _owes(self, key: Key, after: Item | None) -> None:
-        before, is_parked = self.owed.get(key), None if after is None else bool(after.get("parked"))
-        if before == is_parked:
+        before, now = self.owed.get(key), None if after is None else _owed_as(key, after)
+        if before == now:
             return
         self.owed_before.append((self.now_s(), key, before))
-        if is_parked is None:
+        if now is None:
             self.discharged += 1
             del self.owed[key]
-        else:
-            self.owed[key] = is_parked
+            return
+        self.owed[key] = now
+        if (
+            now.is_whole
+            and now.walk is not None
+            and now.walk == self.walk
+            and (before is None or before.walk != now.walk)
+        ):
+            self.compared[key.repository] += 1
 
-    def owed_since(self, at_s: float, *, is_parked: bool) -> tuple[int, int]:
-        """How many references were owed (and parked, or not) all the time since a moment, and how many ever since."""
-        always = {key for key, parked in self.owed.items() if parked == is_parked}
+    def owed_since(self, at_s: float, is_one: Callable[[OwedAs], bool]) -> tuple[int, int]:
+        """How many references were owed in such a way all the time since a moment, and how many ever since."""
+        always = {key for key, one in self.owed.items() if is_one(one)}
         ever = set(always)
         for changed_s, key, before in reversed(self.owed_before):
             if changed_s < at_s:
                 break
-            always.discard(key)
-            if before == is_parked:
+            if before is not None and is_one(before):
                 ever.add(key)
+            else:
+                always.discard(key)
         return len(always), len(ever)
+
+    def lost_since(self, at_s: float) -> tuple[int, int]:
+        """The least and the most notifications that were lost since a moment."""
+        last = max(number for number, (from_s, _) in enumerate(self.lost) if not number or from_s < at_s)
+        counts = [count for _, count in self.lost[last:]]
+        return min(counts), max(counts)
+
+    def comparing_since(self, at_s: float) -> tuple[int, int]:
+        """The least and the most repositories that the latest comparison had still to look at since a moment."""
+        walk, repeated = self.walk, sum(self.compared.values()) - len(self.compared)
+        waiting, _ = self.owed_since(at_s, lambda one: one.is_whole and one.walk is not None and one.walk == walk)
+        is_listed = self.walk_listed_s is not None and self.walk_listed_s < at_s
+        _, most = self.owed_since(at_s, lambda one: one.is_whole and one.walk is not None)
+        return (max(waiting - repeated, 0) if is_listed else 0), most
 
     def _event_done(self, message: Message) -> None:
         """No message is lost: an event is deleted once it is marked, seen, or in the DLQ."""
@@ -195,11 +265,18 @@ def _counted(row: Item | None) -> tuple[object, object]:
     return (row or {}).get("state_counted"), (row or {}).get("verification_counted")
 
 
+def _owed_as(key: Key, item: Item) -> OwedAs:
+    return OwedAs(
+        is_whole=key.item == "owed#*",
+        is_parked=bool(item.get("parked")),
+        has_failed=item.get("failure") is not None,
+        walk=item.get("walk"),
+    )
+
+
 def _states(row: Item | None) -> Iterator[str]:
     """The kinds of rows that a row is one of."""
     if row is not None and "id" in row:
         yield "rows"
         yield {"2": "synced", "3": "failed"}.get(str(row.get("state")), "others")
-        yield {"verified": "verified", "failed": "found wrong"}.get(
-            str(row.get("verification_counted")), "not verified"
-        )
+        yield from VERIFICATIONS.get(str(row.get("verification_counted")), ())

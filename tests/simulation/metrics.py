@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from tests.simulation.clock import EPOCH_MS
@@ -67,17 +68,9 @@ def _unknown(_: Scene, measured: Measured) -> Iterator[str]:
         yield f"{measured.value}, and the log says {measured.point_ms}"
 
 
-def _owed(scene: Scene, measured: Measured) -> Iterator[str]:
-    yield from _between(scene, measured, is_parked=False)
-
-
-def _parked(scene: Scene, measured: Measured) -> Iterator[str]:
-    yield from _between(scene, measured, is_parked=True)
-
-
-def _between(scene: Scene, measured: Measured, *, is_parked: bool) -> Iterator[str]:
+def _owed(scene: Scene, measured: Measured, *, is_parked: bool) -> Iterator[str]:
     """The count is between what was owed all the time, and what was owed at any: it is read shard by shard."""
-    always, ever = scene.ledger.owed_since(measured.began_s - LAG_S - 0.05, is_parked=is_parked)
+    always, ever = scene.ledger.owed_since(measured.began_s - LAG_S - 0.05, lambda one: one.is_parked == is_parked)
     if not always <= measured.value <= ever:
         yield f"{measured.value}, and there were between {always} and {ever}"
 
@@ -89,7 +82,7 @@ def _health(scene: Scene, measured: Measured) -> Iterator[str]:
     point = measured.point_ms
     if point is None or scene.now_ms - point > RECOVERY_POINT_LATE_S * 1000 + scene.clocks_ms + 60_000:
         yield f"healthy, and the recovery point is {point}"
-    if scene.ledger.owed_since(measured.began_s - LAG_S - 0.05, is_parked=True)[0]:
+    if scene.ledger.owed_since(measured.began_s - LAG_S - 0.05, lambda one: one.is_parked)[0]:
         yield "healthy, and something is parked"
     if scene.ledger.paused_since_s is not None and scene.ledger.paused_since_s < measured.began_s:
         yield "healthy, and paused"
@@ -158,14 +151,14 @@ def _is_named(view: View, repository: str, digest: str) -> bool:
 RULES: dict[str, Callable[[Scene, Measured], Iterator[str]]] = {
     "RecoveryPointAge": _age,
     "RecoveryPointUnknown": _unknown,
-    "ReferencesOwed": _owed,
-    "ReferencesParkedNow": _parked,
+    "ReferencesOwed": partial(_owed, is_parked=False),
+    "ReferencesParkedNow": partial(_owed, is_parked=True),
     "HealthLevel": _health,
     "ReferencesSynced": _synced,
     "Lag": _lag,
     "NotificationsLost": _lost,
     "RepositoriesFailedNow": lambda scene, measured: _rows(scene, measured, "failed"),
-    "RepositoriesDifferingNow": lambda scene, measured: _rows(scene, measured, "found wrong"),
+    "RepositoriesDifferingNow": lambda scene, measured: _rows(scene, measured, "differing"),
     "BudgetBurnRate": _burn,
 }
 

@@ -150,7 +150,7 @@ def put_right(story: Story) -> None:
         letters = site.queues["dlq"].messages.values()
         if any(kind_of(one) == "refused" for one in letters):
             discard_at(story, site)
-        elif any(parked for parked in story.world.ledgers[site.name].owed.values()) or any(
+        elif any(one.is_parked for one in story.world.ledgers[site.name].owed.values()) or any(
             kind_of(one) != "parked" for one in letters
         ):
             replay_at(story, site)
