@@ -49,6 +49,8 @@ class Site:
         self.skew_ms = 0
         self.parameters = dict(parameters)
         self.selections = Selections()
+        self.kept: set[tuple[str, str | None]] = set()
+        """Tags that an operator said to keep, and repositories (None: all of its tags)."""
         self.dynamodb, self.sqs, self.sns, self.secrets = Weather(), Weather(), Weather(), Weather()
         self.table = Table(scheduler, random)
         self.log = Log()

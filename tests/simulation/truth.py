@@ -57,6 +57,7 @@ def extras(primary: Storage, site: Site, since_s: float) -> list[str]:
         tag
         for tag, one in last.items()
         if one.at_s > since_s and one.why.startswith("sync@") and not _was_let_go(site, one)
+        if site.kept.isdisjoint({tag, (one.repository, None)})
     }
     gone = [
         f"{name}:{tag} is not at the primary"

@@ -50,15 +50,17 @@ def resume(story: Story, site: Site) -> None:
 
 
 def resync(story: Story) -> None:
-    """Resync a repository, or a tag of it; it may be one that is nowhere."""
+    """Resync a repository, or a tag of it, which may be nowhere; sometimes what the primary lacks is to stay."""
     site, random = story.secondary(), story.random
     repository = random.choice((*story.repositories, "no/such"))
     references = random.choice(((), (Reference.tag(random.choice(story.tags)),)))
-    keep = random.random() < 0.0
+    keep = random.random() < 0.3
     url = site.queues["work"].url
+    if keep:
+        site.kept |= {(repository, one.value) for one in references} or {(repository, None)}
     act(
         story,
-        f"{site.name}: resync {repository} {references}",
+        f"{site.name}: resync {repository} {references}{', and keep what is here' if keep else ''}",
         lambda: actions.resync(site.client("sqs"), url, repository, references, keep=keep),
     )
 
