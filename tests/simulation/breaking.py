@@ -16,13 +16,13 @@ from geosync.comparing.looks import TagLooks
 from geosync.copying.blobs import BlobMover
 from geosync.copying.copy import Copier
 from geosync.intake import marking
-from geosync.minute import health, losses, recovery
+from geosync.minute import health, letters, losses, recovery
 from geosync.minute.reporting import MinuteReporter
 from geosync.observability import Metrics, Unit
 from geosync.oci.requests import Call
 from geosync.oci.scopes import push
 from geosync.oci.upload_verbs import UploadVerbs
-from geosync.operating import geo_site_status
+from geosync.operating import geo_site_status, site_report
 from geosync.operating.audit import Audit, AuditEntry
 from geosync.operating.health import Health
 from geosync.operating.owed_references import OwedReference
@@ -39,13 +39,14 @@ from geosync.sync_registry.forgetting import Forgetting
 from geosync.sync_registry.items import OUTSIDE, Owed, Reference, Seen
 from geosync.sync_registry.overview import Accounting
 from geosync.sync_registry.owed_index import OwedIndex, TagWriters
-from geosync.sync_registry.site import counters
+from geosync.sync_registry.site import counters, history
 from geosync.sync_registry.site.breaker import Breaker
 from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.table.changes import Update
 from geosync.sync_registry.transitions import discharge
 from geosync.syncing.attempt import Attempt
 from geosync.syncing.reference import ReferenceSync
+from geosync.verifying.counts import VerificationCounts, verification_counts_of
 
 ALWAYS = Attr("repository").exists() | Attr("repository").not_exists()
 
@@ -161,6 +162,12 @@ def _count_twice(*arguments: Any, **more: Any) -> list[Update]:
     ]
 
 
+def _checksum_whatever_is_verified(rows: Any) -> VerificationCounts:
+    found = _verification_counts_of(rows)
+    return replace(found, checksummed=found.total)
+
+
+_verification_counts_of = verification_counts_of
 _moved, _write = counters.moved, ReferenceSync._write
 _tag_writers = OwedIndex.tag_writers
 _is_the_primarys = decisions.is_the_primarys
@@ -399,6 +406,47 @@ RULES: dict[str, Rule] = {
         minutes=1,
         seeds=10,
         often=("act",),
+    ),
+    "one minute": Rule(
+        says="a minute that comes twice counts once",
+        without=(_answer(history, "_no_run_since_it_began", None),),
+        finds="history: hour.* went by",
+        minutes=4,
+        seeds=30,
+        often=("minutes_twice",),
+    ),
+    "letters": Rule(
+        says="the letter of a reference that is here, or was deleted, leaves the DLQ",
+        without=(_answer(letters, "_is_needed", True),),
+        finds="no rest: .*in the DLQ: parked",
+        minutes=4,
+        first=42,
+        seeds=60,
+        often=("lose_layer", "push"),
+    ),
+    "failed references": Rule(
+        says="a reference that has failed is counted as such",
+        without=(_instead(Status, "failed", property(lambda _: 0)),),
+        finds="failed references: 0 are said",
+        minutes=1,
+        seeds=20,
+        often=("wire",),
+    ),
+    "comparing": Rule(
+        says="a comparison counts the repositories that it has still to look at",
+        without=(_answer(site_report, "_comparing", 3),),
+        finds="comparing_count is 3",
+        minutes=1,
+        seeds=30,
+        often=("look",),
+    ),
+    "checksummed": Rule(
+        says="a repository that was not verified has no checksum",
+        without=(_instead(geo_site_status, "verification_counts_of", _checksum_whatever_is_verified),),
+        finds="checksummed_count is",
+        minutes=1,
+        seeds=30,
+        often=("look",),
     ),
     "sweep": Rule(
         says="what is due and held by nobody is woken",
