@@ -87,7 +87,7 @@ def test_every_command_is_run_here() -> None:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_in_a_pipe_and_on_a_terminal(
+def test_a_command_runs_in_a_pipe_and_on_a_terminal(
     name: str, geosync: Geosync, primary: Site, secondaries: list[Site], made: Made, secrets: frozenset[str]
 ) -> None:
     ways = [

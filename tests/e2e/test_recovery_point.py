@@ -11,7 +11,7 @@ from tests.e2e.registries import maker
 WAITING = "events wait in the queue"
 
 
-def test_it_stands_still_while_the_event_source_is_off(primary: Site, secondaries: list[Site]) -> None:
+def test_the_recovery_point_stands_still_while_the_event_source_is_off(primary: Site, secondaries: list[Site]) -> None:
     site = secondaries[1]
     repository = f"e2e/recovery/{uuid.uuid4().hex[:10]}"
     client = site.client("lambda")

@@ -56,7 +56,7 @@ MENDS = (
         "write such a record with the function's role",
         '{"ForAllValues:StringNotLike": {dynamodb:LeadingKeys: ["audit#*", "audit-*"]}}',
         '{"ForAllValues:StringNotLike": {dynamodb:LeadingKeys: ["none"]}}',
-        f"{_ROLES}test_who_names_events_overwrites_no_record_of_what_operators_did",
+        f"{_ROLES}test_the_function_that_writes_events_cannot_overwrite_the_audit_log",
     ),
     _of_the_library(
         2,
@@ -154,7 +154,7 @@ MENDS = (
         "oci/addresses.py",
         "wire.connect(address)",
         "wire.connect((host, port))",
-        f"{_ADDRESSES}test_what_is_judged_is_what_is_connected_to",
+        f"{_ADDRESSES}test_the_judged_address_is_the_one_connected_to",
     ),
     _of_the_library(
         7,
@@ -202,7 +202,7 @@ MENDS = (
         "oci/manifests.py",
         "0 < value <= _MAX_SIZE",
         "0 < value",
-        "tests/unit/oci/test_manifests.py::test_a_size_that_is_none_is_0_as_the_digest_decides",
+        "tests/unit/oci/test_manifests.py::test_an_impossible_size_counts_as_0_as_the_digest_decides",
     ),
     _of_the_library(
         8,
@@ -386,7 +386,7 @@ MENDS = (
         "put network interfaces into the VPC",
         f"lambda:SourceFunctionArn: !Sub {_ARN}-sync",
         f"lambda:SourceFunctionArn: !Sub {_ARN}-none",
-        f"{_ROLES}test_the_function_in_the_vpc_may_not_use_what_lambda_may_in_its_name",
+        f"{_ROLES}test_the_sync_function_in_the_vpc_may_not_use_lambdas_own_permissions",
     ),
     _of_the_template(
         11,
@@ -425,7 +425,7 @@ MENDS = (
         file="release/sbom.py",
         is_now="if (one.name, one.version) not in pins)",
         without="if False)",
-        test="tests/unit/release/test_sbom.py::test_layers_with_what_is_not_pinned_are_refused_and_so_are_layers_without_packages",
+        test="tests/unit/release/test_sbom.py::test_layers_with_an_unpinned_package_or_without_packages_are_refused",
     ),
     Mend(
         item=14,

@@ -71,7 +71,7 @@ def test_a_name_that_stands_for_a_forbidden_address_is_not_connected_to(
     assert names.connected == []
 
 
-def test_what_is_judged_is_what_is_connected_to(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_judged_address_is_the_one_connected_to(monkeypatch: pytest.MonkeyPatch) -> None:
     """A name that stands for something else when it is asked again is not asked again."""
     names = Names(monkeypatch, {"cdn.example": ["127.0.0.1", "198.51.100.7"], "registry.example": ["10.0.0.1"]})
     connect("cdn.example", home="registry.example")

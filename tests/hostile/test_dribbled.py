@@ -95,7 +95,7 @@ def test_a_dribbled_answer_to_a_tag_write_ends_by_the_time_of_a_tag_write(place:
     assert clock.at_s < 30
 
 
-def test_what_takes_too_slowly_is_given_up() -> None:
+def test_a_send_to_a_slow_receiver_ends_by_the_deadline() -> None:
     """A server that reads nothing: the send ends by the deadline, with the buffers of both sides full."""
     clock = MovingClock()
     with socket.create_server(("127.0.0.1", 0)) as listener:

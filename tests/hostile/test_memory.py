@@ -216,7 +216,7 @@ def test_an_index_whose_children_name_the_same_blobs_has_room_in_its_share(
     assert taken(build) < GRAPH_BYTES
 
 
-def test_all_of_it_together_is_within_the_bound() -> None:
+def test_all_memory_together_is_within_the_bound() -> None:
     """What the budget holds, and what is not counted.
 
     That is small documents, blocks of layers, what is below small images, and what small manifests refer to.

@@ -19,5 +19,5 @@ def test_a_mend_can_be_undone_and_its_test_is_there(mend: Mend) -> None:
     assert name in functions
 
 
-def test_every_item_that_a_mend_can_hold_has_one() -> None:
+def test_every_item_of_the_issue_has_a_mend() -> None:
     assert {one.item for one in MENDS} == set(range(1, 15))

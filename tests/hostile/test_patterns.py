@@ -98,7 +98,7 @@ def test_a_pattern_takes_steps_in_proportion_to_any_text(found: Found) -> None:
         (r"(?i)<([a-z ]*) *>", "search"),
     ],
 )
-def test_what_goes_back_and_forth_is_seen(pattern: str, way: str) -> None:
+def test_a_pattern_that_backtracks_is_found(pattern: str, way: str) -> None:
     judge = _Judge(re.compile(pattern), way)
     assert not all(judge.finds_linear(one) for one in pumped(re.compile(pattern)))
 

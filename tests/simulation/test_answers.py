@@ -39,6 +39,6 @@ def test_numbers_that_agree_are_not_false() -> None:
         ({"registry_count": None}, "synced_in_percentage is 66.67%, and 2 of None are None"),
     ],
 )
-def test_numbers_that_contradict_each_other_are(other: dict[str, Any], begins: str) -> None:
+def test_numbers_that_contradict_each_other_are_false(other: dict[str, Any], begins: str) -> None:
     (text,) = false(**other)
     assert text.startswith(begins)

@@ -75,7 +75,7 @@ def test_a_tag_that_a_stranger_moved_after_it_was_seen_is_forgiven(pair: Pair, j
 
 
 @pytest.mark.parametrize("judge", JUDGES)
-def test_a_tag_that_was_seen_after_a_stranger_moved_it_is_not(pair: Pair, judge: Any) -> None:
+def test_a_tag_that_was_seen_after_a_stranger_moved_it_is_not_forgiven(pair: Pair, judge: Any) -> None:
     pair.move_here(SEEN_S + 1, OTHERS, "client")
     pair.see(SEEN_S + 2)
     assert pair.false(judge)
@@ -83,13 +83,13 @@ def test_a_tag_that_was_seen_after_a_stranger_moved_it_is_not(pair: Pair, judge:
 
 @pytest.mark.parametrize("judge", JUDGES)
 @pytest.mark.parametrize("why", ["sync@beta/2", "beyond"])
-def test_a_tag_that_nobody_else_moved_is_not(pair: Pair, judge: Any, why: str) -> None:
+def test_a_tag_that_nobody_else_moved_is_not_forgiven(pair: Pair, judge: Any, why: str) -> None:
     pair.move_here(SEEN_S + 1, OTHERS, why)
     assert pair.false(judge)
 
 
 @pytest.mark.parametrize("judge", JUDGES)
-def test_a_stranger_s_tag_that_geosync_never_replaced_is_not(judge: Any) -> None:
+def test_a_strangers_tag_that_geosync_never_replaced_is_not_forgiven(judge: Any) -> None:
     pair = Pair()
     pair.here.moves.clear()
     pair.move_here(PUT_S, OTHERS, "client")

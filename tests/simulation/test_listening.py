@@ -46,7 +46,7 @@ def test_what_a_seed_once_found_stays_mended(seed: int) -> None:
         ("hush", 100, "counted ArrivalsFailed 0, and it was 1 to 1"),
     ],
 )
-def test_without_a_rule_one_is_lost_or_a_count_is_false(rule: str, first: int, finds: str) -> None:
+def test_without_a_rule_an_arrival_is_lost_or_a_count_is_false(rule: str, first: int, finds: str) -> None:
     code, said = listen("--seeds", str(BROKEN), "--break", rule, "--from", str(first))
     assert code == 1
     assert finds in said, said

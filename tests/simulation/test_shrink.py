@@ -11,7 +11,7 @@ NAMES = {deed.__name__ for _, deed in DEEDS}
 
 
 @pytest.mark.parametrize("needed", [{"push"}, {"push", "skew"}, {"kills", "restore", "fail_over"}])
-def test_only_what_it_takes_to_fail_is_left(needed: set[str]) -> None:
+def test_a_shrunk_story_has_only_what_the_failure_takes(needed: set[str]) -> None:
     tried: list[Focus] = []
 
     def fails(focus: Focus) -> bool:
@@ -24,7 +24,7 @@ def test_only_what_it_takes_to_fail_is_left(needed: set[str]) -> None:
     assert len(tried) < 100
 
 
-def test_what_fails_only_as_it_is_stays_so() -> None:
+def test_a_story_that_fails_only_as_a_whole_is_not_shrunk() -> None:
     smallest = shrink(4711, Focus(minutes=5), lambda _: False)
     assert (smallest.minutes, smallest.without) == (5, ())
 

@@ -42,10 +42,10 @@ def test_each_step_is_judged_where_each_is_asked_for() -> None:
     assert run(1, true=STEPS) == STEPS
 
 
-def test_else_one_in_so_many_is_by_lot() -> None:
+def test_otherwise_one_step_in_so_many_is_judged_by_lot() -> None:
     assert STEPS / 40 < run(20, true=STEPS) < STEPS / 10
 
 
-def test_what_is_false_then_ends_the_world() -> None:
+def test_a_violation_in_the_middle_ends_the_world() -> None:
     with pytest.raises(Violation, match="false meanwhile"):
         run(20, true=3)

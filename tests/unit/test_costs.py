@@ -121,7 +121,7 @@ def test_the_module_reckons_with_the_counts_of_the_page() -> None:
     assert quantity(polled) == pytest.approx(1_000 * costs.PUSH_SQS)
 
 
-def test_what_is_not_known_of_a_month_makes_its_sum_unknown() -> None:
+def test_an_unknown_quantity_of_a_month_makes_its_sum_unknown() -> None:
     found = {part.what: part.usd for part in parts_of(costs.SiteMonth(role="secondary", pushes=0, copied_bytes=0))}
     assert found["pushes"] == 0
     assert found["comparisons"] is None

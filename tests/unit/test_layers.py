@@ -50,7 +50,7 @@ def test_every_package_has_its_layer() -> None:
     assert sorted(named) == sorted({part(module) for module in MODULES} - {""})
 
 
-def test_nothing_imports_what_stands_on_it() -> None:
+def test_no_module_imports_from_a_higher_layer() -> None:
     rank = {name: number for number, layer in enumerate(LAYERS) for name in layer} | {"": -1}
     assert [
         f"{module} imports {imported}"

@@ -109,7 +109,7 @@ def arrives(site: Site, clock: PlayedClock, digest: str) -> None:
     site.sync_registry.finish(lease)
 
 
-def test_the_answer_says_what_is_known(site: Site, ask: Ask, compared: None) -> None:
+def test_the_arrival_answer_has_what_is_known(site: Site, ask: Ask, compared: None) -> None:
     site.sync_registry.mark("group/app", Reference.tag("v1"), Mark(expects=A))
     answer = ask("GET", PATH, query={"repository": "group/app", "reference": "v1"})
     assert answer.status == 200, answer.text
@@ -132,11 +132,11 @@ def test_the_answer_says_what_is_known(site: Site, ask: Ask, compared: None) -> 
         {"repository": "a" * 300},
     ],
 )
-def test_what_is_no_image_is_said(site: Site, ask: Ask, query: dict[str, str]) -> None:
+def test_a_malformed_image_name_is_refused(site: Site, ask: Ask, query: dict[str, str]) -> None:
     assert ask("GET", PATH, query=query).status == 400
 
 
-def test_it_is_for_a_secondary(primary: Site, ask: Ask) -> None:
+def test_a_primary_refuses_to_wait_for_an_image(primary: Site, ask: Ask) -> None:
     assert ask("GET", PATH, query={"repository": "group/app"}).status == 409
 
 
@@ -168,7 +168,7 @@ def test_a_later_digest_than_the_one_that_was_announced_is_said(
     assert run("group/app:v1").output == f"group/app:v1 is at berlin: {B}, a later one than {A}\n"
 
 
-def test_what_was_here_before_is_looked_at_once_for_all_who_wait(
+def test_an_image_that_was_here_is_looked_at_once_for_all_waiters(
     site: Site, way: ToTheHandler, ask: Ask, clock: PlayedClock, compared: None
 ) -> None:
     site.synced("group/app", v1=A)
@@ -188,7 +188,7 @@ def test_what_was_here_before_is_looked_at_once_for_all_who_wait(
     assert "owed since" in found["reason"]
 
 
-def test_what_was_here_before_is_an_answer_once_a_heartbeat_of_now_is_accounted(
+def test_an_image_that_was_here_is_an_answer_once_a_heartbeat_sent_since_is_accounted(
     site: Site, way: ToTheHandler, clock: PlayedClock, compared: None
 ) -> None:
     """Of a site that is paused: nobody looks at the primary there."""
@@ -314,7 +314,7 @@ def test_a_primary_says_that_it_syncs_nothing(primary: Site, way: ToTheHandler) 
     assert (ended.exit_code, "dublin is the primary" in ended.output) == (2, True)
 
 
-def test_a_token_that_is_none_is_said_and_never_shown(
+def test_a_malformed_token_is_refused_and_never_shown(
     site: Site, way: ToTheHandler, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GEOSYNC_TOKEN", "wrong-token")
@@ -325,7 +325,7 @@ def test_a_token_that_is_none_is_said_and_never_shown(
 
 
 @pytest.mark.parametrize("url", ["http://admin.example.com/geo", "https://user@admin.example.com/", "admin"])
-def test_a_token_is_sent_over_https_alone(way: ToTheHandler, monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+def test_a_token_is_sent_over_https_only(way: ToTheHandler, monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     monkeypatch.setenv("GEOSYNC_ADMIN_URL", url)
     assert run("group/app:v1").exit_code == 2
     assert way.tokens == set()

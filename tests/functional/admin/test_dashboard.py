@@ -82,7 +82,7 @@ def test_the_table_of_sites_takes_one_round_of_answers(
     dashboard.shows("berlin", "dublin", "oregon")
 
 
-def test_a_page_of_which_a_file_was_refused_loads_itself_again(
+def test_a_page_loads_itself_again_after_one_of_its_files_was_refused(
     dashboard: Dashboard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ask, refused = Ask.__call__, list[str]()
@@ -109,7 +109,7 @@ def test_a_page_that_is_opened_in_the_background_is_there_when_somebody_looks(da
         dashboard.driver.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", added)
 
 
-def test_a_session_that_is_over_is_said_and_none_at_all_is_not(site: Site, dashboard: Dashboard) -> None:
+def test_the_page_reports_an_ended_session_and_not_an_absent_one(site: Site, dashboard: Dashboard) -> None:
     dashboard.open()
     assert dashboard.text("#problem") == ""
     dashboard.sign_in("read")

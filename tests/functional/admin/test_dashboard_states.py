@@ -42,7 +42,7 @@ READ_ONLY = {
 }
 
 
-def test_an_operator_s_pages_as_they_are_worked_with(
+def test_an_operators_pages_look_as_kept_while_worked_with(
     site: Site, driver: webdriver.Chrome, fixed: Moment, layouts: Layouts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill(site)
@@ -55,7 +55,7 @@ def test_an_operator_s_pages_as_they_are_worked_with(
         assert dashboard.complaints() == []
 
 
-def test_who_may_only_look_is_shown_nothing_as_if_they_could(
+def test_a_read_only_session_is_shown_no_control_that_acts(
     site: Site, driver: webdriver.Chrome, layouts: Layouts
 ) -> None:
     fill(site)

@@ -103,7 +103,7 @@ def test_a_message_that_cannot_be_written_down_is_not_discarded(
     assert ask("GET", ALL).json["count"] == 2
 
 
-def test_what_is_refused_for_one_does_not_keep_the_others_and_is_said_of_it(
+def test_a_refusal_for_one_message_does_not_stop_the_others_and_is_reported(
     site: Site, ask: Ask, letters: dict[str, str]
 ) -> None:
     site.sqs.delete_queue(QueueUrl=site.queues["work"])
@@ -116,7 +116,7 @@ def test_what_is_refused_for_one_does_not_keep_the_others_and_is_said_of_it(
     assert site.messages("dlq") == [json.loads(PARKED)]
 
 
-def test_what_is_done_when_aws_answers_no_more_is_told_and_the_rest_stays(
+def test_when_aws_stops_answering_the_done_part_is_reported_and_the_rest_stays(
     site: Site, ask: Ask, letters: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     audit: Any = app.api()._site.audit
@@ -160,7 +160,7 @@ def test_an_action_on_as_many_as_may_be_named_is_in_the_audit_log_with_each_of_t
         ("discard", {"ids": ["x"], "reason": "  "}, "reason"),
     ],
 )
-def test_what_is_not_understood_moves_nothing(
+def test_a_malformed_request_moves_no_message(
     site: Site, ask: Ask, letters: dict[str, str], path: str, body: dict[str, Any], word: str
 ) -> None:
     answer = ask.act(f"{ALL}/{path}", body)

@@ -152,7 +152,7 @@ def test_a_quiet_page_costs_a_query_for_each_hour_and_shard(
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 100])
 @pytest.mark.parametrize("repository", ["", "group/app"])
-def test_what_came_since_a_moment_is_all_that_is_read(
+def test_only_events_since_the_given_moment_are_read(
     primary: Site, log: EventLog, now: int, limit: int, repository: str
 ) -> None:
     moments = {f"event-{number}": now - number // 3 for number in range(20)}

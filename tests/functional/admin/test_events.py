@@ -67,7 +67,7 @@ def test_the_id_of_an_event_is_the_number_that_a_status_means(primary: Site, ask
     assert newest["id"] // 1000 == now - 1000
 
 
-def test_what_could_not_be_used_is_shown_with_what_it_claimed(primary: Site, ask: Ask) -> None:
+def test_an_unusable_event_is_shown_with_its_claims(primary: Site, ask: Ask) -> None:
     writer = EventLogWriter(primary.dynamodb, "events", retention_days=30)
     claims = {"repository": "<img src=x>", "tag": "v1"}
     unusable = Unusable(
@@ -176,7 +176,7 @@ def test_a_secondary_says_where_the_events_are(site: Site, ask: Ask) -> None:
 
 
 @pytest.mark.parametrize("name", ["", "Group/App", "group//app", "<img src=x>", "a" * 256])
-def test_what_cannot_be_a_repository_is_refused(primary: Site, ask: Ask, name: str) -> None:
+def test_an_impossible_repository_name_is_refused(primary: Site, ask: Ask, name: str) -> None:
     answer = ask("GET", EVENTS, query={"repository": name})
     assert (answer.status, answer.message.startswith("repository: ")) == (400, True)
 
@@ -191,7 +191,7 @@ def test_a_cursor_fits_no_other_filter(primary: Site, ask: Ask) -> None:
     assert ask("GET", EVENTS, query={"event_name": "pushed"}).status == 400
 
 
-def test_every_action_is_in_the_audit_log_and_no_look_is(site: Site, ask: Ask) -> None:
+def test_the_audit_log_has_every_action_and_no_read(site: Site, ask: Ask) -> None:
     ask("GET", EVENTS)
     ask.act("/api/v4/geo/pause", {"reason": "storage"})
     ask.act("/api/v4/geo/pause", {"unknown": 1})
@@ -248,7 +248,7 @@ def test_a_name_that_cannot_be_read_keeps_nothing_from_the_audit_log(
     assert len([line for line in log() if line["message"] == "audit_without_name"]) == 6
 
 
-def test_the_audit_log_names_the_site_that_is_expected_no_more(primary: Site, ask: Ask) -> None:
+def test_the_audit_log_names_the_site_that_is_no_longer_expected(primary: Site, ask: Ask) -> None:
     url = "https://oregon.example.com/geo"
     ask.act("/api/v4/geo_sites", {"name": "oregon", "url": url, "report_key": "0" * 64})
     assert ask.act(f"/api/v4/geo_sites/{site_id('oregon')}", method="DELETE").status == 200
@@ -313,7 +313,7 @@ def test_the_pause_of_a_promotion_is_not_ended_and_not_taken(site: Site, ask: As
     assert pause.reason == "promotion [0123abcd]"
 
 
-def test_pause_and_resume_can_be_said_twice(site: Site, ask: Ask) -> None:
+def test_a_repeated_pause_or_resume_changes_nothing(site: Site, ask: Ask) -> None:
     for _ in range(2):
         assert ask.act("/api/v4/geo/pause", {"reason": "storage"}).status == 200
         assert site.sync_registry.is_paused()

@@ -79,7 +79,7 @@ def test_a_page_ends_after_so_many_that_do_not_fit_and_the_next_goes_on(
     assert second["page_info"]["has_next_page"] is False
 
 
-def test_what_an_operator_spoke_of_is_told_no_more_until_it_is_compared_again(site: Site, ask: Ask) -> None:
+def test_an_answered_finding_is_hidden_until_the_next_comparison(site: Site, ask: Ask) -> None:
     path = found(site, "group/a")
     assert ask.act(f"{path}/adopt", {"tags": ["mine", "not-found"]}).status == 202
     shown = ask("GET", f"{path}/findings").json
@@ -96,7 +96,7 @@ def test_what_an_operator_spoke_of_is_told_no_more_until_it_is_compared_again(si
     assert (again["missing"], again["extra"]) == (["v2"], ["mine"])
 
 
-def test_one_repository_s_findings_and_that_there_are_none(site: Site, ask: Ask) -> None:
+def test_a_repository_shows_its_findings_or_none(site: Site, ask: Ask) -> None:
     assert ask("GET", f"{found(site, 'group/a')}/findings").json["extra"] == ["mine"]
     site.synced("group/clean", v1=A)
     clean = ask("GET", f"{REPOSITORIES}/{site.id_of('group/clean')}/findings").json
@@ -154,7 +154,7 @@ def test_deletes_that_are_suspended_go_on_when_somebody_says_so(site: Site, ask:
         assert ask("GET", "/api/v4/geo/deletes").json["suspended"] is False
 
 
-def test_what_an_operator_dismisses_is_listed_no_more_until_it_changes(site: Site, ask: Ask) -> None:
+def test_a_dismissed_finding_is_hidden_until_it_changes(site: Site, ask: Ask) -> None:
     path = found(site, "group/a")
     (seen,) = ask("GET", FINDINGS).json["nodes"]
     assert (seen["dismissed_at"], seen["dismissed_by"], seen["dismissed_because"]) == (None, None, None)
@@ -184,7 +184,7 @@ def test_what_an_operator_dismisses_is_listed_no_more_until_it_changes(site: Sit
     assert (shown["extra_count"], shown["dismissed_at"]) == (2, None)
 
 
-def test_a_dismissal_is_of_what_was_seen_and_can_be_undone(site: Site, ask: Ask) -> None:
+def test_a_dismissal_covers_the_finding_as_shown_and_can_be_undone(site: Site, ask: Ask) -> None:
     path = found(site, "group/a")
     before = site.sync_registry.findings.get("group/a")
     assert before is not None

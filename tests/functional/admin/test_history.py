@@ -41,7 +41,7 @@ def test_the_last_day_is_in_steps_of_five_minutes(ask: Ask, site: Site) -> None:
     assert (row["owed_references_count"], row["recovery_point_age_seconds"], row["lag_p99_seconds"]) == (4, 12, 0.1)
 
 
-def test_what_was_not_known_is_null_and_what_was_not_recorded_has_no_row(ask: Ask, site: Site) -> None:
+def test_an_unknown_value_is_null_and_an_unrecorded_minute_has_no_row(ask: Ask, site: Site) -> None:
     assert ask("GET", HISTORY).json["rows"] == []
     site.sync_registry.history.record(Observed(), now_ms=now() - 120_000)
     (row,) = ask("GET", HISTORY, query={"step": 3600}).json["rows"]
@@ -70,7 +70,7 @@ def test_a_time_of_ones_own(ask: Ask, site: Site) -> None:
         ({"since": "2000-01-01T00:00:00Z", "step": 3600}, "more than"),
     ],
 )
-def test_what_is_not_understood_or_too_much_is_said(ask: Ask, query: dict[str, object], why: str) -> None:
+def test_a_malformed_or_too_long_time_span_is_refused(ask: Ask, query: dict[str, object], why: str) -> None:
     answer = ask("GET", HISTORY, query=query)
     assert answer.status == 400
     assert why in answer.message

@@ -59,7 +59,7 @@ def test_every_number_is_the_one_of_the_status(ask: Ask, site: Site) -> None:
     assert found["geosync_replication_enabled", "berlin"] == 1
 
 
-def test_what_is_not_known_has_no_sample(ask: Ask) -> None:
+def test_an_unknown_value_has_no_sample(ask: Ask) -> None:
     found = samples(ask("GET", "/metrics").text)
     for name in ("geosync_recovery_point_timestamp_seconds", "geosync_recovery_point_age_seconds", "geo_last_event_id"):
         assert (name, "berlin") not in found
@@ -76,7 +76,7 @@ def test_the_recovery_point_is_a_moment_and_its_age_the_one_of_now(ask: Ask, sit
     assert before_s - 1_700_000_001 <= age_s <= time.time() - 1_700_000_000
 
 
-def test_it_is_openmetrics_for_who_asks_for_that(ask: Ask) -> None:
+def test_the_format_is_openmetrics_on_request(ask: Ask) -> None:
     answer = ask("GET", "/metrics", headers={"Accept": f"{OPEN_METRICS},text/plain;version=0.0.4;q=0.5"})
     assert answer.headers["content-type"].startswith(OPEN_METRICS)
     names = {family.name for family in open_metrics(answer.text)}  # type: ignore[no-untyped-call]

@@ -152,7 +152,7 @@ def test_signing_out_ends_the_session_at_the_server(site: Site, ask: Ask, give: 
     assert ask("GET", LOOK, token=token).status == 200
 
 
-def test_an_ended_session_is_remembered_until_it_would_be_over(site: Site, ask: Ask) -> None:
+def test_an_ended_session_is_remembered_until_its_regular_end(site: Site, ask: Ask) -> None:
     cookie, headers, _ = sign_in(ask, READ)
     _, identifier, expires, _ = cookie.partition("=")[2].split(".")
     ask("POST", "/sign-out", {}, token=None, headers=headers)

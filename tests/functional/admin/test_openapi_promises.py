@@ -109,7 +109,7 @@ def test_a_change_that_breaks_a_program_is_found(change: Callable[[dict[str, Any
     assert broken(promises(DOCUMENT), promises(changed)) != []
 
 
-def test_what_is_more_breaks_nothing() -> None:
+def test_an_addition_breaks_no_program() -> None:
     changed = copy.deepcopy(DOCUMENT)
     _parameter(changed, "order_by")["schema"]["enum"].append("colour")
     _schema(changed, "ContainerRepository")["properties"]["colour"] = {"type": "string"}
@@ -119,7 +119,7 @@ def test_what_is_more_breaks_nothing() -> None:
     assert broken(promises(DOCUMENT), promises(changed)) == []
 
 
-def test_what_the_previous_release_called_deprecated_may_go() -> None:
+def test_a_part_that_the_previous_release_deprecated_may_be_removed() -> None:
     former = copy.deepcopy(DOCUMENT)
     former["paths"]["/api/v4/geo/backfill"]["get"]["deprecated"] = True
     _parameter(former, "parked")["deprecated"] = True

@@ -137,7 +137,7 @@ def test_texts_have_the_sizes_of_one_scale_and_colours_are_named_once() -> None:
         (AXE, "axe.min.js"),
     ],
 )
-def test_what_others_wrote_is_as_they_published_it(folder: Path, name: str) -> None:
+def test_a_vendored_file_is_unchanged(folder: Path, name: str) -> None:
     digest = hashlib.sha256((folder / name).read_bytes()).hexdigest()
 
     assert f"`{digest}`" in (folder / "README.md").read_text()

@@ -43,7 +43,7 @@ def test_a_report_has_no_parameters_either(primary: Site, ask: Ask) -> None:
     assert answer.message == "no such parameter: no_such; there are none"
 
 
-def test_what_is_known_is_named_and_what_is_not_is_bounded(site: Site, ask: Ask) -> None:
+def test_the_refusal_names_the_known_parameters_and_bounds_the_unknown_ones(site: Site, ask: Ask) -> None:
     unknown = {f"{number}{'x' * 99}": "1" for number in range(9)}
     answer = ask("GET", "/api/v4/geo/events", query={"repository": "a", "per_page": 1, **unknown})
     assert answer.status == 400

@@ -103,7 +103,7 @@ def test_repositories_with_a_parked_reference_can_be_asked_for(site: Site, ask: 
     assert names(ask("GET", ALL, query={"parked": "true", "name": "group/parked"})) == ["group/parked"]
 
 
-def test_what_is_not_synced_is_found_by_what_is_owed_and_no_row_of_the_others_is_read(
+def test_unsynced_repositories_are_found_by_what_is_owed_without_reading_synced_rows(
     site: Site, ask: Ask, calls: Calls
 ) -> None:
     for number in range(9):
@@ -123,7 +123,7 @@ def test_what_is_not_synced_is_found_by_what_is_owed_and_no_row_of_the_others_is
     assert synced == sorted(f"synced/app{number}" for number in range(9))
 
 
-def test_a_page_that_finds_nothing_says_how_far_it_got_and_goes_on_from_there(
+def test_a_page_without_matches_has_a_cursor_from_which_the_next_goes_on(
     site: Site, ask: Ask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(repositories, "EXAMINED", 5)
@@ -137,7 +137,7 @@ def test_a_page_that_finds_nothing_says_how_far_it_got_and_goes_on_from_there(
     assert walk(ask, state="failed") == [[], [], ["group/app11"]]
 
 
-def test_a_row_that_cannot_be_read_is_told_of_and_spoils_no_page(site: Site, ask: Ask) -> None:
+def test_an_unreadable_row_is_reported_and_spoils_no_page(site: Site, ask: Ask) -> None:
     site.synced("group/app", v1=A)
     site.synced("group/broken", v1=A)
     site.store.write(Update(key=Key("group/broken", ROW), set={"state": "9"}))
@@ -301,7 +301,7 @@ def test_resync_of_all_failed_marks_anew_what_failed_and_leaves_the_rest(site: S
         ("/api/v4/nothing", {}, 404, "openapi.json"),
     ],
 )
-def test_what_is_not_there_or_not_understood_is_named(
+def test_a_missing_repository_or_a_malformed_request_is_named(
     site: Site, ask: Ask, path: str, query: dict[str, str], status: int, word: str
 ) -> None:
     answer = ask("GET", path, query=query)

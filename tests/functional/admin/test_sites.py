@@ -92,7 +92,7 @@ def test_a_secondary_shows_the_other_sites_as_the_primary_told_of_them(site: Sit
     assert ask("GET", f"{ALL}/{DUBLIN_ID}/status").json["primary"] is True
 
 
-def test_what_was_told_long_ago_is_not_taken_for_now(site: Site, ask: Ask) -> None:
+def test_a_status_told_long_ago_is_shown_as_unhealthy(site: Site, ask: Ask) -> None:
     told(site, ToldSite(name="oregon", url=None, primary=False, status=STATUS), at=now() - 11 * 60_000)
     status = ask("GET", f"{ALL}/{OREGON_ID}/status").json
     assert (status["healthy"], status["health_status"]) == (False, "Unhealthy")
@@ -429,7 +429,7 @@ def test_a_site_that_is_removed_is_forgotten_with_its_report(primary: Site, ask:
         (f"{ALL}/9", None, "DELETE", 404, "9"),
     ],
 )
-def test_what_is_no_other_site_cannot_be_expected_or_removed(  # noqa: PLR0913, PLR0917 - pytest gives them by name
+def test_only_another_site_can_be_expected_or_removed(  # noqa: PLR0913, PLR0917 - pytest gives them by name
     primary: Site, ask: Ask, path: str, body: Any, method: str, status: int, word: str
 ) -> None:
     answer = ask.act(path, body, method=method)

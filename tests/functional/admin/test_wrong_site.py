@@ -40,7 +40,7 @@ def test_every_action_is_known_to_be_of_one_kind(site: Site, ask: Ask) -> None:
     assert actions() == known
 
 
-def test_the_primary_does_nothing_that_is_a_secondary_s_to_do(primary: Site, ask: Ask) -> None:
+def test_the_primary_refuses_the_actions_of_a_secondary(primary: Site, ask: Ask) -> None:
     primary.synced("group/app", v1=A)
     number = str(primary.id_of("group/app"))
     before = primary.sync_registry.row("group/app")
@@ -51,7 +51,7 @@ def test_the_primary_does_nothing_that_is_a_secondary_s_to_do(primary: Site, ask
     assert (primary.sync_registry.row("group/app"), primary.sync_registry.is_paused()) == (before, False)
 
 
-def test_a_secondary_does_nothing_that_is_the_primary_s_to_do(site: Site, ask: Ask) -> None:
+def test_a_secondary_refuses_the_actions_of_the_primary(site: Site, ask: Ask) -> None:
     for (method, path), body in PRIMARY.items():
         answer = ask.act(path.replace("{number}", "2"), body, method=method.upper())
         assert (answer.status, "for the primary" in answer.message) == (409, True), (path, answer.text)

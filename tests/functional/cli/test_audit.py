@@ -141,7 +141,7 @@ def test_an_end_that_cannot_be_written_down_is_said(secondary: Site, monkeypatch
     assert entry(secondary)["outcome"] == "begun"
 
 
-def test_nothing_done_is_nothing_written(secondary: Site) -> None:
+def test_a_command_that_did_nothing_writes_no_audit_entry(secondary: Site) -> None:
     assert "is not paused" in secondary.run("resume").output
     assert secondary.run("resync", "Group/App").exit_code == 2
     assert secondary.audit() == []

@@ -214,7 +214,9 @@ def test_a_look_that_fails_is_said_once_and_made_again_later_each_time(
     assert pauses == [4, 8, 16, 30, 30, 30]
 
 
-def test_what_no_further_look_mends_ends_it(secondary: Site, steps: Steps, clock: PlayedClock) -> None:
+def test_an_error_that_no_later_look_can_mend_ends_the_command(
+    secondary: Site, steps: Steps, clock: PlayedClock
+) -> None:
     walk(secondary, clock)
     assert steps() == []
     with failing(refused("AccessDeniedException")):
@@ -234,7 +236,7 @@ def test_ctrl_c_ends_the_command_alone_and_names_the_one_to_look_again(
     assert catalogue_item.CatalogueItem(store(secondary)).latest() is not None
 
 
-def test_what_keeps_it_from_going_on_is_said(secondary: Site, clock: PlayedClock) -> None:
+def test_the_reasons_why_a_backfill_stands_still_are_shown(secondary: Site, clock: PlayedClock) -> None:
     walk(secondary, clock, touched_at=1, started_at=clock.now_ms() - catalogue.STALLED_AFTER_MS)
     store(secondary).write(Update(key=catalogue_item.KEY, set={"failure": "GET /v2/_catalog: 401"}))
     secondary.sync_registry.hold("registry.example.com", reason="503")

@@ -111,7 +111,7 @@ def test_repositories_of_the_chosen_site_are_completed_and_kept_for_a_minute(
     assert stat.S_IMODE(kept.stat().st_mode) == 0o600
 
 
-def test_of_a_site_with_many_those_are_read_that_begin_with_the_word(
+def test_at_a_site_with_many_repositories_only_those_that_begin_with_the_word_are_read(
     secondary: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(names, "MOST", 2)

@@ -140,7 +140,7 @@ def test_ctrl_c_in_a_completion_writes_nothing_into_the_command_line(capsys: pyt
     assert (ended.value.code, *capsys.readouterr()) == (1, "", "")
 
 
-def test_the_command_begins_there(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_entry_point_runs_the_command(capsys: pytest.CaptureFixture[str]) -> None:
     with patch.object(sys, "argv", ["geosync", "--help"]), pytest.raises(SystemExit) as ended:
         entry.main()
     assert (ended.value.code, "See and steer a Geo site." in capsys.readouterr().out) == (0, True)

@@ -180,7 +180,7 @@ def test_lines_that_a_look_does_not_come_to_are_not_said_to_be_none(
     assert "logged no such line" in nothing.stdout, "all was read"
 
 
-def test_nothing_in_a_part_is_no_claim_of_the_rest(
+def test_a_part_without_lines_does_not_say_that_there_are_none(
     secondary: Site, log: Callable[..., None], short_looks: None
 ) -> None:
     for number in range(5):
@@ -285,7 +285,7 @@ def test_a_resync_of_everything_asks_for_a_comparison_and_waits_for_it(secondary
     "line",
     ["resync", "resync --all --failed", "resync group/app --all", "resync --all --keep", "reverify --all --failed"],
 )
-def test_what_is_to_be_done_is_said_once(secondary: Site, line: str) -> None:
+def test_conflicting_or_missing_targets_are_refused_and_nothing_is_sent(secondary: Site, line: str) -> None:
     assert secondary.run(*line.split()).exit_code == 2
     assert secondary.bodies("WorkQueueUrl") == []
 

@@ -26,7 +26,9 @@ def run() -> Iterator[Preloaded]:
     "arguments",
     [["--help"], ["status"], ["nothing"], ["--local", "x", "--local-state", "/nowhere", "status"]],
 )
-def test_it_says_the_same_and_ends_with_the_same_code(run: Preloaded, arguments: list[str]) -> None:
+def test_a_preloaded_command_has_the_output_and_exit_code_of_the_installed_one(
+    run: Preloaded, arguments: list[str]
+) -> None:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     installed = subprocess.run([*PROGRAM, *arguments], capture_output=True, check=False, env=environment)
     with TemporaryFile() as none, TemporaryFile() as output, TemporaryFile() as error:

@@ -61,7 +61,7 @@ def test_what_is_owed_behind_many_that_are_parked_is_waited_for(secondary: Site,
     assert (late.exit_code, document["done"], document["left"], len(document["failed"])) == (1, False, 2, 101)
 
 
-def test_of_very_many_that_are_owed_it_is_said_that_there_are_more(
+def test_with_very_many_owed_the_command_says_that_there_are_more(
     secondary: Site, known: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(settling, "PAGE", 2)

@@ -127,7 +127,7 @@ def test_a_site_that_is_removed_is_expected_no_more(primary: Site) -> None:
         ("add", "frankfurt", URL, "--report-key", KEY),
     ],
 )
-def test_what_is_no_other_site_is_not_expected(primary: Site, arguments: tuple[Any, ...]) -> None:
+def test_only_another_site_can_be_expected(primary: Site, arguments: tuple[Any, ...]) -> None:
     assert primary.run("sites", *arguments).exit_code == 2
     assert known_sites(primary).all() == []
 

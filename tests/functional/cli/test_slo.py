@@ -90,7 +90,7 @@ def test_a_target_that_is_missed_by_what_is_not_here(secondary: Site) -> None:
     assert json.loads(secondary.run("status", "--json").output)["service_level"]["missed_count"] == 1
 
 
-def test_of_no_push_nothing_is_known(secondary: Site) -> None:
+def test_without_a_push_the_service_level_is_not_known(secondary: Site) -> None:
     answer = secondary.run("slo")
     assert answer.exit_code == 1
     assert "not known: no push was recorded" in answer.output

@@ -142,7 +142,7 @@ def test_a_time_that_is_none_is_said(secondary: Site, timeout: str) -> None:
     assert secondary.run("wait", "group/app", "--timeout", timeout).exit_code == 2
 
 
-def test_it_is_for_a_secondary(primary: Site) -> None:
+def test_a_primary_refuses_to_wait_for_an_image(primary: Site) -> None:
     assert primary.run("wait", "group/app").exit_code == 2
 
 

@@ -74,7 +74,7 @@ def test_every_command_is_known_to_be_of_one_kind() -> None:
     assert sorted(commands(main)) == sorted([*SECONDARY, *PRIMARY, *EVERYWHERE, *WITHOUT_A_SITE])
 
 
-def test_the_primary_does_nothing_that_is_a_secondary_s_to_do(primary: Site) -> None:
+def test_the_primary_refuses_the_actions_of_a_secondary(primary: Site) -> None:
     store = primary.sync_registry._store
     for name, arguments in SECONDARY.items():
         answer = primary.run(*name.split(), *arguments)
@@ -85,7 +85,7 @@ def test_the_primary_does_nothing_that_is_a_secondary_s_to_do(primary: Site) -> 
     assert store.get(breaker.KEY) is None
 
 
-def test_a_secondary_does_nothing_that_is_the_primary_s_to_do(secondary: Site) -> None:
+def test_a_secondary_refuses_the_actions_of_the_primary(secondary: Site) -> None:
     for name, arguments in PRIMARY.items():
         answer = secondary.run(*name.split(), *arguments)
         assert (answer.exit_code, "the primary's matter" in answer.output) == (2, True), (name, answer.output)

@@ -15,7 +15,7 @@ Log = Callable[[], list[dict[str, Any]]]
 NAMES = [f"group/app-{number}" for number in range(10)]
 
 
-def test_what_dynamodb_does_not_take_comes_again(site: Site) -> None:
+def test_messages_whose_writes_dynamodb_refuses_come_again(site: Site) -> None:
     with throttled("dynamodb") as throttle:
         assert handle(*map(push, NAMES)) == again(*range(10))
     assert throttle.refused["dynamodb:BatchGetItem"] > 1, "the SDK has tried again"
@@ -42,7 +42,7 @@ def test_the_log_names_the_call_that_was_throttled(
     assert f"AWS throttles {service} {operation}; {WAY_OUT} [" in line["reason"]
 
 
-def test_what_is_read_in_part_is_read_to_its_end(site: Site) -> None:
+def test_a_partial_read_is_read_to_its_end(site: Site) -> None:
     handle(*map(push, NAMES))
     with throttled("dynamodb", every=3) as throttle:
         assert handle(*(push(name, "v2") for name in NAMES)) == DONE
@@ -50,7 +50,7 @@ def test_what_is_read_in_part_is_read_to_its_end(site: Site) -> None:
     assert [sorted(site.owed(name)) for name in NAMES] == [["tag#v1", "tag#v2"]] * 10
 
 
-def test_what_is_marked_needs_no_wake_that_sqs_takes(site: Site) -> None:
+def test_a_mark_is_kept_although_sqs_refuses_its_wake(site: Site) -> None:
     with throttled("sqs", every=2) as throttle:
         assert handle(*map(push, NAMES)) == DONE
         assert handle(*(push(name, "v2") for name in NAMES)) == DONE

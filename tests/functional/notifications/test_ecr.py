@@ -128,7 +128,7 @@ def test_another_registry_s_event_is_not_taken_for_ours(ecr: Site, change: dict[
         sample("notifications-ecr-push.json") | {"source": "aws.ecs"},
     ],
 )
-def test_what_says_nothing_about_an_image_is_dropped(ecr: Site, event: dict[str, Any]) -> None:
+def test_an_event_about_no_image_is_dropped(ecr: Site, event: dict[str, Any]) -> None:
     assert take(event)["dropped"] == 1
     assert ecr.items() == ecr.messages() == []
 
@@ -156,7 +156,7 @@ def test_a_site_that_takes_none_drops_it_and_says_why(
     assert ecr.messages() == []
 
 
-def test_what_is_not_written_is_tried_again_by_lambda(ecr: Site, environment: pytest.MonkeyPatch) -> None:
+def test_lambda_retries_an_event_that_was_not_written(ecr: Site, environment: pytest.MonkeyPatch) -> None:
     ecr.table.delete()
     with pytest.raises(NotPublished):
         app.handler(sample("notifications-ecr-push.json"), CONTEXT)

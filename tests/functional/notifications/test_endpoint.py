@@ -143,7 +143,7 @@ def test_base64_bodies_in_the_encodings_of_json(aws: Site, post: Post, encoding:
         (json.dumps({"events": [0] * 2001}), "more than 2000 events"),
     ],
 )
-def test_what_is_no_envelope_is_400_and_says_what_was_wrong(
+def test_a_malformed_envelope_is_400_and_the_answer_says_why(
     aws: Site, post: Post, log: Log, body: str | None, what: str
 ) -> None:
     status, answer = post(body=body)
@@ -152,7 +152,7 @@ def test_what_is_no_envelope_is_400_and_says_what_was_wrong(
     assert (line["message"], what in line["problem"]) == ("notification_malformed", True)
 
 
-def test_what_is_said_to_be_base64_and_is_not_is_400(aws: Site, post: Post) -> None:
+def test_a_body_that_is_falsely_called_base64_is_400(aws: Site, post: Post) -> None:
     assert post(body="{}", isBase64Encoded=True) == (
         400,
         {"message": "the body is not the base64 that it is said to be"},

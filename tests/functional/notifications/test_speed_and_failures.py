@@ -42,7 +42,7 @@ def impatient(stub: StubAws, patient: None, post: Post, environment: pytest.Monk
     environment.setattr(app, "AWS_CALLS", app.AWS_CALLS.merge(Config(read_timeout=0.2)))
 
 
-def test_500_events_are_70_calls_and_16_and_one_at_once(stub: StubAws, patient: None, post: Post) -> None:
+def test_500_events_take_70_calls_of_which_17_run_at_once(stub: StubAws, patient: None, post: Post) -> None:
     post(*events(1))  # the token is known, as in a warm environment
     at_once = ITEM_CALLS_AT_ONCE + MESSAGE_CALLS_AT_ONCE + 1
     stub.behave(together=at_once)  # were they fewer, none would be answered

@@ -23,7 +23,9 @@ def test_a_pull_by_tag_makes_the_calls_that_the_page_says(site: Site, repository
 
 
 @pytest.mark.parametrize("what", ["digest", "blob", "list"])
-def test_what_is_never_old_makes_the_calls_that_the_page_says(site: Site, repository: str, what: str) -> None:
+def test_a_pull_of_a_digest_a_blob_or_a_list_makes_the_calls_that_the_page_says(
+    site: Site, repository: str, what: str
+) -> None:
     site.account()
     made = site.synced(repository)
     paths = {"digest": f"manifests/{made.digest}", "blob": f"blobs/{made.blobs[0]}", "list": "tags/list"}
@@ -53,7 +55,7 @@ def test_a_digest_that_is_not_here_is_looked_for_twice_beside_the_site_s_recover
     assert calls["dynamodb:BatchGetItem"] == 1 + 2 * 2
 
 
-def test_to_be_let_in_makes_no_call(site: Site) -> None:
+def test_admission_makes_no_call(site: Site) -> None:
     invoke(sample("pull-admission.json"))
     with counted() as calls:
         invoke(sample("pull-admission.json"))

@@ -51,7 +51,7 @@ def test_a_synced_tag_is_served(site: Site, repository: str, capsys: pytest.Capt
     assert site.woken() == []
 
 
-def test_what_is_not_here_is_marked_and_somebody_is_woken_at_once(site: Site, repository: str, log: Lines) -> None:
+def test_a_pull_of_a_missing_tag_marks_it_and_sends_a_wake_at_once(site: Site, repository: str, log: Lines) -> None:
     site.account()
     site.synced(repository)
     answer = pull(repository, "v2", seconds=6.0)
@@ -79,7 +79,7 @@ def test_a_name_that_only_clients_ever_said_is_woken_for_behind_every_push(site:
 
 
 @pytest.mark.parametrize("authorization", [None, WRONG])
-def test_who_is_not_let_in_causes_nothing(site: Site, repository: str, authorization: str | None) -> None:
+def test_a_refused_client_causes_nothing(site: Site, repository: str, authorization: str | None) -> None:
     site.account()
     site.synced(repository)
     for tag in ("v1", "v2"):

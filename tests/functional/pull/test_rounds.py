@@ -142,7 +142,9 @@ def test_a_deletion_is_seen_that_was_marked_while_the_table_left_a_part_of_the_f
 
 
 @pytest.mark.parametrize("what", ["manifest", "blob", "list"])
-def test_what_is_never_old_takes_one_round(site: Site, proxy: CountingProxy, repository: str, what: str) -> None:
+def test_a_digest_a_blob_or_a_list_takes_one_round(
+    site: Site, proxy: CountingProxy, repository: str, what: str
+) -> None:
     site.account()
     made = site.synced(repository)
     paths = {"manifest": f"manifests/{made.digest}", "blob": f"blobs/{made.blobs[0]}", "list": "tags/list"}
@@ -153,7 +155,7 @@ def test_what_is_never_old_takes_one_round(site: Site, proxy: CountingProxy, rep
     assert (rounds.tables, rounds.registry) == (["BatchGetItem"], 1)
 
 
-def test_an_answer_of_the_registry_s_is_kept_from_a_client_whose_tag_may_be_older(
+def test_the_registrys_answer_is_withheld_while_its_tag_may_be_too_old(
     site: Site, proxy: CountingProxy, repository: str
 ) -> None:
     site.account(ago_s=1000)

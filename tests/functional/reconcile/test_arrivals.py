@@ -69,7 +69,7 @@ def test_a_topic_that_takes_nothing_leaves_them_to_the_next_minute(
     assert len(_outbox(site)) == 1
 
 
-def test_nothing_that_is_left_over_costs_what_the_page_says(site: Site, heard: str) -> None:
+def test_an_empty_outbox_costs_the_reads_that_the_page_says(site: Site, heard: str) -> None:
     announcer = app.site().announcer
     assert announcer is not None
     with counted() as calls:
@@ -79,7 +79,7 @@ def test_nothing_that_is_left_over_costs_what_the_page_says(site: Site, heard: s
 
 
 @pytest.mark.parametrize("role", ["primary", "secondary"])
-def test_what_is_left_over_is_told_last(site: Site, heard: str, role: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_leftover_events_are_announced_last(site: Site, heard: str, role: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SITE_ROLE", role)
     if role == "secondary":
         monkeypatch.setenv("PRIMARY_ADMIN_URL", "https://admin.example.com")

@@ -59,7 +59,7 @@ def test_what_nobody_announced_is_suspended_once_the_queue_is_empty(
     assert "deletes_suspended" in {line["message"] for line in log()}
 
 
-def test_what_was_announced_meanwhile_is_no_reason(site: Site, missed: list[str]) -> None:
+def test_deletes_that_were_announced_meanwhile_suspend_nothing(site: Site, missed: list[str]) -> None:
     for tag in missed:
         site.sync_registry.mark(REPOSITORY, Reference.tag(tag), Mark(expects=ABSENT))
     minute()
@@ -68,7 +68,7 @@ def test_what_was_announced_meanwhile_is_no_reason(site: Site, missed: list[str]
 
 
 @pytest.mark.parametrize("why", [{"outside_since": 1}, {"primary": "arn:aws:sns:eu-west-1:000000000000:former"}])
-def test_tags_outside_or_of_a_former_primary_are_none_of_those_that_the_missing_ones_are_a_share_of(
+def test_the_share_of_missing_tags_leaves_out_tags_outside_and_of_a_former_primary(
     site: Site, missed: list[str], why: dict[str, Any]
 ) -> None:
     """A comparison does not count them: it would doubt for ever what the minute lets go on, and nothing would go."""

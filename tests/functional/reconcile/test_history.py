@@ -122,7 +122,7 @@ def test_a_lost_notification_is_in_the_history_once_whatever_fails_in_its_minute
     assert kept(site).total["lost"] == 1
 
 
-def test_one_whose_minute_was_written_is_not_told_again_though_measurements_were_not_deleted(site: Site) -> None:
+def test_a_loss_whose_minute_was_written_is_counted_once_though_its_measurements_stayed(site: Site) -> None:
     minute()
     lose_a_notification(site)
     with pytest.MonkeyPatch.context() as patched:

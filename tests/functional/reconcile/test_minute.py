@@ -248,7 +248,7 @@ def test_a_site_that_was_the_primary_meanwhile_compares_everything_with_its_form
 # ── the recovery point ──
 
 
-def test_what_waits_in_the_events_queue_or_the_dlq_is_seen(site: Site, log: Log) -> None:
+def test_the_minute_notes_what_waits_in_the_events_queue_and_the_dlq(site: Site, log: Log) -> None:
     minute()
     site.walked(started_at=time.time_ns() // 1_000_000)
     minute()

@@ -142,7 +142,7 @@ def test_a_primary_that_is_gone_harms_nothing(site: Site, aws: pytest.MonkeyPatc
     assert site.woken() == ["group/app"]
 
 
-def test_nobody_is_told_where_nobody_is_named_nor_by_a_primary(
+def test_a_site_without_a_primarys_url_and_a_primary_send_no_report(
     site: Site, endpoint: Endpoint, aws: pytest.MonkeyPatch
 ) -> None:
     assert "report" not in minute()

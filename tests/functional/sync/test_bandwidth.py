@@ -48,7 +48,7 @@ def test_a_helper_is_bounded(site: Site, aws: pytest.MonkeyPatch, repository: st
     assert sum(spent) == size_of(made)
 
 
-def test_what_is_bounded_has_a_pace_of_its_own(site: Site, aws: pytest.MonkeyPatch, repository: str) -> None:
+def test_bounded_work_has_a_pace_of_its_own(site: Site, aws: pytest.MonkeyPatch, repository: str) -> None:
     aws.setenv("MAX_BANDWIDTH", "100000000")
     noted: list[Pace] = []
     aws.setattr(Pace, "note", lambda self, *_: noted.append(self))

@@ -162,7 +162,7 @@ def test_a_helper_brings_blobs_and_no_manifest_and_the_holder_moves_none_of_them
     assert site.row(repository).state == SYNCED
 
 
-def test_who_was_asked_for_help_asks_nobody_for_what_it_goes_on_with(
+def test_a_helper_that_goes_on_with_other_work_asks_for_no_help(
     site: Site, queue_url: str, repository: str, log: Log
 ) -> None:
     """Each helper's helpers would be further in one chain of functions/sync's own messages, which Lambda stops."""

@@ -27,7 +27,7 @@ def test_each_line_of_a_copy_names_the_trace_of_its_wake(site: Site, repository:
     assert {line.get("wake_trace_id") for line in lines} == {TRACE}
 
 
-def test_what_a_worker_goes_on_with_is_of_another_trace(site: Site, repository: str, log: Log) -> None:
+def test_the_next_repository_of_a_worker_has_another_trace(site: Site, repository: str, log: Log) -> None:
     for name in (repository, f"{repository}/next"):
         made = site.make.image(name, "v1")
         site.sync_registry.mark(name, Reference.tag("v1"), Mark(expects=made.digest))

@@ -107,7 +107,7 @@ def test_a_suspension_stays_while_too_much_is_outside(counted: Breaker, store: S
     assert not counted.state().suspended
 
 
-def test_what_is_missing_may_go_after_the_window_or_when_it_was_accepted(
+def test_a_missing_tag_may_be_removed_after_the_window_or_once_it_was_accepted(
     counted: Breaker, store: Store, clock: FakeClock
 ) -> None:
     missed = clock.now

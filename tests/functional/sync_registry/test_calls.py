@@ -91,7 +91,7 @@ def test_requests_of_an_event_for_a_repository_that_somebody_holds(dynamodb: tup
     assert calls.made() == {"BatchGetItem": 1, "UpdateItem": 2}
 
 
-def test_a_mark_over_an_item_that_cannot_be_read_needs_no_right_but_batches_and_updates(
+def test_a_mark_over_an_unreadable_item_needs_only_the_permissions_of_a_mark(
     dynamodb: tuple[SyncRegistry, Calls], client: Any
 ) -> None:
     """The roles of functions/log_cursor and functions/pull have no GetItem."""
@@ -237,7 +237,7 @@ TRANSACTION: list[Change] = [
 ]
 
 
-def test_a_transaction_is_tried_again_only_when_nothing_but_others_was_in_its_way(client: Any, stub: Stubber) -> None:
+def test_a_transaction_is_tried_again_only_after_a_conflict_with_another(client: Any, stub: Stubber) -> None:
     cancelled(stub, "TransactionConflict", "None")
     cancelled(stub, "None", "ThrottlingError")
     stub.add_response("transact_write_items", {})

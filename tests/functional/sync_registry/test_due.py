@@ -27,7 +27,9 @@ def test_newest_first_and_no_more_than_asked_for(
     assert sync_registry.due(REPOSITORY, 1)[0].reference == V1
 
 
-def test_what_a_whole_repository_brings_is_as_old_as_its_mark(sync_registry: SyncRegistry, clock: FakeClock) -> None:
+def test_tags_marked_for_a_whole_repository_are_as_old_as_its_mark(
+    sync_registry: SyncRegistry, clock: FakeClock
+) -> None:
     whole = sync_registry.mark(REPOSITORY, Reference.whole())
     clock.pass_(10)
     sync_registry.mark(REPOSITORY, V2, Mark(expects=B))
@@ -62,7 +64,7 @@ def test_what_a_push_marked_keeps_its_place_when_its_repository_is_compared(
     assert (older.due, older.owed_since) == (whole.marked_at, before.owed_since)
 
 
-def test_what_failed_or_is_parked_is_tried_with_the_rest_of_its_repository(
+def test_a_failed_or_parked_reference_is_tried_with_the_rest_of_its_repository(
     sync_registry: SyncRegistry, clock: FakeClock
 ) -> None:
     whole = sync_registry.mark(REPOSITORY, Reference.whole())
@@ -73,7 +75,7 @@ def test_what_failed_or_is_parked_is_tried_with_the_rest_of_its_repository(
         assert (again.due, again.parked, again.attempts, again.failure) == (whole.marked_at, False, 0, None)
 
 
-def test_what_is_postponed_or_failed_is_not_due_and_the_row_says_why(
+def test_a_postponed_or_failed_reference_is_not_due_and_the_row_says_why(
     sync_registry: SyncRegistry, clock: FakeClock
 ) -> None:
     for reference in (V1, V2):
@@ -103,7 +105,7 @@ def test_what_is_postponed_or_failed_is_not_due_and_the_row_says_why(
     assert sync_registry.due_repositories() == [REPOSITORY]
 
 
-def test_what_is_put_off_without_a_failure_leaves_the_row_pending(sync_registry: SyncRegistry) -> None:
+def test_a_postponement_without_a_failure_leaves_the_row_pending(sync_registry: SyncRegistry) -> None:
     sync_registry.mark(REPOSITORY, V1, Mark(expects=A))
     lease = sync_registry.knock(REPOSITORY)
     assert lease is not None

@@ -32,7 +32,7 @@ def test_a_knock_while_somebody_holds_it_is_seen_by_the_holder(sync_registry: Sy
     assert sync_registry.finish(renewed)
 
 
-def test_a_wake_takes_what_is_free_only(sync_registry: SyncRegistry, clock: FakeClock) -> None:
+def test_a_wake_takes_only_a_free_repository(sync_registry: SyncRegistry, clock: FakeClock) -> None:
     sync_registry.mark(REPOSITORY, V1)
     lease = sync_registry.acquire(REPOSITORY)
     assert lease is not None
@@ -158,7 +158,7 @@ def test_a_knock_that_may_not_take_leaves_the_repository_free(sync_registry: Syn
     assert sync_registry.due_repositories() == [REPOSITORY]
 
 
-def test_what_was_never_tried_is_woken_before_what_failed(
+def test_untried_references_are_woken_before_failed_ones(
     sync_registry: SyncRegistry, clock: FakeClock, beforehand: Beforehand
 ) -> None:
     def mark(sync_registry: SyncRegistry) -> None:

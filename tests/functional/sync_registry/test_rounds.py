@@ -91,7 +91,7 @@ def test_pushes_are_taken_in_in_three_rounds(
     assert counted.requests == {"BatchGetItem": 1, "UpdateItem": 2 * pushes + 1}
 
 
-def test_a_holder_knows_what_it_looks_at_after_four_rounds(
+def test_a_holder_has_its_references_after_four_rounds(
     client: Any, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What a wake depends on, the lease, what is due, and what was seen of it: only then is a mark read to look after.

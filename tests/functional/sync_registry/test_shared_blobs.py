@@ -45,7 +45,7 @@ def test_a_claim_keeps_others_out_until_it_ends(items: SharedBlobItems, clock: F
     assert items.claim(A, "theirs").copied_by == "theirs"
 
 
-def test_who_gives_up_ends_no_claim_but_its_own(items: SharedBlobItems) -> None:
+def test_giving_up_a_claim_leaves_the_claims_of_others(items: SharedBlobItems) -> None:
     items.claim(A, "mine")
     items.give_up(A, "theirs")
     assert items.read([A])[A].copied_by == "mine"

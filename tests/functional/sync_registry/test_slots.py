@@ -45,7 +45,7 @@ def test_a_namespace_has_so_many_slots_of_each_queue_and_the_others_have_theirs(
     assert held(store) == MOST + 3
 
 
-def test_what_is_given_back_leaves_no_item(sync_registry: SyncRegistry, store: Store) -> None:
+def test_a_returned_slot_leaves_no_item(sync_registry: SyncRegistry, store: Store) -> None:
     slot = take(sync_registry)
     assert slot is not None
     assert held(store) == 1
@@ -115,7 +115,7 @@ def test_the_item_of_a_function_that_vanished_goes_once_its_slot_ran_out(
     assert expires == [LASTING_S + FORGOTTEN_S, LASTING_S + FORGOTTEN_S]
 
 
-def test_a_slot_whose_write_was_repeated_is_had_and_given_back(
+def test_a_slot_is_taken_once_although_its_write_was_repeated(
     sync_registry: SyncRegistry, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The answer came too late, and the client's own repetition of the write finds the slot taken: by itself."""
@@ -134,7 +134,7 @@ def test_a_slot_whose_write_was_repeated_is_had_and_given_back(
     assert held(store) == 0
 
 
-def test_many_that_take_at_the_same_time_get_no_more() -> None:
+def test_many_concurrent_takers_get_no_more_slots_than_there_are() -> None:
     """On the store in memory: a condition and its write are one step there, as at DynamoDB, and not in moto."""
     sync_registry = SyncRegistry(MemoryStore())
     with ThreadPoolExecutor(8) as pool:

@@ -70,7 +70,7 @@ def test_update_changes_what_it_names_and_keeps_the_rest(store: Store) -> None:
     assert isinstance(item["revision"], int)
 
 
-def test_an_attribute_is_set_to_what_another_one_was_or_to_a_default(store: Store) -> None:
+def test_an_attribute_is_set_to_the_former_value_of_another_or_to_a_default(store: Store) -> None:
     store.write(Update(key=KEY, set={"verification_due": 5, "due": 1}))
 
     item = store.write(Update(key=KEY, set_from={"due": ("verification_due", 9)}, remove=("verification_due",)))
@@ -218,7 +218,7 @@ def test_items_are_read_by_prefix_in_order_and_from_a_place(store: Store) -> Non
     assert read(10, after="owed#tag#aa") == ["owed#tag#b"]
 
 
-def test_of_items_only_what_is_wanted_is_read(store: Store) -> None:
+def test_only_the_wanted_attributes_of_items_are_read(store: Store) -> None:
     """`total` and `minutes` are words that an expression must not have as they are."""
     for name in ("hour#1", "hour#2"):
         store.write(Update(key=Key("project/app", name), set={"minutes": 1, "total": {"0": 3}, "late": 2}))
@@ -249,9 +249,7 @@ def test_due_leaves_out_what_failed_where_it_is_asked_to(store: Store) -> None:
     assert [item["due"] for item in store.due("project/app", 20, 30, untried=True)] == [n for n in untried if n <= 20]
 
 
-def test_what_is_due_at_the_same_moment_is_found_whole_page_by_page(
-    store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_references_due_at_one_moment_are_all_found_page_by_page(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("geosync.sync_registry.table.dynamodb.PAGE", 7)
     names = [f"owed#tag#{number:02}" for number in range(30)]
     for number, name in enumerate(names):

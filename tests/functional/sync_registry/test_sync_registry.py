@@ -115,7 +115,7 @@ def test_a_full_item_keeps_no_digest_where_superseded_images_are_skipped(sync_re
     assert [owed.reference for owed in sync_registry.due(REPOSITORY)] == [V1]
 
 
-def test_what_a_discharge_leaves_owed_is_owed_in_the_same_transaction(
+def test_a_discharge_marks_the_digests_that_it_leaves_owed_in_one_transaction(
     sync_registry: SyncRegistry, clock: FakeClock
 ) -> None:
     """As old as the tag's first mark, for the recovery point and in the order of work; marked now."""
@@ -146,7 +146,7 @@ def test_a_discharge_that_is_refused_leaves_nothing_owed(sync_registry: SyncRegi
     assert sync_registry.due(REPOSITORY) == [again]
 
 
-def test_what_is_left_owed_is_marked_anew_where_it_is_owed_already(
+def test_a_digest_left_owed_is_marked_again_where_it_is_owed_already(
     sync_registry: SyncRegistry, clock: FakeClock
 ) -> None:
     """So that a look from before it was named again discharges nothing; the earlier push of the two is kept."""

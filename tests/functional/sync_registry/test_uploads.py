@@ -36,7 +36,7 @@ def left(store: Store) -> int:
     return len(store.items(REPOSITORY, UPLOAD_PREFIX, limit=10))
 
 
-def test_what_a_holder_releases_the_next_takes_up_and_nobody_after_it(
+def test_an_upload_that_a_holder_releases_is_taken_by_the_next_holder_only(
     sync_registry: SyncRegistry, store: Store
 ) -> None:
     sync_registry.release(acquire(sync_registry), [UPLOAD, MARK])
@@ -46,7 +46,7 @@ def test_what_a_holder_releases_the_next_takes_up_and_nobody_after_it(
     assert sync_registry.uploads.take(lease) == []
 
 
-def test_what_a_holder_finishes_with_is_left_as_well(sync_registry: SyncRegistry) -> None:
+def test_an_upload_that_a_holder_has_when_it_finishes_is_kept_as_well(sync_registry: SyncRegistry) -> None:
     sync_registry.mark(REPOSITORY, V1)
     lease = acquire(sync_registry)
     (owed,) = sync_registry.due(REPOSITORY)
@@ -80,7 +80,7 @@ def test_a_holder_that_lost_its_lease_leaves_nothing_and_takes_nothing(
     assert sync_registry.uploads.take(alive) == [MARK]
 
 
-def test_what_a_dead_holder_had_taken_is_gone(sync_registry: SyncRegistry, clock: FakeClock) -> None:
+def test_an_upload_that_a_dead_holder_had_taken_is_gone(sync_registry: SyncRegistry, clock: FakeClock) -> None:
     sync_registry.release(acquire(sync_registry), [UPLOAD])
     dead = acquire(sync_registry)
     assert sync_registry.uploads.take(dead) == [UPLOAD]
@@ -88,14 +88,14 @@ def test_what_a_dead_holder_had_taken_is_gone(sync_registry: SyncRegistry, clock
     assert sync_registry.uploads.take(acquire(sync_registry)) == []
 
 
-def test_an_upload_that_is_left_again_is_what_it_is_now(sync_registry: SyncRegistry) -> None:
+def test_an_upload_that_is_left_again_has_its_latest_state(sync_registry: SyncRegistry) -> None:
     sync_registry.release(acquire(sync_registry), [UPLOAD])
     gone = replace(UPLOAD, path=None, offset=0)
     sync_registry.release(acquire(sync_registry), [gone])
     assert sync_registry.uploads.take(acquire(sync_registry)) == [gone]
 
 
-def test_it_is_forgotten_before_the_registry_forgets_it(
+def test_an_upload_is_forgotten_before_the_registry_forgets_it(
     sync_registry: SyncRegistry, store: Store, clock: FakeClock
 ) -> None:
     sync_registry.release(acquire(sync_registry), [UPLOAD])
@@ -105,5 +105,5 @@ def test_it_is_forgotten_before_the_registry_forgets_it(
     assert "due" not in item, "it wakes nobody: what is owed does"
 
 
-def test_where_an_upload_goes_is_in_no_text() -> None:
+def test_no_text_shows_the_location_of_an_upload() -> None:
     assert "_state" not in repr(UPLOAD)

@@ -168,7 +168,9 @@ def test_referrers_of_referrers_and_of_what_is_below_an_index_are_found_and_each
     }
 
 
-def test_what_waits_for_its_own_event_is_asked_about_too(site: Site, make: ImageMaker, repository: str) -> None:
+def test_the_referrers_of_a_tag_that_is_not_here_yet_are_asked_for_too(
+    site: Site, make: ImageMaker, repository: str
+) -> None:
     synced(site, make.image(repository, "v0", layers=1))
     stuck = make.image(repository, "v1", layers=1)
     site.secondary.secondary_proxy.add(Answer(status=400, kind="tag", method="PUT", times=1, body=REFUSED))

@@ -31,7 +31,9 @@ def compare(secondary: Secondary, *repositories: str) -> None:
     secondary.sweep_until(lambda: nothing_owed(secondary, *repositories), passing=0)
 
 
-def test_what_was_there_before_is_found_and_copied(secondary: Secondary, make: ImageMaker, repository: str) -> None:
+def test_a_backfill_finds_and_copies_what_was_there_before(
+    secondary: Secondary, make: ImageMaker, repository: str
+) -> None:
     repositories = [f"{repository}-{number}" for number in range(3)]
     images = [make.image(name, f"v{number}", layers=1) for name in repositories for number in range(3)]
     indexes = [make.index(name, "multi", children=2) for name in repositories]

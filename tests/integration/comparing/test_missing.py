@@ -133,7 +133,7 @@ def test_a_primary_on_an_empty_disk_takes_nothing_with_it_and_it_shows_why(
     assert all(one.gone for one in secondary.sync_registry.findings.page(limit=9))
 
 
-def test_what_comes_back_lifts_the_suspension(
+def test_tags_that_come_back_lift_the_suspension(
     secondary: Secondary, primary: Place, make: ImageMaker, repository: str
 ) -> None:
     images = fill(secondary, make, repository, 2)

@@ -108,7 +108,7 @@ def test_by_default_what_is_outside_stays_and_is_forgotten(
     secondary.close()
 
 
-def test_what_was_forgotten_is_reached_once_it_was_selected_again(
+def test_a_forgotten_tag_is_compared_again_once_it_was_selected_again(
     secondary: Secondary, make: ImageMaker, repository: str
 ) -> None:
     images = fill(secondary, make, repository, "v1", "v2", "dev")
@@ -181,7 +181,7 @@ def test_a_tag_that_is_selected_again_before_it_goes_stays(
     assert here(secondary, images) == ["v1", "v2", "dev"], "what is selected again is brought again"
 
 
-def test_what_happens_at_the_primary_to_a_tag_outside_is_not_followed(
+def test_changes_at_the_primary_of_a_tag_outside_are_not_followed(
     secondary: Secondary, make: ImageMaker, repository: str
 ) -> None:
     images = fill(secondary, make, repository, "v1", "v2", "v3", "dev", "gone")
@@ -199,7 +199,7 @@ def test_what_happens_at_the_primary_to_a_tag_outside_is_not_followed(
     assert secondary.digest(repository, "dev") is None
 
 
-def test_what_was_owed_when_it_left_is_remembered_as_ours(
+def test_a_tag_that_was_owed_when_it_left_the_selection_is_remembered_as_ours(
     secondary: Secondary, make: ImageMaker, repository: str
 ) -> None:
     images = fill(secondary, make, repository, "v1", "v2", "dev")

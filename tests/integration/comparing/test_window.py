@@ -84,7 +84,7 @@ def test_a_resync_of_the_whole_repository_does_not_wait_with_what_it_finds(
     assert secondary.digest(repository, "v1") == made.digest
 
 
-def test_what_was_found_before_does_not_wait_when_its_repository_is_asked_for(
+def test_a_resync_of_a_repository_brings_forward_what_waited_for_the_window(
     secondary: Secondary, make: ImageMaker, repository: str
 ) -> None:
     use(secondary, opens_in_three_hours())

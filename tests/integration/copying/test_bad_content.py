@@ -134,7 +134,7 @@ CASES: dict[str, tuple[Callable[[ImageMaker, str], Bad], str]] = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_it_is_parked_with_its_reason_and_the_others_arrive(
+def test_a_reference_with_bad_content_is_parked_with_its_reason_and_the_others_arrive(
     secondary: Secondary, make: ImageMaker, repository: str, case: str
 ) -> None:
     push, reason = CASES[case]

@@ -115,7 +115,7 @@ def test_without_memory_it_is_read_and_sent_in_turns(way: Way, rings: list[Ring]
     assert_brought(way, layer)
 
 
-def test_what_is_ahead_when_the_connection_breaks_is_not_read_again(way: Way, rings: list[Ring]) -> None:
+def test_bytes_read_ahead_are_not_read_again_when_the_connection_breaks(way: Way, rings: list[Ring]) -> None:
     layer = push(way)
     way.source.add(Cut(kind="blob", nth=1, times=9, response_bytes=30 * MIB))
     way.copy("v1")

@@ -46,7 +46,7 @@ LIES: dict[str, tuple[str, Callable[[], Fault], str]] = {
 
 
 @pytest.mark.parametrize("lie", LIES)
-def test_it_is_tried_again_with_its_reason_until_it_is_true(
+def test_a_false_answer_is_retried_with_its_reason_until_it_is_true(
     secondary: Secondary, make: ImageMaker, repository: str, lie: str
 ) -> None:
     where, fault, reason = LIES[lie]

@@ -109,7 +109,7 @@ def test_a_manifest_that_is_always_wrong_is_read_five_times_and_then_parked(
     assert secondary.digest(repository, "bad") == bad.digest
 
 
-def test_what_stands_before_a_registry_parks_nothing_sooner_than_a_failure_does(
+def test_an_error_of_a_proxy_parks_nothing_sooner_than_a_failure_does(
     plain_registry: Place, second_registry: Place, make: ImageMaker, repository: str
 ) -> None:
     secondary = Secondary(plain_registry, second_registry, timing=replace(TIMING, max_attempts=9))

@@ -47,7 +47,7 @@ def client(server: ScriptedServer, lender: Lender) -> RegistryClient:
 
 
 @pytest.mark.parametrize("bearer", [False, True])
-def test_it_is_asked_for_once_and_used_again(bearer: bool) -> None:
+def test_a_borrowed_token_is_asked_for_once_and_used_again(bearer: bool) -> None:
     lender = Lender()
     with letting_in({"password-1"}, bearer=bearer) as server:
         registry = client(server, lender)
@@ -57,7 +57,7 @@ def test_it_is_asked_for_once_and_used_again(bearer: bool) -> None:
     assert lender.lent == 1
 
 
-def test_it_is_renewed_when_its_time_has_come() -> None:
+def test_a_borrowed_token_is_renewed_at_its_time() -> None:
     lender = Lender(seconds=-1)
     with letting_in({"password-1", "password-2", "password-3"}) as server:
         registry = client(server, lender)
@@ -67,7 +67,7 @@ def test_it_is_renewed_when_its_time_has_come() -> None:
     assert lender.lent == 3
 
 
-def test_one_that_is_refused_is_replaced_within_the_request() -> None:
+def test_a_refused_token_is_replaced_within_the_request() -> None:
     lender = Lender()
     good = {"password-1"}
     with letting_in(good) as server:

@@ -105,7 +105,7 @@ A, B = (f'{{"mediaType":"a/b","digest":"sha256:{number:064x}","size":1}}' for nu
 @example(image(f'"config":{A},"config":null', f'"layers":[{B}],"layers":null'))
 @example(image(f'"config":{A},"Config":{{"size":3}}', f'"layers":[{B}],"LAYER\u017f":[]'))
 @given(OCI_IMAGES | DOCKER_IMAGES | INDEXES | DOCKER_LISTS)
-def test_what_is_read_of_a_manifest_is_what_the_registry_reads(ask: Ask, manifest: tuple[str, str]) -> None:
+def test_a_manifest_is_read_as_the_registry_reads_it(ask: Ask, manifest: tuple[str, str]) -> None:
     media_type, text = manifest
     content = text.encode("utf-8", errors="surrogatepass").replace("\xe9".encode(), b"\xe9")
     named = ask(content, media_type)

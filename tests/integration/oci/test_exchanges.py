@@ -74,7 +74,7 @@ def test_a_gateway_that_gave_up_on_a_write_leaves_its_outcome_open(serve: Serve,
 
 
 @pytest.mark.parametrize("status", [429, 503])
-def test_a_write_that_was_put_off_is_no_unknown_outcome(serve: Serve, status: int) -> None:
+def test_a_postponed_write_has_no_unknown_outcome(serve: Serve, status: int) -> None:
     _, client = serve(lambda _: Reply(status=status, headers=[("Retry-After", "7")]))
     with pytest.raises(RegistryUnavailable) as caught:
         client.put_manifest("a/b", "v1", MANIFEST)

@@ -80,7 +80,7 @@ def test_pages_that_go_round_end(server: Servers, client: Clients) -> None:
         (Reply(body=b" " * (8 * 1024 * 1024 + 1)), TooLarge),
     ],
 )
-def test_a_listing_that_is_none(server: Servers, client: Clients, reply: Reply, error: type[Exception]) -> None:
+def test_a_malformed_listing_is_refused(server: Servers, client: Clients, reply: Reply, error: type[Exception]) -> None:
     with pytest.raises(error):
         list(client(server(lambda _: reply).url).tags("a/b"))
 

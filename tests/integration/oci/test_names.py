@@ -47,7 +47,7 @@ Clients = Callable[..., RegistryClient]
         Reply(status=404, body=b'{"errors":[{"code":"NOT_FOUND"}]}'),
     ],
 )
-def test_a_registrys_own_404_is_none(server: Servers, client: Clients, reply: Reply) -> None:
+def test_a_registrys_own_404_is_an_absence(server: Servers, client: Clients, reply: Reply) -> None:
     one = client(server(lambda request: Reply() if request.target == "/v2/" else reply).url)
     assert one.get_manifest("a/b", "v1") is None
     assert one.head_manifest("a/b", "v1") is None

@@ -134,7 +134,7 @@ def test_a_relative_location_is_taken_from_the_request(
     assert registry.requests[-1].target.endswith(f"{'&' if '?' in location else '?'}digest={DIGEST}")
 
 
-def test_a_mount_of_another_digest_is_none_and_becomes_an_upload(server: Servers, client: Clients) -> None:
+def test_a_mount_of_another_digest_does_not_count_and_becomes_an_upload(server: Servers, client: Clients) -> None:
     other = f"sha256:{'0' * 64}"
 
     def script(request: Request) -> Reply:

@@ -82,7 +82,7 @@ def test_another_size_than_the_descriptors_is_refused_before_anything_is_read(se
     ],
     ids=["short", "long", "other", "empty"],
 )
-def test_what_is_not_the_blob_is_refused_before_its_last_byte_is_handed_on(
+def test_bytes_of_another_digest_are_refused_before_the_last_byte_is_passed_on(
     serve: Serve, body: bytes, error: type[Exception]
 ) -> None:
     _, client = serve(lambda _: Reply(body=body, chunked=True))
@@ -130,7 +130,7 @@ def test_a_blob_goes_on_where_its_connection_broke(serve: Serve) -> None:
     ],
     ids=["whole", "another part", "gone"],
 )
-def test_what_is_not_the_rest_of_a_blob_is_not_taken_for_it(serve: Serve, reply: Reply) -> None:
+def test_an_answer_that_is_not_the_rest_of_a_blob_is_not_taken_for_it(serve: Serve, reply: Reply) -> None:
     _, client = serve(lambda request: reply if "range" in request.headers else Reply(body=DATA, cut=300_000))
     with pytest.raises(RegistryUnavailable):
         drain(client.open_blob("a/b", BLOB))
@@ -218,7 +218,7 @@ def test_an_upload_waits_for_no_longer_than_the_deadline_that_is_left_at_its_end
     client.close()
 
 
-def test_nothing_listens(serve: Serve) -> None:
+def test_a_registry_that_nobody_listens_for_is_unavailable(serve: Serve) -> None:
     server, client = serve(lambda _: Reply())
     server.close()
     with pytest.raises(RegistryUnavailable, match="refused") as caught:

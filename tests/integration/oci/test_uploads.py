@@ -185,7 +185,7 @@ def test_a_source_that_does_not_give_the_rest_is_read_past_it(serve: Serve, answ
     assert read(serve(script), 100_000) == DATA[100_000:]
 
 
-def test_what_is_read_past_counts_for_the_digest(serve: Serve) -> None:
+def test_skipped_bytes_count_for_the_digest(serve: Serve) -> None:
     wrong = b"x" * 100_000 + DATA[100_000:]
     with pytest.raises(DigestMismatch):
         read(serve(lambda _: Reply(body=wrong)), 100_000)

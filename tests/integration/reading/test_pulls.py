@@ -31,7 +31,7 @@ def digest_of(body: bytes) -> str:
     return f"sha256:{hashlib.sha256(body).hexdigest()}"
 
 
-def test_what_is_here_and_new_enough_is_served_with_its_moment(
+def test_a_recent_image_is_served_with_its_moment(
     secondary: Secondary, client: Client, make: ImageMaker, repository: str
 ) -> None:
     made = make.image(repository, "v1")
@@ -74,7 +74,7 @@ def test_a_tag_whose_event_is_marked_is_waited_for_and_never_served_as_it_was(
     assert len(client.live.sent) == 1
 
 
-def test_what_nobody_announced_is_brought_by_the_pull(
+def test_a_pull_brings_an_unannounced_push(
     secondary: Secondary, client: Client, make: ImageMaker, repository: str
 ) -> None:
     made = make.image(repository, "v1")
@@ -86,7 +86,7 @@ def test_what_nobody_announced_is_brought_by_the_pull(
     assert client.metrics.counts == {"ReadsWaited": 2}
 
 
-def test_what_the_primary_does_not_have_is_not_waited_for_longer_than_it_takes_to_ask(
+def test_a_pull_of_a_tag_that_the_primary_lacks_waits_only_for_the_look(
     primary: Place, second_registry: Place, repository: str
 ) -> None:
     settling = Secondary(primary, second_registry, timing=quick(settle=30.0, suspect=2.0))

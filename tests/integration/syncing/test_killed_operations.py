@@ -178,7 +178,7 @@ def makers(plain_registry: Place) -> Iterator[list[ImageMaker]]:
 
 
 @pytest.mark.parametrize("kind", [Deleted, MovedAndMovedBack, Broken])
-def test_wherever_it_is_killed_it_ends_the_same(
+def test_an_operation_killed_at_any_request_ends_the_same(
     site: tuple[Site, Path], makers: list[ImageMaker], repository: str, kind: type[Operation]
 ) -> None:
     there, storage = site

@@ -29,7 +29,7 @@ def primary(tmp_path: Path) -> Iterator[NotifiedPrimary]:
         yield one
 
 
-def test_what_a_primary_forgot_with_its_process_is_healed_by_the_comparison(
+def test_a_comparison_heals_a_primarys_lost_notifications(
     primary: NotifiedPrimary, second_registry: Place, repository: str, record_property: Say
 ) -> None:
     secondary = Secondary(primary, second_registry)

@@ -50,7 +50,7 @@ def test_five_pushes_of_a_tag_whose_events_come_before_the_first_look_all_arrive
     assert secondary.digest(repository, "latest") == images[-1].digest
 
 
-def test_so_do_sixty_and_the_newest_comes_first(
+def test_sixty_pushes_of_a_tag_arrive_and_the_newest_comes_first(
     secondary: Secondary, push: Callable[[int], list[Made]], repository: str
 ) -> None:
     images = push(PUSHES)

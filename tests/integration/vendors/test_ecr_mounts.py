@@ -64,7 +64,7 @@ def test_with_the_accounts_setting_layers_are_mounted(
     assert ("PUT", "upload") not in requests
 
 
-def test_without_it_a_copy_costs_what_it_did_and_nothing_is_said_of_hints(
+def test_without_the_setting_a_copy_costs_no_extra_request_and_logs_nothing_about_mounts(
     secondary: Secondary, make: ImageMaker, repository: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("WARNING")

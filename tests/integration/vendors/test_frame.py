@@ -115,7 +115,9 @@ def test_a_repository_is_made_when_the_first_push_misses_it_and_only_then(
         plain.close()
 
 
-def test_where_making_is_not_ours_the_registry_s_answer_stands(second_registry: Place, repository: str) -> None:
+def test_where_repositories_are_not_ours_to_make_the_registrys_answer_stands(
+    second_registry: Place, repository: str
+) -> None:
     with WithoutRepositories(second_registry.url) as double:
         double.made = set()
         registry = Registry(double.url, Anonymous(), deadline=Deadline(), writes=True)

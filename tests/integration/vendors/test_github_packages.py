@@ -242,7 +242,9 @@ def test_a_redirect_of_the_api_is_followed_and_a_circle_is_not(world: World, dou
 
 
 @pytest.mark.parametrize("body", [b"<html>", b"{}", b'["app"]', b"[" * 100_000])
-def test_what_is_no_listing_is_no_empty_one(world: World, double: GhcrDouble, org: str, body: bytes) -> None:
+def test_a_malformed_listing_is_not_taken_for_an_empty_one(
+    world: World, double: GhcrDouble, org: str, body: bytes
+) -> None:
     double.api.limited.append(Reply(body=body))
     with pytest.raises(RegistryUnavailable, match="no list of packages"):
         names(opened(world, double, org))

@@ -63,7 +63,9 @@ def test_a_catalogue_that_gives_few_names_at_a_time_is_read_whole(primary: Distr
 
 
 @pytest.mark.parametrize("most", [100, 2])
-def test_so_is_that_of_distribution_2(start_registry: StartRegistry, most: int) -> None:
+def test_a_catalogue_of_distribution_2_with_few_names_a_page_is_read_whole(
+    start_registry: StartRegistry, most: int
+) -> None:
     registry = start_registry(RegistrySpec(name="few", more={"catalog": {"maxentries": most}}))
     with ImageMaker(registry.url, seed=1) as make:
         names = [f"team/app-{number}" for number in range(5)]
@@ -89,7 +91,7 @@ def test_a_repository_that_is_gone_and_lists_as_empty_is_missing_on_the_primary(
     assert secondary.row(repository).missing_on_primary
 
 
-def test_a_repository_that_has_no_tag_left_is_not(
+def test_a_repository_without_tags_is_not_missing(
     secondary: Secondary, primary: Distribution3, make: ImageMaker, repository: str
 ) -> None:
     primary.on_s3 = True

@@ -79,7 +79,7 @@ def test_a_comparison_brings_what_has_no_tag_and_asks_nothing_about_it_again(
 
 
 @pytest.mark.parametrize("vendor", VENDORS)
-def test_none_is_brought_where_superseded_images_are_skipped(
+def test_no_untagged_image_is_brought_where_superseded_images_are_skipped(
     world: World, double: TokenDouble, vendor: str, name: str, digests: list[str]
 ) -> None:
     secondary = followed(world, double, vendor)
@@ -90,7 +90,7 @@ def test_none_is_brought_where_superseded_images_are_skipped(
 
 
 @pytest.mark.parametrize("vendor", ["gar"])
-def test_none_is_brought_where_tags_are_selected(
+def test_no_untagged_image_is_brought_where_tags_are_selected(
     world: World, double: TokenDouble, vendor: str, name: str, digests: list[str]
 ) -> None:
     secondary = followed(world, double, vendor)
@@ -128,7 +128,7 @@ def test_github_s_packages_are_asked_for_an_organization_as_for_a_user(
     assert world.open(vendor, double).untagged_digests(f"{org}/group/app") is None  # no token for that API
 
 
-def test_plain_oci_lists_none(world: World, below: str) -> None:
+def test_plain_oci_lists_no_untagged_image(world: World, below: str) -> None:
     plain = Registry(world.plain.url, Anonymous(), deadline=Deadline())
     assert plain.untagged_digests(below) is None
     plain.close()

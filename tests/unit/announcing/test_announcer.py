@@ -37,14 +37,14 @@ EVENTS = {"image-replicated.json": ARRIVED, "image-replication-failed.json": FAI
 
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda path: path.name)
-def test_the_samples_are_what_is_told(sample: Path) -> None:
+def test_the_announced_events_are_the_samples(sample: Path) -> None:
     told = json.loads(sample.read_text())
     event = EVENTS[sample.name]
     assert (told["source"], told["detail-type"]) == (document.SOURCE, document.detail_type(event))
     assert told["detail"] == document.detail(event, "oregon")
 
 
-def test_what_is_not_known_is_null() -> None:
+def test_an_unknown_value_is_null() -> None:
     by_digest = replace(ARRIVED, reference=Reference.digest(A), pushed_at_ms=None)
     told = document.detail(by_digest, "oregon")
     assert (told["tag"], told["pushed_at"], told["lag_seconds"]) == (None, None, None)
@@ -58,7 +58,7 @@ def test_an_event_can_be_read_back() -> None:
         assert ReplicationEvent.from_item(item) == event
 
 
-def test_no_credential_is_told() -> None:
+def test_an_event_holds_no_credentials() -> None:
     secret = replace(FAILED, reason="GET https://user:Passw0rd@dublin/v2/: 401")
     told = json.dumps(document.message(secret, "oregon")) + document.sentence(secret, "oregon")
     assert "Passw0rd" not in told
@@ -85,7 +85,7 @@ def noted(site: CrashingSite, count: int) -> announcing.Announcer:
     return site.announcer(registry)
 
 
-def test_ten_are_told_at_once_and_fewer_within_a_second() -> None:
+def test_ten_events_are_sent_at_once_and_fewer_within_a_second() -> None:
     site = CrashingSite()
     few = noted(site, 3)
     assert few.due_in_s() == announcing.GATHERED_S <= 1
@@ -130,7 +130,7 @@ def test_a_bus_that_is_down_delays_no_holder_and_loses_nothing() -> None:
     assert announcer.tell_left_over() == 3
 
 
-def test_the_minute_leaves_to_a_holder_what_it_has_just_written() -> None:
+def test_the_minute_leaves_new_events_to_their_holder() -> None:
     site = CrashingSite()
     announcer = noted(site, 2)
     assert announcer.tell_left_over() == 0
@@ -154,7 +154,7 @@ def test_a_minute_begins_no_further_batch_when_its_time_is_over() -> None:
     assert announcing.LONGEST_S <= 15
 
 
-def test_an_event_from_before_the_clock_was_set_back_is_told() -> None:
+def test_an_event_written_before_the_clock_was_set_back_is_sent() -> None:
     site = CrashingSite()
     announcer = noted(site, 1)
     site.clock.pass_(-3600)

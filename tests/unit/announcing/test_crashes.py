@@ -27,14 +27,14 @@ def one_kill() -> list[tuple[int, ...]]:
     return [(sign * call,) for call in range(1, CALLS) for sign in (1, -1)]
 
 
-def test_the_calls_of_a_run_are_fewer_than_those_at_which_it_is_killed() -> None:
+def test_a_run_makes_fewer_calls_than_the_tests_kill_at() -> None:
     site = CrashingSite()
     site.run()
     assert site.lost() == set()
     assert 12 < site.fate.calls < 2 * CALLS
 
 
-def test_none_is_lost_whoever_is_killed_at_whichever_call() -> None:
+def test_a_kill_at_any_call_loses_no_event() -> None:
     two = [(first, sign * second) for (first,) in one_kill() for second in range(1, CALLS, 2) for sign in (1, -1)]
     assert {kills: lost for kills in [*one_kill(), *two] if (lost := lost_in(*kills))} == {}
 
@@ -45,12 +45,12 @@ def forget_first(self: Outbox, limit_ms: int = 0) -> list[ReplicationEvent]:
     return taken
 
 
-def test_an_event_that_was_forgotten_before_it_was_told_would_be_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_forgetting_an_event_before_it_was_told_would_lose_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Outbox, "take_fresh", forget_first)
     assert any(lost_in(*kills) for kills in one_kill())
 
 
-def test_an_event_apart_from_its_discharge_would_be_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_writing_an_event_apart_from_its_discharge_would_lose_it(monkeypatch: pytest.MonkeyPatch) -> None:
     def apart(self: Outbox, events: Sequence[ReplicationEvent | None]) -> None:
         for event in events:
             if event is not None:
@@ -61,12 +61,12 @@ def test_an_event_apart_from_its_discharge_would_be_lost(monkeypatch: pytest.Mon
     assert any(lost_in(*kills) for kills in one_kill())
 
 
-def test_an_event_that_the_topic_was_not_told_would_be_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_forgetting_an_event_that_the_topic_was_not_told_would_lose_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("geosync.announcing.announcer.Listeners._publish", lambda *_: set())
     assert lost_in()
 
 
-def test_a_look_that_shows_what_was_here_is_no_event() -> None:
+def test_a_look_that_finds_the_digest_that_was_here_makes_no_event() -> None:
     owed = Owed(
         repository="group/app",
         reference=REFERENCE,

@@ -58,11 +58,11 @@ class Promoted:
 
 
 @pytest.mark.parametrize("failing", [False, True])
-def test_what_was_here_under_the_former_primary_has_not_arrived_anew(failing: bool) -> None:
+def test_after_a_promotion_an_image_that_was_here_does_not_arrive_again(failing: bool) -> None:
     assert Promoted().discharge(A, failing=failing) == []
     assert Promoted().discharge(B, failing=failing) == [B]
 
 
-def test_what_a_comparison_finds_as_it_was_has_not_arrived_anew() -> None:
+def test_an_image_that_a_comparison_finds_unchanged_does_not_arrive_again() -> None:
     assert Promoted().compare(A) == []
     assert Promoted().compare(B) == [B]

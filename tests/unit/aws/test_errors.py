@@ -56,7 +56,7 @@ def test_a_text_tells_which_call_it_was(text: str, call: str | None) -> None:
         ),
     ],
 )
-def test_entries_that_are_throttled_in_a_batch_are_told_as_the_whole_would_be(codes: list[str], said: str) -> None:
+def test_throttled_entries_of_a_batch_are_named_like_a_throttled_call(codes: list[str], said: str) -> None:
     assert aws_errors.reason_of_entries("SQS SendMessageBatch", iter(codes)) == said  # a queue gives them once
 
 
@@ -80,7 +80,7 @@ def test_an_error_of_ours_is_throttled_where_its_cause_is() -> None:
             assert aws_errors.reason(contended) == "ten times in a row"
 
 
-def test_any_other_error_keeps_its_words() -> None:
+def test_any_other_error_keeps_its_text() -> None:
     denied = error("AccessDeniedException", "GetItem")
     assert aws_errors.reason(denied) == str(denied)
     assert not aws_errors.tells_of_throttling(str(denied))

@@ -120,7 +120,7 @@ def test_a_registry_without_a_time_or_without_an_answer_is_left_out() -> None:
 
 
 @pytest.mark.parametrize("date", [None, "yesterday"])
-def test_without_aws_s_time_nobody_can_tell(date: str | None) -> None:
+def test_without_the_time_of_aws_no_clock_is_judged(date: str | None) -> None:
     with registry(0) as local:
         (finding,) = look(local, aws=date)
     assert (finding.name, finding.result) == ("clock", "unknown")

@@ -21,10 +21,10 @@ from geosync.notifications.sources import SOURCES
         ("zot", "the sink's credentials"),
     ],
 )
-def test_what_to_put_right_depends_on_who_sends(source: str, said: str) -> None:
+def test_the_advice_depends_on_the_sending_registry(source: str, said: str) -> None:
     assert said in way_out(source)
 
 
-def test_only_gitlab_s_form_of_sending_a_token_is_said_where_it_is_the_registry_s() -> None:
+def test_gitlabs_token_setting_is_named_only_for_gitlabs_registry() -> None:
     plain = way_out("distribution")
     assert [source for source in SOURCES if way_out(source) == plain] == ["distribution", "ecr"]

@@ -78,7 +78,7 @@ def test_one_thing_is_done_by_hand_and_no_page_asks_to_copy_a_value(kind: str) -
 
 
 @pytest.mark.parametrize("kind", KINDS_WITH_A_PAGE)
-def test_a_page_numbers_its_steps_and_says_what_the_registry_is_told(kind: str) -> None:
+def test_a_page_numbers_its_steps_and_shows_the_registrys_settings(kind: str) -> None:
     text = section(kind, "From nothing to the first image")
     numbers = re.findall(r"^(\d)\. ", text, re.MULTILINE)
     assert numbers == [str(number + 1) for number in range(len(numbers))]

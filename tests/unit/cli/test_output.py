@@ -102,7 +102,7 @@ def test_the_exit_code_tells_a_problem_from_what_could_not_be_looked_at(
     assert exit_code(findings) == code
 
 
-def test_a_look_that_is_not_permitted_does_not_keep_the_others() -> None:
+def test_a_look_that_is_not_permitted_does_not_stop_the_others() -> None:
     def refused() -> list[CheckFinding]:
         raise ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "ListSubscriptionsByTopic")
 

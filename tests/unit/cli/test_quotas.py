@@ -155,7 +155,7 @@ def test_a_quota_of_sns_that_the_caller_may_not_ask_for_is_not_known() -> None:
 
 
 @pytest.mark.parametrize("asked", ["GetAccount", "DescribeLimits"])
-def test_what_the_caller_may_not_ask_or_aws_does_not_say_is_not_known(asked: str) -> None:
+def test_a_quota_that_is_denied_or_missing_is_not_known(asked: str) -> None:
     refused = found({asked: None})
     assert refused.result == "unknown"
     assert asked in (refused.fix or "")

@@ -31,7 +31,7 @@ def look(registry: Setting) -> list[CheckFinding]:
     return list(registries._mounting(registry, "local_registry"))
 
 
-def test_what_mounts_or_has_no_such_setting_is_not_spoken_of(registry: Setting) -> None:
+def test_a_registry_that_mounts_or_lacks_the_setting_is_not_mentioned(registry: Setting) -> None:
     assert look(registry) == []
 
 
@@ -43,7 +43,7 @@ def test_the_way_to_the_setting_is_shown_and_is_no_problem(registry: Setting) ->
     assert exit_code([found]) == 0
 
 
-def test_who_may_not_ask_for_the_setting_is_told_so(registry: Setting) -> None:
+def test_a_caller_without_the_permission_for_the_setting_is_told_so(registry: Setting) -> None:
     registry.advice = Denied("registry.example.com", "ecr:GetAccountSetting", status=403)
     (found,) = look(registry)
     assert found.result == "skipped"

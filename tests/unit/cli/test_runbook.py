@@ -21,7 +21,7 @@ def test_a_step_has_commands_or_is_by_hand(title: str) -> None:
         assert step.is_by_hand == ("by hand" in step.text.lower()), step
 
 
-def test_as_many_are_by_hand_as_is_known() -> None:
+def test_the_number_of_steps_by_hand_is_the_known_one() -> None:
     assert sum(step.is_by_hand for step in all_steps()) == BY_HAND
 
 
@@ -29,6 +29,6 @@ def test_no_command_of_the_page_is_outside_of_its_steps() -> None:
     assert command_lines(PAGE.read_text()) == tuple(line for step in all_steps() for line in step.commands)
 
 
-def test_what_ends_with_0_at_last_is_marked_once() -> None:
+def test_one_step_is_marked_as_repeated_until_it_ends_with_0() -> None:
     (repeated,) = [step for step in all_steps() if step.is_repeated]
     assert [line.split()[-1] for line in repeated.commands] == ["status"]

@@ -62,7 +62,7 @@ def test_parked_references_are_counted_for_themselves(
 
 
 @pytest.mark.parametrize(("owed", "more"), [(5, False), (6, True)])
-def test_more_than_are_read_are_said_to_be_more(
+def test_a_count_beyond_what_is_read_says_that_there_are_more(
     store: MemoryStore, sync_registry: SyncRegistry, clock: FakeClock, owed: int, more: bool
 ) -> None:
     for number in range(owed):
@@ -95,7 +95,7 @@ def test_everybody_at_work_is_counted_however_much_is_owed(
     assert sync_registry.owed_index.read(most=2, now_ms=clock.now, leases=True).leased == tuple(held)
 
 
-def test_a_comparison_that_goes_on_is_no_debt_once_the_first_is_complete(
+def test_a_later_comparison_under_way_does_not_count_as_owed(
     store: MemoryStore, sync_registry: SyncRegistry, clock: FakeClock
 ) -> None:
     sync_registry.mark("group/app", Reference.whole(), Mark(comparison=Comparison(walk=START, unannounced=False)))

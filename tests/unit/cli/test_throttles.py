@@ -77,7 +77,7 @@ def site_of(session: Any) -> StackSite:
     )
 
 
-def test_what_aws_refused_is_named_with_its_number() -> None:
+def test_throttled_calls_are_named_with_their_number() -> None:
     sums = {
         ("Throttles", "geosync-oregon-sync-function"): 12.0,
         ("WriteThrottleEvents", "geosync-oregon-sync"): 7.0,
@@ -107,7 +107,7 @@ def test_each_global_index_of_the_template_s_tables_is_asked_about() -> None:
     assert indexes == {name: [index] for name, index in throttles.INDEXES.items()}
 
 
-def test_nothing_counted_is_well() -> None:
+def test_without_a_throttled_call_the_check_is_ok() -> None:
     (found,) = throttles.look(site_with({}))
     assert found.result == "ok"
 
@@ -120,7 +120,7 @@ def line(code: str, operation: str, *, ago_ms: int = 0) -> dict[str, Any]:
     return {"at": SYSTEM_CLOCK.now_ms() - ago_ms, "line": {"message": "failed", "reason": f"1 of 2: {reason(error)}"}}
 
 
-def test_what_sqs_sns_and_secrets_manager_refused_is_named_by_who_logged_it() -> None:
+def test_throttling_by_sqs_sns_and_secrets_manager_is_named_with_the_function_that_logged_it() -> None:
     logs = {
         "geosync-oregon-sync-function": [
             line("RequestThrottled", "SendMessageBatch"),
@@ -137,7 +137,7 @@ def test_what_sqs_sns_and_secrets_manager_refused_is_named_by_who_logged_it() ->
     assert "SNS" not in found.text, "that was more than an hour ago"
 
 
-def test_logs_that_tell_of_no_throttled_call_are_well() -> None:
+def test_logs_without_a_throttled_call_are_ok() -> None:
     (found,) = throttles.look_in_the_logs(site_of(Logs({})))
     assert found.result == "ok"
 
@@ -153,7 +153,7 @@ def test_a_log_that_is_longer_than_a_check_reads_is_not_said_to_tell_of_none(mon
 
 
 @pytest.mark.parametrize("code", sorted(THROTTLED))
-def test_a_look_that_is_throttled_itself_asks_for_no_permission(code: str) -> None:
+def test_a_throttled_look_is_not_taken_for_a_missing_permission(code: str) -> None:
     def look() -> Any:
         raise ClientError({"Error": {"Code": code, "Message": "Rate exceeded"}}, "DescribeStacks")
 

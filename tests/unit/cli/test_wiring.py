@@ -78,7 +78,7 @@ def test_a_function_that_fails_is_a_problem_with_what_it_said(payload: bytes) ->
     assert "Architecture" in (finding.fix or "")
 
 
-def test_an_answer_that_is_none_of_ours_is_a_problem() -> None:
+def test_an_unknown_answer_is_a_problem() -> None:
     problem([look(b'"null"')], "reconcile")
 
 

@@ -54,7 +54,7 @@ def site() -> Site:
     return Site()
 
 
-def test_while_a_write_may_land_the_row_says_on_who_vanished_over_what(site: Site) -> None:
+def test_while_a_write_may_land_the_row_keeps_what_its_vanished_holder_worked_on(site: Site) -> None:
     site.sync_registry.mark(REPOSITORY, Reference.tag("v1"))
     site.vanish()
     assert not site.rows.forget(REPOSITORY)
@@ -64,7 +64,7 @@ def test_while_a_write_may_land_the_row_says_on_who_vanished_over_what(site: Sit
     assert not site.vanished
 
 
-def test_whoever_forgets_a_repository_says_that_its_holder_vanished(site: Site) -> None:
+def test_forgetting_a_repository_reports_its_vanished_holder(site: Site) -> None:
     site.sync_registry.mark(REPOSITORY, Reference.tag("v1"))
     site.vanish()
     site.clock.pass_(site.sync_registry.timing.suspect_s)
@@ -75,7 +75,7 @@ def test_whoever_forgets_a_repository_says_that_its_holder_vanished(site: Site) 
     ]
 
 
-def test_a_repository_that_was_let_go_is_forgotten_and_nobody_vanished(site: Site) -> None:
+def test_forgetting_a_released_repository_records_no_vanished_holder(site: Site) -> None:
     site.sync_registry.mark(REPOSITORY, Reference.tag("v1"))
     site.sync_registry.release(site.acquire())
     assert site.rows.forget(REPOSITORY)
@@ -83,7 +83,7 @@ def test_a_repository_that_was_let_go_is_forgotten_and_nobody_vanished(site: Sit
 
 
 @pytest.mark.parametrize("before_it_ends", [0, 1], ids=["before it begins", "in between"])
-def test_whoever_has_no_time_left_lets_the_repository_go(site: Site, before_it_ends: int) -> None:
+def test_with_no_time_left_the_repository_is_released(site: Site, before_it_ends: int) -> None:
     """Else whoever comes next would count a death."""
     site.sync_registry.mark(REPOSITORY, Reference.tag("v1"))
     checks: list[None] = []
@@ -101,7 +101,7 @@ def test_whoever_has_no_time_left_lets_the_repository_go(site: Site, before_it_e
     assert not site.vanished
 
 
-def test_a_row_of_nothing_is_kept_while_a_write_may_land_and_dropped_later(site: Site) -> None:
+def test_an_empty_row_is_kept_while_a_write_may_land_and_dropped_later(site: Site) -> None:
     site.vanish()
     gone = Finding(repository=REPOSITORY, found_at=1, of=0, missing=0, gone=True)
     note_finding(site.store, gone, None)

@@ -108,7 +108,7 @@ def same() -> dict[str, str]:
     return {f"v{number}": A for number in range(5)}
 
 
-def test_what_is_as_recorded_is_looked_at_at_the_primary_and_one_of_it_here(same: dict[str, str]) -> None:
+def test_unchanged_tags_are_looked_at_at_the_primary_and_one_of_them_here(same: dict[str, str]) -> None:
     comparison = Comparison(Tags(same), Tags(same))
     found = comparison.run()
     assert equal(found) == set(same)
@@ -119,13 +119,13 @@ def test_what_is_as_recorded_is_looked_at_at_the_primary_and_one_of_it_here(same
     assert first.seen == Seen(digest=A, looked_at=comparison.clock.now, seen_at=START - 1000), "not seen here now"
 
 
-def test_what_changed_at_the_primary_is_different(same: dict[str, str]) -> None:
+def test_a_tag_that_changed_at_the_primary_is_different(same: dict[str, str]) -> None:
     comparison = Comparison(Tags(same | {"v1": B}), Tags(same))
     assert equal(comparison.run()) == set(same) - {"v1"}
     assert comparison.secondary.asked == ["v4"]
 
 
-def test_where_a_tag_is_not_listed_here_any_more_each_is_looked_at(same: dict[str, str]) -> None:
+def test_where_a_recorded_tag_is_not_listed_here_every_tag_is_looked_at(same: dict[str, str]) -> None:
     """As after a restore from a backup, even if what was seen last was written since."""
     here = {tag: digest for tag, digest in same.items() if tag != "v2"} | {"v1": B}
     comparison = Comparison(Tags(same), Tags(here))
@@ -143,7 +143,7 @@ def test_a_registry_that_came_back_with_older_tags_is_looked_at_tag_by_tag(same:
     assert comparison.secondary.asked == sorted(same), "for the rest of the comparison"
 
 
-def test_an_older_tag_is_missed_where_the_one_seen_last_is_as_it_was_seen(same: dict[str, str]) -> None:
+def test_a_changed_older_tag_is_not_noticed_while_the_tag_seen_last_is_unchanged(same: dict[str, str]) -> None:
     """As where a push came after the restore (docs/operations/act.md): verification finds it."""
     comparison = Comparison(Tags(same), Tags(same | {"v1": B}))
     assert equal(comparison.run()) == set(same)
@@ -164,7 +164,9 @@ def test_a_record_that_is_old_in_doubt_or_never_verified_is_not_trusted(
 
 
 @pytest.mark.parametrize("asked", [{"walk": None}, {"asked": True}], ids=["a repository", "everything"])
-def test_what_an_operator_asks_for_is_looked_at_on_both_sides(same: dict[str, str], asked: dict[str, Any]) -> None:
+def test_a_comparison_that_an_operator_asks_for_looks_at_both_sides(
+    same: dict[str, str], asked: dict[str, Any]
+) -> None:
     comparison = Comparison(Tags(same), Tags(same | {"v1": B}))
     asked_for = replace(OWED, **asked)
     assert equal(comparison.run(asked_for)) == set(same) - {"v1"}
@@ -182,7 +184,7 @@ def test_the_side_whose_listing_has_digests_is_not_asked(same: dict[str, str], p
     assert comparison.secondary.asked == ([] if secondary else sorted(same))
 
 
-def test_what_was_looked_at_since_the_listing_was_asked_for_is_looked_at_again(same: dict[str, str]) -> None:
+def test_a_tag_looked_at_after_the_listing_began_is_looked_at_again(same: dict[str, str]) -> None:
     """A push that was copied meanwhile is no difference, though the listing knows nothing of it."""
     comparison = Comparison(Tags(same, lists_digests=True), Tags(same, lists_digests=True), seen_at=START + 500)
     comparison.primary.digests["v1"] = comparison.secondary.digests["v1"] = A

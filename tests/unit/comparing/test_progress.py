@@ -18,7 +18,7 @@ def progress(*, compared: int, of: int, settled: int = 0, found: int = 0, **more
     return Progress(**{**values, **more})  # type: ignore[arg-type]
 
 
-def test_what_is_all_compared_and_copied_settles_until_it_is_complete() -> None:
+def test_a_backfill_settles_from_its_last_copy_until_it_is_complete() -> None:
     assert progress(compared=3, of=4).state == "running"
     assert progress(compared=4, of=4, settled=1, found=2).state == "running"
     assert progress(compared=4, of=4, listed=False).state == "running"
@@ -39,13 +39,13 @@ def test_what_is_all_compared_and_copied_settles_until_it_is_complete() -> None:
         (50, 60, WalkPace(at=NOW - 20 * MINUTE, compared=40, settled=50), None),  # too long ago
     ],
 )
-def test_the_time_left_is_that_of_the_last_minutes_or_not_known(
+def test_the_time_left_follows_the_pace_of_the_last_minutes_or_is_not_known(
     compared: int, settled: int, pace: WalkPace, expected: float | None
 ) -> None:
     assert progress(compared=compared, of=100, settled=settled, found=100, paces=(pace,)).seconds_left == expected
 
 
-def test_a_long_wait_before_says_nothing_of_the_time_left() -> None:
+def test_an_earlier_long_wait_does_not_change_the_time_left() -> None:
     """It began an hour ago, waited for a registry, and does ten a minute now: what is left takes a minute."""
     pace = WalkPace(at=NOW - MINUTE, compared=80, settled=0)
     assert progress(compared=90, of=100, paces=(pace,)).seconds_left == 60.0

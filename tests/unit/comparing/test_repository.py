@@ -216,7 +216,7 @@ def test_a_comparison_that_was_cut_adopts_what_is_before_its_cursor() -> None:
         (START, {"asked": START, "pushed": PUSHED, "seen": PUSHED}),
     ],
 )
-def test_what_is_owed_already_is_a_find_too(gapless_from: int | None, since: dict[str, int]) -> None:
+def test_a_tag_that_is_owed_already_counts_as_found(gapless_from: int | None, since: dict[str, int]) -> None:
     """Who asked told of no push, nor an event of an earlier one in a gap. What is equal now is no older than that."""
     site = Site(Tags("asked", "new", "pushed", "seen"), Tags("seen"))
     if gapless_from is not None:
@@ -241,7 +241,7 @@ def test_what_is_owed_already_is_a_find_too(gapless_from: int | None, since: dic
 
 @pytest.mark.parametrize("walk", [None, PUSHED])
 @pytest.mark.parametrize(("gapless_from", "since"), [(1, PUSHED), (PUSHED, 1)])
-def test_who_asks_makes_no_announced_push_older(walk: int | None, gapless_from: int, since: int) -> None:
+def test_a_request_does_not_date_an_announced_push_back(walk: int | None, gapless_from: int, since: int) -> None:
     """The tag was equal long ago. Where events came without a gap since, the one that they told of is all of it."""
     site = Site(Tags("pushed"), Tags())
     site.sync_registry.subscription.begin_anew("subscription", settle_s=(gapless_from - START) / 1000)
@@ -259,7 +259,7 @@ def test_who_asks_makes_no_announced_push_older(walk: int | None, gapless_from: 
 
 
 @pytest.mark.parametrize("asked", [False, True])
-def test_what_is_owed_as_deleted_and_listed_by_the_primary_was_pushed_again(
+def test_a_tag_owed_as_deleted_that_the_primary_lists_was_pushed_again(
     asked: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Unless it was just seen equal, or is gone there by now: then it was deleted since, and nothing is missing."""
@@ -281,9 +281,7 @@ def test_what_is_owed_as_deleted_and_listed_by_the_primary_was_pushed_again(
 
 
 @pytest.mark.parametrize("asked", [False, True])
-def test_what_is_parked_is_marked_anew_only_by_a_comparison_that_somebody_asked_for(
-    asked: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_only_a_requested_comparison_marks_a_parked_tag_again(asked: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """Be it a tag, a referrer of an equal tag, or an image without a tag."""
     referrer, untagged = (Descriptor(media_type="", digest=f"sha256:{one * 64}", size=2) for one in "23")
     site = Site(Tags("equal", "parked"), Tags("equal"))
@@ -323,7 +321,7 @@ def test_an_untagged_image_that_was_seen_here_is_looked_for_again_only_if_somebo
     assert owed == ([Reference.digest(DIGEST)] if asked else [])
 
 
-def test_what_is_discharged_while_extra_tags_are_looked_for_is_none_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_tag_discharged_during_the_search_for_extra_tags_is_not_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     site = Site(Tags("v0"), Tags("v0", "pushed"))
     site.seen("v0")
     whole = site.whole()

@@ -39,12 +39,12 @@ def ms(moment: datetime) -> int:
         ("08:00-08:00", MONDAY, timedelta()),
     ],
 )
-def test_it_is_open_when_it_says_so(window: str, moment: datetime, opens_in: timedelta) -> None:
+def test_a_window_is_open_at_its_own_times(window: str, moment: datetime, opens_in: timedelta) -> None:
     assert BackfillWindow.parse(window).opens_in_ms(ms(moment)) == opens_in / timedelta(milliseconds=1)
 
 
 @given(moment=moments)
-def test_it_opens_when_it_said_and_at_no_moment_before(moment: datetime) -> None:
+def test_a_window_opens_at_the_announced_moment_and_not_before(moment: datetime) -> None:
     window = BackfillWindow.parse("Mon-Fri 20:00-06:00; Sun 12:00-13:00")
     left = window.opens_in_ms(ms(moment))
     assert window.opens_in_ms(ms(moment) + left) == 0
@@ -62,6 +62,6 @@ def test_a_window_without_days_is_the_one_with_all_of_them(moment: datetime) -> 
 @pytest.mark.parametrize(
     "window", ["always", "Mon-Fri", "20:00", "25:00-06:00", "20:60-06:00", "mon 20:00-06:00", "20:00-06:00 CET", ";"]
 )
-def test_what_is_no_window_is_refused_with_an_example(window: str) -> None:
+def test_a_malformed_window_is_refused_with_an_example(window: str) -> None:
     with pytest.raises(ConfigurationError, match=r"BackfillWindow has .*Mon-Fri 20:00-06:00 UTC"):
         BackfillWindow.parse(window)

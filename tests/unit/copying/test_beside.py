@@ -53,7 +53,7 @@ def alive() -> list[str]:
     return [thread.name for thread in threading.enumerate() if thread.name == "beside"]
 
 
-def test_all_of_it_comes_in_order(route: Route) -> None:
+def test_the_bytes_come_in_order(route: Route) -> None:
     got = b""
     with BesideReader(route, 0, lambda _: Reader()) as reader:
         while block := reader.read(50):
@@ -64,7 +64,7 @@ def test_all_of_it_comes_in_order(route: Route) -> None:
     assert route.source.client.memory.beside.held == 0
 
 
-def test_who_closes_it_early_ends_the_reading_and_gives_back_the_memory(route: Route) -> None:
+def test_closing_the_reader_early_ends_its_reading_and_returns_the_memory(route: Route) -> None:
     inner = Reader()
     with BesideReader(route, 0, lambda _: inner) as reader:
         for _ in range(4):
@@ -75,7 +75,7 @@ def test_who_closes_it_early_ends_the_reading_and_gives_back_the_memory(route: R
     assert route.source.client.memory.beside.held == 0
 
 
-def test_what_the_other_reader_raises_comes_after_the_bytes_before_it(route: Route) -> None:
+def test_an_error_of_the_other_reader_comes_after_the_bytes_before_it(route: Route) -> None:
     got = b""
 
     def read_all(reader: BesideReader) -> None:

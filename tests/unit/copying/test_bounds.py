@@ -64,7 +64,7 @@ def test_the_number_of_parts_has_a_bound(site: Site, monkeypatch: pytest.MonkeyP
         copier.copy(wide, "v1")
 
 
-def test_the_times_that_parts_are_named_have_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_number_of_edges_has_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     """Three images of the same five blobs: three edges of the index, and five of each image.
 
     The graph itself is asked: in a copy, a layer that arrives before the next image is read is no edge of that one.

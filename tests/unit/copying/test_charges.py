@@ -60,7 +60,7 @@ def two() -> Two:
     return Two(graph, greedy, modest, below[2])
 
 
-def test_too_many_parts_end_who_has_them(two: Two, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_many_parts_end_their_copy(two: Two, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(charges, "MAX_PARTS", 6)
     fresh = two.need(two.common, 20, 21, 22, 23)
     two.see_that_only_the_greedy_one_ended(MalformedManifest)
@@ -70,13 +70,13 @@ def test_too_many_parts_end_who_has_them(two: Two, monkeypatch: pytest.MonkeyPat
         two.graph.need(fresh[1], named(40, 41), ())
 
 
-def test_too_many_edges_end_who_has_them(two: Two, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_many_edges_end_their_copy(two: Two, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(charges, "MAX_EDGES", 5)
     two.need(two.common, 20, 21)
     two.see_that_only_the_greedy_one_ended(MalformedManifest)
 
 
-def test_too_many_bytes_of_manifests_end_who_has_them(two: Two, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_many_bytes_of_manifests_end_their_copy(two: Two, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(charges, "MAX_MANIFEST_BYTES", 150)
     (own,) = (part for part in two.graph._live if part.digest == named(1)[0].digest)
     two.graph.hold(own, manifest(100))
@@ -87,7 +87,7 @@ def test_too_many_bytes_of_manifests_end_who_has_them(two: Two, monkeypatch: pyt
         two.graph.hold(below, manifest(91))
 
 
-def test_a_chain_that_is_too_long_ends_who_has_it(two: Two, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_chain_that_is_too_long_ends_its_copy(two: Two, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(charges, "MAX_DEPTH", 2)
     (below,) = two.need(two.common, 20)
     two.see_that_only_the_greedy_one_ended(MalformedManifest)
@@ -95,7 +95,7 @@ def test_a_chain_that_is_too_long_ends_who_has_it(two: Two, monkeypatch: pytest.
         two.graph.need(below, named(30), ())
 
 
-def test_what_another_put_deeper_is_as_deep_as_before_once_that_one_failed(
+def test_a_part_returns_to_its_former_depth_once_the_manifest_above_it_failed(
     two: Two, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(charges, "MAX_DEPTH", 2)
@@ -105,7 +105,7 @@ def test_what_another_put_deeper_is_as_deep_as_before_once_that_one_failed(
     two.need(two.common, 20)
 
 
-def test_who_joins_what_is_on_its_way_is_charged_for_all_below_it(two: Two) -> None:
+def test_a_copy_that_joins_a_part_in_flight_is_charged_for_all_below_it(two: Two) -> None:
     two.need(two.common, 20, 21)
     two.graph.hold(two.common, manifest(60))
     third = CopyRun(threading.Event())
@@ -127,7 +127,7 @@ def test_a_part_that_several_name_counts_once(monkeypatch: pytest.MonkeyPatch) -
     assert run.parts == 6
 
 
-def test_the_cost_of_a_part_is_told_of_who_still_wants_it(two: Two) -> None:
+def test_a_shared_put_is_counted_for_the_copy_that_still_wants_it(two: Two) -> None:
     (own,) = (part for part in two.graph._live if part.digest == named(1)[0].digest)
     two.graph.fail(own, TooLarge("anything"))
     two.graph.finish(two.common, 5)
@@ -141,7 +141,7 @@ def needed(graph: Graph, part: Part, manifests: Sequence[Descriptor], blobs: Seq
     return fresh
 
 
-def test_a_part_that_turns_into_one_on_its_way_is_charged_once() -> None:
+def test_a_part_that_turns_into_one_in_flight_is_charged_once() -> None:
     graph, run, other = Graph(), CopyRun(threading.Event()), CopyRun(threading.Event())
     first, second = graph.root(run, manifest(11), "v1"), graph.root(other, manifest(12), "v2")
     assert first is not None
@@ -152,7 +152,7 @@ def test_a_part_that_turns_into_one_on_its_way_is_charged_once() -> None:
     assert (run.parts, other.parts) == (1, 1)
 
 
-def test_a_part_that_may_not_turn_leaves_all_as_deep_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_part_that_cannot_turn_leaves_every_depth_unchanged(monkeypatch: pytest.MonkeyPatch) -> None:
     """The manifest 1 is above 2; below 3 it would be too deep itself, or have 2 be too deep."""
     monkeypatch.setattr(charges, "MAX_DEPTH", 3)
     graph, run, other = Graph(), CopyRun(threading.Event()), CopyRun(threading.Event())

@@ -92,7 +92,7 @@ def test_a_transfer_goes_on_when_one_of_those_that_want_it_fails(site: Site) -> 
     assert site.source.of("GET blob").count(digest_of(shared)) == 1
 
 
-def test_what_failed_can_be_copied_again_and_only_the_rest_moves(site: Site) -> None:
+def test_after_a_failure_the_next_copy_moves_only_the_rest(site: Site) -> None:
     image = site.source.add_image(*layers(3))
     lost = image.blobs[2].digest
     content = site.source.blobs.pop(lost)
@@ -175,7 +175,7 @@ def test_stopping_ends_every_copy_and_every_later_one(site: Site, how: str) -> N
     assert site.destination.tagged == {}
 
 
-def test_an_error_nobody_foresaw_reaches_the_caller(site: Site) -> None:
+def test_an_unexpected_error_reaches_the_caller(site: Site) -> None:
     image = site.source.add_image(*layers(1))
 
     def bug(verb: str, what: str) -> None:
@@ -195,7 +195,7 @@ def test_a_child_that_the_source_has_no_more_is_named(site: Site) -> None:
         copier.copy(index, "v1")
 
 
-def test_a_destination_that_goes_on_missing_what_it_was_given_is_asked_no_third_time(site: Site) -> None:
+def test_a_destination_that_still_misses_given_parts_gets_no_third_put(site: Site) -> None:
     image = site.source.add_image(*layers(2))
     forgets = image.blobs[1].digest
 

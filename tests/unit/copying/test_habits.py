@@ -35,7 +35,7 @@ def stop_checking(registry: FakeRegistry) -> None:
 
 
 @pytest.mark.parametrize("shape", ["image", "index"])
-def test_after_a_failure_what_is_refused_in_time_costs_no_request_more(shape: str) -> None:
+def test_after_a_failure_a_refusal_in_time_costs_no_extra_request(shape: str) -> None:
     """Of an index few children are missing as a rule, and of an image of fewer than 100 blobs few layers."""
     made: list[Counter[str]] = []
     for is_again in (False, True):
@@ -59,7 +59,7 @@ def test_after_a_failure_what_is_refused_in_time_costs_no_request_more(shape: st
 
 
 @pytest.mark.parametrize("shape", ["image", "index", "index of indexes"])
-def test_what_a_registry_takes_without_a_check_is_looked_for_and_brought(site: Site, shape: str) -> None:
+def test_parts_of_a_manifest_that_was_taken_without_a_check_are_looked_for_and_brought(site: Site, shape: str) -> None:
     made = site.source.add_image(*layers(3)) if shape == "image" else index_of_two(site)
     made = site.source.add_index(made) if shape == "index of indexes" else made
     copier = site.copier()
@@ -157,7 +157,7 @@ def test_a_refused_image_shows_that_its_other_blobs_were_checked(site: Site) -> 
     assert site.destination.count("POST upload") == 1
 
 
-def test_where_everything_is_looked_for_first_nothing_is_looked_for_again() -> None:
+def test_parts_that_were_looked_for_first_are_not_looked_for_again() -> None:
     site = Site(checks_blobs=False, checks_children=False)
     index = index_of_two(site)
     with site.copier() as copier:
@@ -170,7 +170,7 @@ def test_where_everything_is_looked_for_first_nothing_is_looked_for_again() -> N
 # --- a manifest that an earlier attempt left half copied
 
 
-def test_what_is_there_is_not_put_again_when_all_below_it_is_there(site: Site) -> None:
+def test_a_manifest_that_is_whole_is_not_put_again(site: Site) -> None:
     image = site.source.add_image(*layers(3))
     with site.copier() as copier:
         copier.copy(image, "v1")
@@ -183,7 +183,7 @@ def test_what_is_there_is_not_put_again_when_all_below_it_is_there(site: Site) -
 
 
 @pytest.mark.parametrize("shape", ["image", "index"])
-def test_what_is_there_and_lacks_something_gets_it(site: Site, shape: str) -> None:
+def test_a_manifest_that_is_there_gets_its_missing_parts(site: Site, shape: str) -> None:
     made = site.source.add_image(*layers(3)) if shape == "image" else index_of_two(site)
     site.destination.manifests[made.digest] = made
     site.destination.tagged["v1"] = made.digest

@@ -52,7 +52,7 @@ def stop(_: Sequence[Help]) -> None:
 # ----------------------------------------------------------------------------------------------------- what is asked
 
 
-def test_below_the_size_nobody_is_asked_and_nothing_costs_more(
+def test_an_image_below_the_size_asks_no_helper_and_costs_no_extra_request(
     site: Site, store: CountingStore, sharing: Sharing, image: Manifest, clock: FakeClock
 ) -> None:
     asked = Asked()
@@ -81,7 +81,7 @@ def test_each_helper_begins_with_other_blobs_and_all_are_named_to_all(
     assert moved_once(site, [*large(image), digest_of(SMALL)]), "nobody heard it, so the holder brought all"
 
 
-def test_helpers_are_fewer_than_blobs_and_one_layer_is_nobody_else_s(
+def test_there_are_fewer_helpers_than_blobs_and_none_for_a_single_layer(
     site: Site, sharing: Sharing, clock: FakeClock
 ) -> None:
     asked = Asked(is_heard=False)
@@ -92,7 +92,7 @@ def test_helpers_are_fewer_than_blobs_and_one_layer_is_nobody_else_s(
     assert len(asked.helps) == 1
 
 
-def test_what_a_repository_here_has_is_mounted_and_not_asked_for(
+def test_a_blob_of_another_repository_is_mounted_and_no_helper_is_asked_for_it(
     site: Site, items: SharedBlobItems, sharing: Sharing, image: Manifest, clock: FakeClock
 ) -> None:
     asked = Asked(is_heard=False)
@@ -104,7 +104,7 @@ def test_what_a_repository_here_has_is_mounted_and_not_asked_for(
     assert {blob.digest for one in asked.helps for blob in one.blobs} == set(large(image)[7:])
 
 
-def test_what_s3_copies_is_not_asked_for(site: Site, sharing: Sharing, image: Manifest) -> None:
+def test_no_helper_is_asked_for_a_layer_that_s3_copies(site: Site, sharing: Sharing, image: Manifest) -> None:
     s3: Any = object()
     asked = Asked(is_heard=False)
     for copier, count in ((None, HELPERS), (s3, 0)):
@@ -174,7 +174,7 @@ def test_a_layer_that_had_most_of_an_invocation_is_noted_until_it_is_there(items
 
 
 @pytest.mark.parametrize("mounts", [True, False])
-def test_what_helpers_brought_is_looked_for_by_the_holder_and_costs_one_request_more(
+def test_a_blob_that_a_helper_brought_costs_the_holder_one_look(
     store: CountingStore, items: SharedBlobItems, sharing: Sharing, clock: FakeClock, mounts: bool
 ) -> None:
     site = Site(mounts=mounts)
@@ -284,7 +284,7 @@ def test_while_helpers_are_awaited_a_former_name_s_repository_is_asked_for_each_
     assert requests(site)["POST upload"] == 0, "what a mount became is the upload, also after a wait"
 
 
-def test_of_a_blob_that_was_asked_for_every_repository_that_may_have_it_is_tried(
+def test_for_a_blob_asked_of_helpers_every_repository_that_may_have_it_is_tried(
     site: Site, items: SharedBlobItems, sharing: Sharing, image: Manifest, clock: FakeClock
 ) -> None:
     site.destination.others["mirror/right"] = set(large(image))
@@ -296,7 +296,7 @@ def test_of_a_blob_that_was_asked_for_every_repository_that_may_have_it_is_tried
     assert requests(site)["POST mount"] == 2 * LARGE
 
 
-def test_a_helper_that_says_more_than_is_so_is_not_believed(
+def test_a_helpers_false_report_is_not_believed(
     site: Site, items: SharedBlobItems, sharing: Sharing, image: Manifest, clock: FakeClock
 ) -> None:
     asked = Asked(lambda _: items.note(dict.fromkeys(large(image), (OWN,))))

@@ -117,7 +117,7 @@ def test_a_helper_begins_nothing_that_does_not_fit_into_the_time_left(site: Site
     assert requests(site) == {}
 
 
-def test_what_a_helper_did_before_the_table_failed_is_known_and_told(
+def test_blobs_that_a_helper_brought_before_the_table_failed_are_reported(
     site: Site, items: SharedBlobItems, image: Manifest
 ) -> None:
     mounted = [blob.digest for blob in image.blobs[1:3]]

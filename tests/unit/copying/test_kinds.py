@@ -128,7 +128,7 @@ def test_the_layer_of_an_image_is_never_taken_for_a_manifest(site: Site) -> None
 
 
 @pytest.mark.parametrize("media_type", [media_types.OCI_MANIFEST, "application/vnd.example+json"])
-def test_what_the_primary_has_neither_way_is_not_found_where_it_is_wanted(site: Site, media_type: str) -> None:
+def test_a_digest_that_the_primary_has_as_neither_kind_is_not_found(site: Site, media_type: str) -> None:
     child = site.source.add_image(*layers(1))
     index = index_of(site, {**descriptor_of(child), "mediaType": media_type})
     del site.source.manifests[child.digest]
@@ -174,7 +174,7 @@ def test_a_child_that_was_left_out_comes_with_the_next_index_that_lists_it() -> 
     assert site.is_whole(second)
 
 
-def test_of_two_copies_only_the_one_that_may_leaves_a_child_out() -> None:
+def test_only_the_copy_that_may_leave_a_child_out_leaves_it_out() -> None:
     site = Site()
     child = site.source.add_image(*layers(1))
     indexes = [site.source.add_index(child), site.source.add_index(child, child)]

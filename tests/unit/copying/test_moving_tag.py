@@ -44,7 +44,7 @@ def requests(site: Site) -> Counter[str]:
 
 
 @SHAPES
-def test_of_an_image_that_is_new_it_costs_no_request(make: Make) -> None:
+def test_moving_a_tag_to_a_new_image_costs_no_extra_request(make: Make) -> None:
     costs = []
     for replaces in (False, True):
         site = Site()
@@ -109,7 +109,7 @@ def test_children_that_a_refusal_did_not_name_are_looked_for_before_the_tag_move
 
 
 @SHAPES
-def test_an_image_that_is_there_costs_one_request_more(make: Make) -> None:
+def test_moving_a_tag_to_an_image_that_is_there_costs_one_more_request(make: Make) -> None:
     costs = []
     for replaces in (False, True):
         site = Site()
@@ -246,7 +246,7 @@ def test_a_registry_that_denies_the_digest_and_the_tag_says_so_of_the_tag(
 
 
 @REFUSALS
-def test_one_that_takes_it_only_by_its_tag_may_refuse_that_once_more_as_any_other(
+def test_a_registry_that_takes_a_manifest_only_by_its_tag_may_refuse_it_once_for_missing_blobs(
     site: Site, kind: type[RegistryError], status: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tag_before(site)

@@ -98,7 +98,7 @@ def test_a_source_without_the_api_is_asked_once() -> None:
     assert source.count("GET referrers") == 1
 
 
-def test_an_answer_about_what_is_gone_does_not_say_that_there_is_no_api() -> None:
+def test_a_404_for_a_deleted_digest_does_not_mean_that_the_referrers_api_is_absent() -> None:
     source = ByName(referrers_api=True)
     image = source.add_image(b"layer")
     signature = sign(source, image)
@@ -110,7 +110,7 @@ def test_an_answer_about_what_is_gone_does_not_say_that_there_is_no_api() -> Non
     assert [one.digest for one in listings.of(image.digest)] == [signature.digest]
 
 
-def test_one_answer_about_what_is_there_does() -> None:
+def test_a_404_for_a_present_digest_means_that_the_referrers_api_is_absent() -> None:
     source = ByName(referrers_api=False)
     image = source.add_image(b"layer")
     listings = referrers.Listings(Repository(source, REPOSITORY))
@@ -177,7 +177,7 @@ class Counted:
             assert self._asked.acquire(timeout=PATIENCE_S)
 
 
-def test_who_waits_to_list_a_large_referrer_leaves_its_memory_to_the_one_that_lists(
+def test_a_waiter_leaves_its_memory_to_the_copy_that_lists_a_large_referrer(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Three of the largest have all that there is for steps, and the one before them needs some to read the tag."""

@@ -32,7 +32,7 @@ def test_bytes_come_out_in_order_whatever_order_they_came_in() -> None:
     assert (one.held, one.most_held) == (0, 8)
 
 
-def test_nobody_reads_further_ahead_than_there_is_room_and_the_next_bytes_always_have_room() -> None:
+def test_no_reader_is_further_ahead_than_there_is_room_and_the_next_bytes_always_fit() -> None:
     one = ring(32, room=8, piece=4)
     got = bytearray()
     held: list[int] = []
@@ -56,7 +56,7 @@ def test_nobody_reads_further_ahead_than_there_is_room_and_the_next_bytes_always
     assert max(held) <= 8
 
 
-def test_one_that_waits_for_room_ends_when_nobody_wants_the_bytes() -> None:
+def test_a_reader_that_waits_for_room_ends_when_the_bytes_are_not_wanted() -> None:
     one = ring(room=4)
     ended: list[bool] = []
     thread = threading.Thread(target=lambda: ended.append(one.reserve(4, 4)), daemon=True)
@@ -67,7 +67,7 @@ def test_one_that_waits_for_room_ends_when_nobody_wants_the_bytes() -> None:
     assert one.claim() is None
 
 
-def test_what_failed_is_raised_to_who_takes_bytes_out_after_those_that_are_there() -> None:
+def test_an_error_is_raised_after_the_bytes_that_came_before_it() -> None:
     one = ring()
     one.reserve(0, 2)
     one.put(0, b"ab", reserved=2)
@@ -78,7 +78,7 @@ def test_what_failed_is_raised_to_who_takes_bytes_out_after_those_that_are_there
     assert not one.wait_for_proof(PATIENCE_S)
 
 
-def test_who_waits_for_bytes_ends_at_the_deadline() -> None:
+def test_a_wait_for_bytes_ends_at_the_deadline() -> None:
     deadline = Deadline(FakeClock())
     deadline.set(0)
     one = Ring(Range(0, 4), deadline=deadline)

@@ -44,7 +44,7 @@ def test_keys_are_those_of_distribution_below_the_root(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "Layers", "layers/", "/layers", "s3://layers", "layers//a", "layers/*"])
-def test_what_is_no_bucket_is_refused(text: str) -> None:
+def test_a_malformed_bucket_is_refused(text: str) -> None:
     with pytest.raises(ConfigurationError):
         Bucket.parse(text)
 
@@ -209,7 +209,7 @@ def test_a_layer_that_fits_is_copied() -> None:
         (blob(5 * 1024 * MIB), OutOfTime),
     ],
 )
-def test_what_is_not_for_s3_or_not_now_asks_nothing(wanted: Descriptor, error: type[Exception]) -> None:
+def test_a_layer_that_s3_does_not_copy_now_causes_no_request(wanted: Descriptor, error: type[Exception]) -> None:
     case = Case(given_s=800, left_s=60)
     with pytest.raises(error):
         case.bring(wanted)

@@ -36,7 +36,7 @@ def requests(site: Site) -> Counter[str]:
     return Counter(verb for verb, _ in (*site.source.requests, *site.destination.requests))
 
 
-def test_what_another_repository_has_is_mounted_with_one_read_and_one_write(
+def test_a_blob_of_another_repository_is_mounted_with_one_read_and_one_write(
     site: Site, store: CountingStore, items: SharedBlobItems, sharing: Sharing, clock: FakeClock
 ) -> None:
     image = site.source.add_image(*layers(5))
@@ -55,7 +55,7 @@ def test_what_another_repository_has_is_mounted_with_one_read_and_one_write(
     assert {item["expire_at"] for item in store.table.values()} == {clock.now_ms() // 1000 + KEPT_S}
 
 
-def test_what_nobody_has_costs_the_registries_what_it_did_and_is_told(
+def test_an_unshared_blob_costs_no_extra_request_and_is_recorded(
     site: Site, store: CountingStore, items: SharedBlobItems, sharing: Sharing
 ) -> None:
     image = site.source.add_image(*layers(5))
@@ -181,7 +181,7 @@ def test_a_mount_that_the_registry_denies_afterwards_is_sent(
     assert site.is_whole(image)
 
 
-def test_what_is_distrusted_is_mounted_from_nowhere(site: Site, items: SharedBlobItems, sharing: Sharing) -> None:
+def test_a_distrusted_blob_is_not_mounted(site: Site, items: SharedBlobItems, sharing: Sharing) -> None:
     image = site.source.add_image(*layers(2))
     others_have(site, items, image, OTHER)
     route = Route(pair=site.pair, sharing=sharing)
@@ -217,7 +217,7 @@ def test_below_the_least_size_nothing_is_shared(
     assert store.calls == {"batch_get": 1}
 
 
-def test_a_table_that_does_not_answer_costs_bytes_and_no_copy(
+def test_without_the_table_layers_are_uploaded_and_the_copy_succeeds(
     site: Site, store: CountingStore, items: SharedBlobItems, sharing: Sharing
 ) -> None:
     image = site.source.add_image(LARGE, *layers(2))

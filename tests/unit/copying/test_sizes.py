@@ -66,7 +66,7 @@ class Parsed(Kinds):
 
 
 @pytest.mark.parametrize("is_read", [True, False])
-def test_what_was_copied_is_not_parsed_again_for_its_size(is_read: bool) -> None:
+def test_a_copied_manifest_is_not_parsed_again_for_its_size(is_read: bool) -> None:
     site = Site(checks_blobs=False, checks_children=False)
     images = [site.source.add_image(*layers(1, start=n)) for n in range(2)]
     index = site.source.add_index(*images)
@@ -98,7 +98,7 @@ def test_an_image_that_nobody_copied_has_a_size_if_its_manifest_was_read(site: S
 
 
 @pytest.mark.parametrize("size", [None, 0, -1, "12", 2**53, 2**62])
-def test_a_descriptor_without_a_size_or_with_a_joke_is_not_known(site: Site, size: Any) -> None:
+def test_the_size_of_a_descriptor_with_a_missing_or_false_size_is_not_known(site: Site, size: Any) -> None:
     layer = {**site.source.add_blob(b"layer"), "size": size}
     config = site.source.add_blob(b"{}")
     image = site.source.add({"mediaType": media_types.OCI_MANIFEST, "config": config, "layers": [layer]})

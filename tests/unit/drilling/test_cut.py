@@ -17,5 +17,5 @@ from geosync.drilling.cut import cut
         (["a"], 100, ["a", "and 99 more"]),
     ],
 )
-def test_what_is_not_named_is_counted(lines: list[str], of: int | None, shown: list[str]) -> None:
+def test_unnamed_lines_are_counted(lines: list[str], of: int | None, shown: list[str]) -> None:
     assert list(cut(lines, 2, of=of)) == shown

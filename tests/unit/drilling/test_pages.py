@@ -142,7 +142,7 @@ def test_the_headline_in_markdown_is_text() -> None:
 
 
 @pytest.mark.parametrize("write", [pages.markdown, pages.page])
-def test_everything_that_was_found_is_said(write: object) -> None:
+def test_the_page_shows_everything_that_was_found(write: object) -> None:
     assert callable(write)
     text = re.sub(r"\\(.)", r"\1", write(report(WELL)))
     for said in (
@@ -155,7 +155,7 @@ def test_everything_that_was_found_is_said(write: object) -> None:
         assert said in bad, said
 
 
-def test_what_is_not_known_is_no_number() -> None:
+def test_an_unknown_value_is_shown_as_no_number() -> None:
     unknown = replace(WELL.listed, recovery_point=None, unknown_because="no comparison of everything has begun")
     document = report(replace(WELL, listed=unknown, recovery_time=BAD.recovery_time))
     assert document["listed"]["recovery_point_age_s"] is None
@@ -194,7 +194,7 @@ def test_tags_are_counted_and_not_those_that_are_named_alone() -> None:
     assert "it is not known" not in pages.page(report(WELL))
 
 
-def test_a_report_of_before_there_were_counts_is_shown() -> None:
+def test_a_report_of_a_version_without_counts_is_shown() -> None:
     document = report(BAD)
     for one in ("named_tags", "unnamed_tags", "unjudged_tags"):
         del document["truth"][one]

@@ -28,7 +28,7 @@ def test_a_blob_that_two_references_share_is_read_once() -> None:
     assert sites.secondary.asked.count(digest(b"shared")) == 1
 
 
-def test_what_shares_a_blob_that_was_left_out_is_not_right_to_the_last_byte() -> None:
+def test_a_reference_that_shares_an_unread_blob_does_not_count_as_right_to_the_last_byte() -> None:
     sites = PlayedSites()
     sites.put("app", "v1", b"shared" * 100)
     sites.put("app", "v2", b"shared" * 100)
@@ -37,7 +37,7 @@ def test_what_shares_a_blob_that_was_left_out_is_not_right_to_the_last_byte() ->
     assert found.left == ("1 blobs are beyond the 10 bytes that are read",)
 
 
-def test_what_shares_a_blob_that_was_bad_is_bad_as_well() -> None:
+def test_a_reference_that_shares_a_bad_blob_is_bad() -> None:
     sites = PlayedSites()
     sites.put("app", "v1", b"shared")
     sites.put("app", "v2", b"shared")

@@ -88,7 +88,7 @@ def test_a_tag_that_cannot_be_looked_at_again_is_not_known_and_the_others_are(
     assert found.left == (f"1 tags that differ could not be looked at again, as app:{sick}: {error}",)
 
 
-def test_an_error_of_one_look_is_over_with_the_next(compared: Compared) -> None:
+def test_a_later_look_replaces_the_error_of_an_earlier_one(compared: Compared) -> None:
     ((_, sick),) = pushed(compared, 1)
     compared.compare()
     compared.sites.primary.errors[sick] = unavailable()

@@ -12,7 +12,7 @@ from geosync.drilling.verdict import NAMED_REASONS, judge
 MANY = tuple(Difference(repository="app", tag=f"v{one}", at_primary="sha256:a", here=None) for one in range(100))
 
 
-def test_what_stands_alone_comes_before_the_lists_of_what_failed() -> None:
+def test_single_reasons_come_before_the_lists_of_failures() -> None:
     found = replace(
         WELL,
         listed=replace(WELL.listed, parked=3),
@@ -31,7 +31,7 @@ def test_what_stands_alone_comes_before_the_lists_of_what_failed() -> None:
     assert pulls == ("a pull failed: app:v1: wrong bytes",) * NAMED_REASONS + (f"and {120 - NAMED_REASONS} more",)
 
 
-def test_what_stands_alone_comes_before_the_list_of_what_was_not_compared() -> None:
+def test_single_reasons_come_before_the_list_of_uncompared_repositories() -> None:
     left = tuple(f"app{one} was not compared: 403" for one in range(30))
     found = replace(
         WELL,

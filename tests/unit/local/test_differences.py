@@ -54,13 +54,13 @@ def marked() -> dict[str, set[str]]:
     return found
 
 
-def test_what_code_bridges_is_on_the_page_with_its_file() -> None:
+def test_each_difference_that_code_bridges_is_on_the_page_with_its_file() -> None:
     on_the_page = {name: set(re.findall(r"`([^`]+)`", files)) for name, (_, files, _) in ROWS.items() if files}
     assert on_the_page == dict(marked())
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.name)
-def test_who_says_how_aws_is_otherwise_names_the_difference(path: Path) -> None:
+def test_a_comment_on_how_aws_differs_names_the_difference(path: Path) -> None:
     assert [one for one in remarks(path) if _SAYS_HOW_AWS_IS.search(one) and not _MARK.search(one)] == []
 
 
@@ -78,6 +78,6 @@ def test_every_action_that_roles_get_here_alone_is_named() -> None:
     assert [action for action in emulator_process.BATCHES if f"`{action}`" not in here] == []
 
 
-def test_every_parameter_that_is_otherwise_here_is_named() -> None:
+def test_every_parameter_that_differs_here_is_named() -> None:
     here = ROWS["pace"][0] + ROWS["no-tls"][0]
     assert [name for name in wiring.PACE if not re.search(rf"`{name}\b", here)] == []

@@ -138,7 +138,7 @@ def test_a_worker_ends_when_nobody_asks_any_more_or_when_it_is_told_to(worker: W
     assert told.stdout.read() == ""
 
 
-def test_a_worker_is_told_alive_or_gone_whatever_descriptor_tells_it(worker: Worker) -> None:
+def test_a_worker_is_known_alive_or_gone_by_any_descriptor(worker: Worker) -> None:
     """The emulator has over a thousand open at times, which `select.select` does not take."""
     one, high = worker("late"), 1500
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -40,7 +40,7 @@ def start() -> Iterator[Start]:
         process.wait()
 
 
-def test_what_was_noted_is_read_in_the_order_of_its_start(tmp_path: Path) -> None:
+def test_noted_processes_are_read_in_the_order_of_their_start(tmp_path: Path) -> None:
     inventory = Inventory(tmp_path / "processes.json")
     assert inventory.read() == []
     for name in ("emulator", "s3", "emulator"):

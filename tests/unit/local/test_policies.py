@@ -44,12 +44,12 @@ QUEUE, TABLE = "arn:aws:sqs:eu-west-1:111122223333:one", "arn:aws:dynamodb:eu-we
         ),
     ],
 )
-def test_a_wrong_statement_is_found(statement: dict[str, Any], issue: str) -> None:
+def test_a_wrong_policy_statement_is_found(statement: dict[str, Any], issue: str) -> None:
     (found,) = policies.findings("SomeRole", document(**statement))
     assert found.startswith(f"SomeRole, One: {issue}")
 
 
-def test_a_right_statement_is_not() -> None:
+def test_a_right_policy_statement_passes() -> None:
     assert list(policies.findings("SomeRole", document(Action="sqs:SendMessage", Resource=QUEUE))) == []
 
 

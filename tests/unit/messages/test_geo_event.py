@@ -39,7 +39,7 @@ def test_every_sample_event_is_named_by_a_test() -> None:
 
 
 @pytest.mark.parametrize("message", [EVENT, HEARTBEAT, replace(EVENT, event_name="deleted", tag=None, digest=None)])
-def test_what_is_written_is_read_again(message: GeoEvent | Heartbeat) -> None:
+def test_a_written_geo_event_is_read_back(message: GeoEvent | Heartbeat) -> None:
     assert parse_message(message.to_json()) == message
 
 
@@ -134,7 +134,7 @@ def test_a_heartbeat_is_no_geo_event() -> None:
 
 
 @pytest.mark.parametrize("body", ["", "push", "[]", "null", "1" * 5000, "[" * 100_000, '"\ud800"'])
-def test_what_is_no_message_is_refused_without_repeating_it(body: str) -> None:
+def test_a_malformed_message_is_refused_without_quoting_it(body: str) -> None:
     with pytest.raises(MalformedMessage) as refusal:
         parse_message(body)
     assert len(str(refusal.value)) < 60

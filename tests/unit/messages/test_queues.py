@@ -60,7 +60,7 @@ def test_nothing_to_send_is_no_request() -> None:
     assert sqs.batches == []
 
 
-def test_what_is_not_taken_is_said() -> None:
+def test_refused_messages_are_reported() -> None:
     with pytest.raises(
         NotSent, match=r"1 of 10 messages were not taken: AWS throttles SQS SendMessageBatch; .* \[Throttled\]"
     ):

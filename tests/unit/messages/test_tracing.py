@@ -41,7 +41,7 @@ def test_a_header_of_x_ray_is_passed_on_as_it_is(header: str) -> None:
         None,
     ],
 )
-def test_what_sqs_may_refuse_is_left_out_as_no_wake_may_fail_by_it(header: object) -> None:
+def test_a_trace_header_that_sqs_may_refuse_is_left_out_so_that_no_wake_fails(header: object) -> None:
     assert trace_header({"attributes": {"AWSTraceHeader": header}}) is None
 
 

@@ -33,7 +33,7 @@ def forgets(sync_registry: SyncRegistry, now_ms: int) -> bool:
     return walk is None
 
 
-def test_without_a_promotion_it_is_forgotten_at_once(sync_registry: SyncRegistry) -> None:
+def test_without_a_promotion_the_comparison_is_forgotten_at_once(sync_registry: SyncRegistry) -> None:
     assert forgets(sync_registry, BEGAN)
     assert forgets(sync_registry, BEGAN)
 
@@ -46,7 +46,9 @@ def test_a_promotion_that_ends_shows_first_what_is_missing(sync_registry: SyncRe
     assert forgets(sync_registry, BEGAN + 30_000 + SHOWN_MS)
 
 
-def test_a_promotion_that_was_interrupted_keeps_it_no_longer_than_one_takes(sync_registry: SyncRegistry) -> None:
+def test_an_interrupted_promotion_keeps_the_comparison_for_the_time_of_one_promotion(
+    sync_registry: SyncRegistry,
+) -> None:
     sync_registry.promotions.begin(PROMOTION)
     assert not forgets(sync_registry, BEGAN + PROMOTION_MS + SHOWN_MS - 1)
     assert forgets(sync_registry, BEGAN + PROMOTION_MS + SHOWN_MS)

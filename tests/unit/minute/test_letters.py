@@ -89,7 +89,7 @@ def test_a_holder_that_died_between_the_letter_and_the_parking_leaves_one_letter
 
 
 @pytest.mark.parametrize("how", ["marked again", "discharged", "forgotten"])
-def test_a_reference_that_is_parked_no_more_leaves_no_letter(site: SiteOfLetters, how: str) -> None:
+def test_a_reference_that_is_no_longer_parked_leaves_no_letter(site: SiteOfLetters, how: str) -> None:
     site.park()
     if how == "marked again":
         site.sync_registry.mark(APP, V1)
@@ -134,7 +134,7 @@ def test_an_owed_item_that_cannot_be_read_keeps_its_letter(site: SiteOfLetters) 
         ("crashed", VerifyMessage(repository=APP).to_json(), 0),
     ],
 )
-def test_what_may_name_a_push_that_nobody_marked_is_counted_and_stays(
+def test_a_letter_that_may_name_an_unmarked_push_is_counted_and_stays(
     site: SiteOfLetters, kind: str, body: str, unmarked: int
 ) -> None:
     site.park(Reference.tag("v3"))
@@ -154,7 +154,7 @@ def test_a_redriven_event_is_told_from_a_letter_that_an_operator_removed_elsewhe
     assert site.unmarked(parked=2) == 1
 
 
-def test_nobody_looks_again_while_nothing_changed(site: SiteOfLetters) -> None:
+def test_an_unchanged_dlq_is_not_read_again(site: SiteOfLetters) -> None:
     site.park()
     for _ in range(3):
         assert site.unmarked() == 0
@@ -169,7 +169,7 @@ def test_nobody_looks_again_while_nothing_changed(site: SiteOfLetters) -> None:
     assert site.box.looks == 4, "an empty queue needs no look"
 
 
-def test_what_is_in_somebodys_hands_is_not_known(site: SiteOfLetters) -> None:
+def test_a_letter_in_flight_is_not_known(site: SiteOfLetters) -> None:
     site.park()
     site.put("no JSON", kind="refused")
     site.box.in_hand = 1
@@ -178,7 +178,7 @@ def test_what_is_in_somebodys_hands_is_not_known(site: SiteOfLetters) -> None:
     assert site.unmarked() == 1
 
 
-def test_of_more_letters_than_are_looked_at_the_number_decides(
+def test_with_more_letters_than_are_read_their_number_decides(
     site: SiteOfLetters, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("geosync.minute.letters.MOST", 2)

@@ -37,7 +37,7 @@ def lose(secondary: Secondary) -> None:
     assert secondary.status().lost is not None
 
 
-def test_after_a_lost_notification_it_is_what_comparisons_prove(secondary: Secondary) -> None:
+def test_after_a_lost_notification_the_recovery_point_is_what_comparisons_prove(secondary: Secondary) -> None:
     for _ in range(3):
         secondary.minute()
     lose(secondary)
@@ -97,7 +97,7 @@ def test_a_push_that_was_counted_as_lost_is_not_measured_once_its_event_comes(
     assert lags_of(secondary) == 1, "what was counted is said of one look alone"
 
 
-def test_one_that_the_version_before_counted_is_taken_back_as_well(secondary: Secondary) -> None:
+def test_a_loss_that_the_version_before_counted_is_taken_back_as_well(secondary: Secondary) -> None:
     see(secondary, "sha256:a", unannounced=True)
     lost = {"count": 1, "first_at": START, "last_at": START, "found_in": "team/app", "reference": "v1"}
     secondary.store.write(Update(key=LOST, set=lost))
@@ -122,7 +122,7 @@ def test_an_event_that_waits_while_a_comparison_overtakes_it_is_never_lost(secon
     assert secondary.status().recovery_point == sent(secondary, 1)
 
 
-def test_whether_one_was_lost_is_not_said_before_the_queue_was_seen_empty_past_the_find(secondary: Secondary) -> None:
+def test_a_loss_is_decided_only_after_the_queue_was_seen_empty_past_the_find(secondary: Secondary) -> None:
     for _ in range(3):
         secondary.minute()
     before = secondary.status().recovery.sent_at
@@ -143,7 +143,7 @@ def test_whether_one_was_lost_is_not_said_before_the_queue_was_seen_empty_past_t
     assert len(secondary.told) == 1
 
 
-def test_while_the_dlq_holds_what_could_not_be_marked_nothing_is_said_to_be_lost(secondary: Secondary) -> None:
+def test_while_the_dlq_holds_an_unmarked_event_no_loss_is_recorded(secondary: Secondary) -> None:
     for _ in range(3):
         secondary.minute()
     secondary.queues.letters = [letter(1, '{"version":"9"}', kind="refused")]
@@ -192,7 +192,7 @@ def test_a_later_look_of_a_comparison_announces_nothing(secondary: Secondary) ->
     assert found.lost is not None
 
 
-def test_what_may_have_been_pushed_while_the_subscription_was_gone_is_not_called_lost(secondary: Secondary) -> None:
+def test_a_push_that_may_fall_into_a_gap_of_the_subscription_is_not_counted_as_lost(secondary: Secondary) -> None:
     """Nobody delivered an event of it, whether the registry announced it or not."""
     for _ in range(3):
         secondary.minute()
@@ -207,7 +207,7 @@ def test_what_may_have_been_pushed_while_the_subscription_was_gone_is_not_called
     assert secondary.status().lost is None
 
 
-def test_what_was_equal_after_the_gap_is_lost_as_ever(secondary: Secondary) -> None:
+def test_an_unannounced_push_of_a_tag_seen_equal_after_the_gap_is_lost(secondary: Secondary) -> None:
     secondary.subscribe(secondary.clock.now, "subscription-2")
     for _ in range(3):
         secondary.minute()
@@ -215,7 +215,7 @@ def test_what_was_equal_after_the_gap_is_lost_as_ever(secondary: Secondary) -> N
     assert len(secondary.told) == 1
 
 
-def test_an_event_of_a_gap_that_was_excused_takes_nothing_from_what_was_lost(secondary: Secondary) -> None:
+def test_an_event_of_an_excused_gap_takes_back_no_other_loss(secondary: Secondary) -> None:
     secondary.subscribe(secondary.clock.now, "subscription-2")
     find(secondary)
     for _ in range(3):
@@ -237,7 +237,7 @@ def test_while_the_subscription_cannot_be_looked_at_nothing_is_decided(secondary
     assert secondary.minute().lost is not None
 
 
-def test_a_find_of_the_version_before_is_decided_as_it_was(secondary: Secondary) -> None:
+def test_a_find_of_the_version_before_is_decided_by_its_rule(secondary: Secondary) -> None:
     find(secondary)
     (one,) = secondary.sync_registry.suspected.read(limit=1)
     secondary.store.write(Update(key=one.key, remove=("since",)))

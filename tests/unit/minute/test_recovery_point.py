@@ -19,19 +19,19 @@ from geosync.sync_registry.table.memory import MemoryStore
 from geosync.sync_registry.transitions.marks import Comparison, Mark
 
 
-def test_it_follows_the_heartbeats_a_minute_behind(secondary: Secondary) -> None:
+def test_the_recovery_point_follows_the_heartbeats_a_minute_behind(secondary: Secondary) -> None:
     assert secondary.minute().recovery_point == START - 10 * MINUTE, "the first has only just arrived"
     for _ in range(3):
         assert secondary.minute().recovery_point == sent(secondary, 1)
 
 
-def test_before_the_first_comparison_is_complete_nobody_knows_what_is_missing() -> None:
+def test_before_the_first_comparison_is_complete_the_recovery_point_is_not_known() -> None:
     secondary = Secondary()
     for _ in range(3):
         assert secondary.minute().recovery_point is None
 
 
-def test_without_heartbeats_it_is_what_the_last_comparison_proved_and_stands_still(secondary: Secondary) -> None:
+def test_without_heartbeats_the_recovery_point_stays_where_the_last_comparison_proved_it(secondary: Secondary) -> None:
     for _ in range(3):
         secondary.minute()
     known = secondary.minute().recovery_point
@@ -43,7 +43,7 @@ def test_without_heartbeats_it_is_what_the_last_comparison_proved_and_stands_sti
     assert found.at - found.heartbeat.arrived_at == 10 * MINUTE
 
 
-def test_an_event_that_waits_in_the_queue_stops_it(secondary: Secondary) -> None:
+def test_an_event_in_the_queue_stops_the_recovery_point(secondary: Secondary) -> None:
     """An event may be overtaken by the heartbeats that were sent after it: a queue delivers in any order."""
     for _ in range(2):
         secondary.minute()
@@ -57,7 +57,7 @@ def test_an_event_that_waits_in_the_queue_stops_it(secondary: Secondary) -> None
     assert secondary.minute().recovery_point == sent(secondary, 1)
 
 
-def test_it_is_the_oldest_push_that_is_owed_not_when_its_event_came(secondary: Secondary) -> None:
+def test_the_recovery_point_is_the_oldest_owed_push_and_not_the_arrival_of_its_event(secondary: Secondary) -> None:
     for _ in range(3):
         secondary.minute()
     pushed = secondary.clock.now - 30 * MINUTE
@@ -85,7 +85,7 @@ def test_a_tag_that_only_waits_for_its_removal_is_no_loss(secondary: Secondary) 
     assert [one.reference for one in secondary.minute().would_be_lost] == ["v1"], "pushed again meanwhile"
 
 
-def test_when_the_sweep_stops_so_does_it(secondary: Secondary) -> None:
+def test_the_recovery_point_stops_with_the_sweep(secondary: Secondary) -> None:
     for _ in range(3):
         secondary.minute()
     secondary.sweeps = False
@@ -94,7 +94,7 @@ def test_when_the_sweep_stops_so_does_it(secondary: Secondary) -> None:
     assert secondary.status().recovery.why == "the sweep does not run"
 
 
-def test_a_message_that_could_not_be_marked_stops_it_until_it_is_replayed(secondary: Secondary) -> None:
+def test_an_unmarked_message_stops_the_recovery_point_until_it_is_replayed(secondary: Secondary) -> None:
     for _ in range(3):
         secondary.minute()
     before = secondary.status().recovery_point
@@ -110,7 +110,7 @@ def test_a_message_that_could_not_be_marked_stops_it_until_it_is_replayed(second
     assert not secondary.status().refused
 
 
-def test_a_parked_reference_stops_it_but_not_that_of_the_others(secondary: Secondary) -> None:
+def test_a_parked_reference_stops_the_recovery_point_but_not_that_of_the_others(secondary: Secondary) -> None:
     for _ in range(3):
         secondary.minute()
     pushed = secondary.clock.now - 30_000
@@ -124,7 +124,9 @@ def test_a_parked_reference_stops_it_but_not_that_of_the_others(secondary: Secon
     assert len(secondary.queues.letters) == 1
 
 
-def test_a_redriven_message_stops_it_beside_any_number_of_parked_references(secondary: Secondary) -> None:
+def test_a_redriven_message_stops_the_recovery_point_beside_any_number_of_parked_references(
+    secondary: Secondary,
+) -> None:
     for _ in range(3):
         secondary.minute()
     for number in range(3):
@@ -153,7 +155,7 @@ def test_a_refused_message_that_was_replayed_is_forgotten_though_letters_of_refe
     assert found.recovery_point_but_parked == sent(secondary, 1)
 
 
-def test_with_more_owed_than_is_read_it_is_what_it_last_was(secondary: Secondary) -> None:
+def test_with_more_owed_than_is_read_the_recovery_point_stays(secondary: Secondary) -> None:
     for _ in range(3):
         secondary.minute()
     before = secondary.status().recovery_point
@@ -176,7 +178,7 @@ def compare(secondary: Secondary, started_at: int, repository: str = "team/app")
     secondary.store.write(walks.count(started_at, repository, {walks.COMPARED: 1}, now_ms=secondary.clock.now))
 
 
-def test_a_comparison_is_complete_when_nothing_that_it_found_is_left() -> None:
+def test_a_comparison_is_complete_once_all_its_finds_are_discharged() -> None:
     secondary = Secondary()
     started_at = walk(secondary, repositories=2)
     compare(secondary, started_at)
@@ -197,7 +199,7 @@ def test_a_comparison_is_complete_when_nothing_that_it_found_is_left() -> None:
     assert secondary.status().recovery_point == sent(secondary, 1)
 
 
-def test_what_was_owed_when_the_comparison_found_it_is_its_find_too(secondary: Secondary) -> None:
+def test_a_tag_that_was_owed_when_a_comparison_found_it_counts_as_its_find(secondary: Secondary) -> None:
     """Its event tells of the last push; an earlier one of a gap, or that nobody announced, is not here either."""
     for _ in range(3):
         secondary.minute()
@@ -221,14 +223,14 @@ def test_what_was_owed_when_the_comparison_found_it_is_its_find_too(secondary: S
     assert found.recovery_point_but_parked == sent(secondary, 1)
 
 
-def test_nothing_is_owed_because_a_comparison_comes_late(secondary: Secondary) -> None:
+def test_a_late_comparison_makes_nothing_owed(secondary: Secondary) -> None:
     owed = secondary.owe(START)
     secondary.store.table.clear()
     secondary.sync_registry.note_different(owed, 0)
     assert not secondary.store.table
 
 
-def test_the_next_comparison_waits_for_one_that_moves_not_for_one_that_stands() -> None:
+def test_the_next_comparison_waits_for_a_moving_one_and_not_for_a_stalled_one() -> None:
     secondary = Secondary()
     started_at = walk(secondary, repositories=3)
 
@@ -272,7 +274,7 @@ def test_a_walk_that_was_asked_for_is_due_at_once(secondary: Secondary) -> None:
         ("0001-01-01T00:00:00Z", 0),
     ],
 )
-def test_a_push_is_as_old_as_anybody_says(occurred_at: str | None, pushed_at: int) -> None:
+def test_a_push_has_the_age_of_its_earliest_report(occurred_at: str | None, pushed_at: int) -> None:
     event = GeoEvent(
         id="e",
         site="p",
@@ -289,7 +291,9 @@ def test_a_push_is_as_old_as_anybody_says(occurred_at: str | None, pushed_at: in
     assert event.pushed_at == pushed_at
 
 
-def test_what_is_announced_again_though_it_is_here_is_not_lost_and_holds_nothing_back(secondary: Secondary) -> None:
+def test_a_repeated_announcement_of_an_image_that_is_here_is_no_loss_and_holds_nothing_back(
+    secondary: Secondary,
+) -> None:
     secondary.compared(START)
     see(secondary, "sha256:a")
     secondary.owe(pushed_at=START - MINUTE)
@@ -308,7 +312,7 @@ def test_what_is_announced_again_though_it_is_here_is_not_lost_and_holds_nothing
     ],
     ids=["something else was seen", "seen under another primary", "verification found it broken"],
 )
-def test_what_is_announced_and_not_known_to_be_here_would_be_lost(
+def test_an_announced_image_that_is_not_known_to_be_here_would_be_lost(
     secondary: Secondary, seen: dict[str, Any], mark: dict[str, Any]
 ) -> None:
     secondary.compared(START)
@@ -318,7 +322,7 @@ def test_what_is_announced_and_not_known_to_be_here_would_be_lost(
     assert secondary.status().recovery_point == START - MINUTE
 
 
-def test_what_was_announced_again_and_could_not_be_looked_at_would_be_lost(secondary: Secondary) -> None:
+def test_a_repeated_announcement_whose_look_failed_would_be_lost(secondary: Secondary) -> None:
     secondary.compared(START)
     see(secondary, "sha256:a")
     secondary.sync_registry.fail(secondary.owe(pushed_at=START - MINUTE), "503")
@@ -333,7 +337,7 @@ def test_two_digests_announced_since_it_was_seen_would_be_lost(secondary: Second
     assert len(secondary.status().would_be_lost) == 1
 
 
-def test_what_was_seen_and_cannot_be_read_counts_as_not_seen(secondary: Secondary) -> None:
+def test_an_unreadable_record_of_a_look_counts_as_no_look(secondary: Secondary) -> None:
     secondary.compared(START)
     see(secondary, "sha256:a", looked_at="nonsense")
     secondary.owe(pushed_at=START)

@@ -38,7 +38,7 @@ def test_a_comparison_that_began_before_the_subscription_proves_nothing_of_what_
 
 
 @pytest.mark.parametrize(("seconds", "joins"), [(0, False), (29, False), (30, True)])
-def test_it_begins_as_long_after_the_subscription_as_a_registry_takes_to_write_a_tag(seconds: int, joins: bool) -> None:
+def test_a_comparison_joins_the_subscription_once_a_registry_had_time_to_write_a_tag(seconds: int, joins: bool) -> None:
     secondary = Secondary()
     secondary.subscribe(START, "subscription-2")
     secondary.compared(START + seconds * 1000)
@@ -46,7 +46,7 @@ def test_it_begins_as_long_after_the_subscription_as_a_registry_takes_to_write_a
     assert found.recovery_point == (sent(secondary, 1) if joins else START + seconds * 1000)
 
 
-def test_what_was_sent_while_the_subscription_was_gone_is_not_passed_over(secondary: Secondary) -> None:
+def test_events_sent_while_the_subscription_was_gone_hold_the_recovery_point_back(secondary: Secondary) -> None:
     known = minutes(secondary, 4).recovery_point
     secondary.subscribe(secondary.clock.now, "subscription-2")  # somebody deleted the first
     found = minutes(secondary, 4)
@@ -129,7 +129,7 @@ def items(secondary: Secondary) -> dict[str, Item]:
     return {key.item: item for key, item in secondary.store.table.items()}
 
 
-def test_what_entered_the_selection_is_not_claimed_before_a_comparison_that_began_afterwards(
+def test_newly_selected_tags_are_not_claimed_before_a_comparison_that_began_afterwards(
     secondary: Secondary,
 ) -> None:
     secondary.sync_registry.subscription.note_selection("a")

@@ -78,7 +78,7 @@ def test_header(check: Callable[[str | None], str], header: str | None, verdict:
 
 
 @pytest.mark.parametrize("header", [None, "", " ", "é"])
-def test_what_can_be_no_token_costs_no_read(
+def test_an_impossible_token_costs_no_read(
     check: Callable[[str | None], str], secret: Secret, header: str | None
 ) -> None:
     check(header)

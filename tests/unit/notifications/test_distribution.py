@@ -178,13 +178,13 @@ def test_empty_text_is_as_good_as_absent() -> None:
         ({"action": "heartbeat", "sent_at": "now"}, "bad_heartbeat"),
     ],
 )
-def test_what_cannot_be_used_says_why(event: object, reason: str) -> None:
+def test_an_unusable_event_says_why(event: object, reason: str) -> None:
     outcome = only(event)
     assert isinstance(outcome, Unusable)
     assert outcome.reason == reason
 
 
-def test_what_cannot_be_used_keeps_what_an_operator_needs_to_find_it() -> None:
+def test_an_unusable_event_keeps_what_an_operator_needs_to_find_it() -> None:
     outcome = only(push(repository="Group/App\x00\ud800" + "x" * 300, tag=["v1"]))
     assert isinstance(outcome, Unusable)
     assert outcome.claims["action"] == "push"
@@ -229,7 +229,7 @@ def test_an_id_that_comes_twice_in_an_envelope_names_one_event() -> None:
 
 
 @pytest.mark.parametrize("timestamp", ["yesterday", 5, "2026-11-24", "2026-11-24T05:45:04Z; drop", "2" * 400])
-def test_a_time_that_is_none_is_left_out(timestamp: object) -> None:
+def test_an_invalid_time_is_left_out(timestamp: object) -> None:
     outcome = only(push() | {"timestamp": timestamp})
     assert isinstance(outcome, GeoEvent)
     assert outcome.occurred_at is None
@@ -244,7 +244,7 @@ def test_a_heartbeat_is_never_from_the_future() -> None:
 
 
 @pytest.mark.parametrize("body", [None, [], "events", 5, {}, {"events": None}, {"events": {}}, {"event": []}])
-def test_what_is_no_envelope_is_refused(body: object) -> None:
+def test_a_malformed_envelope_is_refused(body: object) -> None:
     with pytest.raises(MalformedMessage, match="not an envelope"):
         judged(body)
 

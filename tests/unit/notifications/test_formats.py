@@ -69,7 +69,7 @@ def test_a_body_with_anything_in_any_place_becomes_sound_outcomes_or_is_malforme
 
 @settings(max_examples=60, deadline=None)
 @given(data=ANYTHING)
-def test_what_google_s_message_holds_is_acknowledged_whatever_it_is(data: object) -> None:
+def test_a_message_of_google_s_is_acknowledged_whatever_it_holds(data: object) -> None:
     for given_data in (data, {"action": data}, {"action": "INSERT", "tag": data}, {"action": "DELETE", "digest": data}):
         encoded = base64.b64encode(json.dumps(given_data).encode()).decode()
         outcomes = parse("gar", {"message": {"data": encoded, "messageId": data}})
@@ -92,12 +92,12 @@ def test_what_google_s_message_holds_is_acknowledged_whatever_it_is(data: object
         ("zot", ("digest",), 5, "bad_digest"),
     ],
 )
-def test_what_cannot_be_used_says_why(source: str, path: tuple[Any, ...], value: object, reason: str) -> None:
+def test_an_unusable_event_says_why(source: str, path: tuple[Any, ...], value: object, reason: str) -> None:
     outcomes = parse(source, replaced(json.loads(PUSHES[source].body), path, value))
     assert reason in [outcome.reason for outcome in outcomes if isinstance(outcome, Unusable)]
 
 
-def test_a_version_of_a_tagged_package_that_is_no_digest_is_left_out() -> None:
+def test_a_package_version_that_is_no_digest_is_left_out() -> None:
     path = ("registry_package", "package_version", "version")
     (outcome,) = parse("ghcr", replaced(json.loads(PUSHES["ghcr"].body), path, "1.0.0"))
     assert isinstance(outcome, GeoEvent)
@@ -127,7 +127,7 @@ def test_the_table_has_a_line_for_every_source() -> None:
     assert list(SOURCES) == list(get_args(SourceName))
 
 
-def test_what_a_body_names_twice_is_two_events_as_no_batch_may_hold_a_key_twice() -> None:
+def test_a_push_that_a_body_names_twice_becomes_two_events_with_ids_of_their_own() -> None:
     body = json.loads(PUSHES["harbor"].body)
     body["event_data"]["resources"] *= 2
     first, second = parse("harbor", body)

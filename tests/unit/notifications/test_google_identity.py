@@ -151,7 +151,7 @@ def test_keys_are_fetched_anew_when_they_are_old(site: Site) -> None:
         lambda site: setattr(site, "content", b"[]"),
     ],
 )
-def test_without_keys_nothing_is_said_and_with_old_ones_it_goes_on(site: Site, spoil: Callable[[Site], None]) -> None:
+def test_without_keys_no_token_is_judged_and_old_keys_stay_in_use(site: Site, spoil: Callable[[Site], None]) -> None:
     spoil(site)
     with pytest.raises(KeysUnavailable, match=r"www\.googleapis\.com"):
         site.check(site.google.token())

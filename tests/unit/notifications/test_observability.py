@@ -82,14 +82,14 @@ def test_a_line_ten_times_as_long_takes_no_more_than_some_ten_times_as_long_to_r
     assert cpu_s(lambda: redact(long)) < 30 * cpu_s(lambda: redact(short))
 
 
-def test_a_gauge_says_0_and_seconds_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_gauge_may_be_0_or_a_fraction_of_seconds(capsys: pytest.CaptureFixture[str]) -> None:
     Metrics("dublin").gauge({"RecoveryPointAge": 0, "Other": 2.5}, "Seconds")
     document = json.loads(capsys.readouterr().out)
     assert (document["RecoveryPointAge"], document["Other"]) == ([0], [2.5])
     assert {metric["Unit"] for metric in document["_aws"]["CloudWatchMetrics"][0]["Metrics"]} == {"Seconds"}
 
 
-def test_a_site_without_a_name_fails_over_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_site_without_a_name_logs_without_error(capsys: pytest.CaptureFixture[str]) -> None:
     Metrics("").put({"NotificationsFailed": 1})
     assert json.loads(capsys.readouterr().out)["site"] == ""
 
@@ -145,6 +145,6 @@ def test_metrics_are_one_line_of_the_embedded_metric_format(
     ]
 
 
-def test_no_metric_no_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_a_count_no_line_is_written(capsys: pytest.CaptureFixture[str]) -> None:
     Metrics("dublin").put({"EventsAccepted": 0})
     assert capsys.readouterr().out == ""

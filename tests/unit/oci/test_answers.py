@@ -70,7 +70,7 @@ def body(*errors: Mapping[str, object]) -> bytes:
         (599, "", RegistryUnavailable),
     ],
 )
-def test_the_table(status: int, code: str, kind: type[RegistryError]) -> None:
+def test_each_status_and_code_has_its_class_of_error(status: int, code: str, kind: type[RegistryError]) -> None:
     errors = parse_errors(body({"code": code, "message": "m"}) if code else b"")
     error = classify("host:1", "PUT /v2/x", status, errors)
     assert type(error) is kind
@@ -160,7 +160,7 @@ def test_any_bytes_are_an_error_body(content: bytes) -> None:
 
 
 @pytest.mark.parametrize("content", [b"<html>", b"[]", b'{"errors":{}}', b'{"errors":["x"]}', b"[" * 100_000, b"null"])
-def test_what_is_no_oci_error_is_not_well_formed(content: bytes) -> None:
+def test_a_body_that_is_no_oci_error_is_not_well_formed(content: bytes) -> None:
     parsed = parse_errors(content)
     assert not parsed.well_formed
     assert not parsed.empty
@@ -229,7 +229,7 @@ class CutAnswer:
         pass
 
 
-def test_a_400_whose_body_breaks_off_is_asked_again_as_it_may_have_named_missing_blobs() -> None:
+def test_a_400_with_a_truncated_body_is_sent_again_as_it_may_name_missing_blobs() -> None:
     errors = read_errors(cast(HttpAnswer, CutAnswer()), Deadline())
     error = classify("host", "PUT", 400, errors)
     assert type(error) is RegistryUnavailable

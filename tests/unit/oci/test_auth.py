@@ -61,7 +61,7 @@ _PLAIN = st.text(alphabet=st.characters(min_codepoint=32, max_codepoint=126, exc
 
 
 @given(realm=_PLAIN, scope=_PLAIN)
-def test_what_was_quoted_comes_back(realm: str, scope: str) -> None:
+def test_a_quoted_value_is_read_back(realm: str, scope: str) -> None:
     (parsed,) = parse_challenges([f'Bearer realm="{realm}",scope="{scope}"'])
     assert parsed.parameters == {"realm": realm, "scope": scope}
 

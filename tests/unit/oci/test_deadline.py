@@ -11,13 +11,13 @@ from geosync.errors import OutOfTime
 from geosync.oci.deadline import Deadline
 
 
-def test_without_one_there_is_always_time() -> None:
+def test_without_a_deadline_there_is_always_time() -> None:
     deadline = Deadline()
     assert math.isinf(deadline.left_s())
     deadline.check()
 
 
-def test_it_ends_and_is_set_anew() -> None:
+def test_a_deadline_ends_and_can_be_set_again() -> None:
     deadline = Deadline(FakeClock())
     deadline.set(100)
     assert deadline.left_s() == 100

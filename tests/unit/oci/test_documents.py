@@ -47,7 +47,7 @@ either = pytest.mark.parametrize("pad", PADS.values(), ids=PADS)
 
 @either
 @pytest.mark.parametrize("value", ODD, ids=lambda value: repr(value[:12]))
-def test_what_no_field_wants_may_be_anything(value: bytes, pad: bytes) -> None:
+def test_an_unread_field_may_hold_anything(value: bytes, pad: bytes) -> None:
     layers = json.dumps([LAYER]).encode()
     content = b'{"before":' + value + b',"config":' + json.dumps(LAYER).encode() + b',"layers":' + layers
     read = Manifest.read(content + b',"after":' + value + b"}" + pad, media_types.OCI_MANIFEST)
@@ -97,7 +97,7 @@ def test_a_key_that_comes_again_is_the_last_one() -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"1", b"\xef\xbb\xbf{}", b'{"a":1}x', b"{'a':1}", b'{"a":01}'])
-def test_what_no_decoder_takes_is_malformed(content: bytes) -> None:
+def test_a_document_that_no_decoder_takes_is_malformed(content: bytes) -> None:
     with pytest.raises(MalformedManifest):
         read_object(content)
 
@@ -137,7 +137,7 @@ _ANY = st.recursive(
 
 @either
 @given(fields=st.dictionaries(_KEY, _ANY, max_size=4), wrap=st.sampled_from([0, 1, READ_DEPTH, 3000]), last=st.data())
-def test_any_fields_beside_leave_what_is_referred_to(
+def test_other_fields_do_not_change_what_a_manifest_refers_to(
     fields: dict[str, Any], wrap: int, last: st.DataObject, pad: bytes
 ) -> None:
     names = last.draw(st.permutations([*fields, "config", "layers"]))

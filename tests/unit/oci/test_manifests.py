@@ -90,7 +90,7 @@ def test_a_buildkit_cache_index_is_made_of_blobs() -> None:
         "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip",
     ],
 )
-def test_a_layer_need_not_be_in_a_registry_only_where_it_has_urls(media_type: str) -> None:
+def test_only_a_layer_with_urls_may_be_absent_from_the_registry(media_type: str) -> None:
     away = descriptor("away", media_type, urls=["https://example.com/layer"])
     here = descriptor("here", media_type)
     image = manifest({"config": CONFIG, "layers": [away, here]})
@@ -98,13 +98,13 @@ def test_a_layer_need_not_be_in_a_registry_only_where_it_has_urls(media_type: st
     assert [one.digest for one in image.blobs_at_urls] == [digest("away")]
 
 
-def test_a_url_that_is_null_is_one_as_go_reads_it() -> None:
+def test_a_url_of_null_counts_as_a_url_as_in_go() -> None:
     image = manifest({"config": {**CONFIG, "urls": [None]}, "layers": []}, media_types.DOCKER_MANIFEST)
     assert [one.digest for one in image.blobs_at_urls] == [digest("config")]
 
 
 @pytest.mark.parametrize("media_type", [media_types.OCI_MANIFEST, media_types.OCI_INDEX])
-def test_what_an_image_consists_of_are_blobs_whatever_they_say_of_themselves(media_type: str) -> None:
+def test_the_parts_of_an_image_are_blobs_whatever_their_media_types(media_type: str) -> None:
     image = manifest({"config": descriptor("config", media_type), "layers": [descriptor("layer", media_type)]})
     assert [one.digest for one in image.blobs] == [digest("config"), digest("layer")]
     assert image.children == ()
@@ -168,33 +168,33 @@ def test_parameters_and_case_of_the_content_type_do_not_matter() -> None:
         ({"fsLayers": [{"blobSum": "x"}]}, media_types.DOCKER_SCHEMA1),
     ],
 )
-def test_what_contradicts_itself_or_cannot_be_read_is_malformed(document: dict[str, Any], media_type: str) -> None:
+def test_a_contradictory_or_unreadable_manifest_is_malformed(document: dict[str, Any], media_type: str) -> None:
     read = manifest(document, media_type)
     with pytest.raises(MalformedManifest):
         _ = (read.blobs, read.children, read.subject)
 
 
 @pytest.mark.parametrize("size", [-1, True, "7", None, 2**63, 10**30, 1.5])
-def test_a_size_that_is_none_is_0_as_the_digest_decides(size: object) -> None:
+def test_an_impossible_size_counts_as_0_as_the_digest_decides(size: object) -> None:
     (config,) = manifest({"config": {**CONFIG, "size": size}}).blobs
     assert (config.digest, config.size) == (digest("config"), 0)
 
 
 @pytest.mark.parametrize("subject", ["sha256:00", 5, {"digest": "x"}, []])
-def test_a_subject_that_cannot_be_read_is_none(subject: object) -> None:
+def test_an_unreadable_subject_is_ignored(subject: object) -> None:
     read = manifest({"config": CONFIG, "subject": subject})
     assert read.subject is None
     assert len(read.blobs) == 1
 
 
-def test_what_is_both_an_index_and_an_image_is_what_its_media_type_says() -> None:
+def test_a_document_with_the_fields_of_both_kinds_is_what_its_media_type_says() -> None:
     both = {"manifests": [descriptor("child", media_types.OCI_MANIFEST)], "config": CONFIG, "layers": []}
     assert [one.digest for one in manifest(both, media_types.DOCKER_MANIFEST).blobs] == [digest("config")]
     assert [one.digest for one in manifest(both, media_types.DOCKER_LIST).children] == [digest("child")]
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b"{", b'{"a":1}', b"\xff\xfe", b"[" * 100_000])
-def test_what_is_no_manifest_is_malformed_when_it_has_no_media_type(content: bytes) -> None:
+def test_a_document_of_no_known_kind_without_a_media_type_is_malformed(content: bytes) -> None:
     with pytest.raises(MalformedManifest):
         Manifest.read(content, None)
 
@@ -235,7 +235,7 @@ def test_any_json_is_read_or_refused_as_content(document: Any, media_type: str) 
     assert all(one.digest.startswith("sha256:") for one in found)
 
 
-def test_a_digest_that_is_not_the_bytes_is_refused() -> None:
+def test_a_digest_of_other_bytes_is_refused() -> None:
     content = json.dumps({"config": CONFIG}).encode()
     right = "sha256:" + hashlib.sha256(content).hexdigest()
     assert Manifest.read(content, media_types.OCI_MANIFEST, right).digest == right

@@ -25,7 +25,7 @@ def over() -> Deadline:
     return deadline
 
 
-def test_what_does_not_fit_waits_and_then_goes_on_first_come_first_served() -> None:
+def test_takers_that_do_not_fit_wait_and_are_served_first_come_first_served() -> None:
     pool = Pool(10)
     pool.take(8, FOREVER)
     served: list[int] = []
@@ -52,7 +52,7 @@ def test_what_does_not_fit_waits_and_then_goes_on_first_come_first_served() -> N
     assert (pool.held, pool.most_held) == (10, 10)
 
 
-def test_whoever_waits_goes_at_the_deadline_and_leaves_the_others_their_turn() -> None:
+def test_a_waiter_gives_up_at_its_deadline_and_the_others_keep_their_turn() -> None:
     pool = Pool(10)
     pool.take(10, FOREVER)
     with pytest.raises(OutOfTime):
@@ -62,7 +62,7 @@ def test_whoever_waits_goes_at_the_deadline_and_leaves_the_others_their_turn() -
     assert pool.held == 5
 
 
-def test_more_than_there_is_goes_alone() -> None:
+def test_a_taker_larger_than_the_pool_runs_alone() -> None:
     pool = Pool(10)
     pool.take(20, FOREVER)
     pool.give_back(20)
@@ -80,7 +80,7 @@ def test_a_room_is_taken_where_it_is_free() -> None:
     assert (room.held, room.most_held) == (3, 8)
 
 
-def test_a_step_takes_what_is_large_once_and_gives_it_back_at_its_end() -> None:
+def test_a_step_takes_memory_for_a_large_document_once_and_returns_it_at_its_end() -> None:
     memory = Memory()
     with memory.step(FOREVER):
         memory.need(1000)
@@ -105,7 +105,7 @@ def test_an_attempt_has_a_pool_of_its_own() -> None:
     assert memory.attempts.held == 0
 
 
-def test_what_is_below_a_small_image_is_not_counted_and_an_index_has_a_fourth_for_its_own() -> None:
+def test_the_graph_of_a_small_image_is_not_counted_and_at_most_three_wide_ones_share_the_pool() -> None:
     memory = Memory()
     with memory.graph(SMALL_BYTES, FOREVER, is_wide=False):
         assert memory.graphs.held == 0
@@ -150,7 +150,7 @@ def test_attempts_that_hold_all_of_their_pool_leave_the_steps_theirs() -> None:
         assert memory.steps.held == 11 * MIB
 
 
-def test_who_has_a_graph_waits_for_no_attempt() -> None:
+def test_the_holder_of_a_graph_waits_for_no_attempt() -> None:
     """A repair reads a large child in the thread of its attempt, while all attempts are held by who waits for a graph.
 
     The deadline has passed: whoever would wait raises OutOfTime.

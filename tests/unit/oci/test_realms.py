@@ -59,5 +59,5 @@ def test_a_plain_path_is_joined_as_it_is(path: str) -> None:
 @pytest.mark.parametrize(
     "path", ["", "v2/", "//else.where/", "/v2//a", "/v2/../a", "/v2/.a", "/v2/a b", "/v2/a\n", "/v2/ä", "/v2/#a", "?a"]
 )
-def test_what_may_lead_elsewhere_is_no_plain_path(path: str) -> None:
+def test_a_path_that_may_lead_elsewhere_is_not_plain(path: str) -> None:
     assert not is_plain_path(path)

@@ -117,7 +117,7 @@ def test_a_certificate_of_another_key_is_a_configuration_error(pair: KeyPair) ->
 @pytest.mark.parametrize(
     "broken", ["", "not a key", "-----BEGIN PRIVATE KEY-----\nc2VjcmV0\n-----END PRIVATE KEY-----"]
 )
-def test_what_is_no_key_is_a_configuration_error_that_does_not_quote_it(broken: str) -> None:
+def test_a_malformed_key_is_a_configuration_error_that_does_not_quote_it(broken: str) -> None:
     wrong = RegistryKey(private_key=broken, issuer="geo", service="s")
     with pytest.raises(ConfigurationError, match="private_key") as caught:
         Signer(wrong)

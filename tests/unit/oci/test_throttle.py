@@ -59,7 +59,7 @@ def refuse(throttle: Throttle, clock: StillClock, *, in_flight: int, pause: floa
     clock.now += pause
 
 
-def test_until_it_throttles_any_number_is_in_flight() -> None:
+def test_until_a_registry_throttles_any_number_of_requests_is_in_flight() -> None:
     assert fits(Throttle(), 100)
 
 
@@ -86,7 +86,7 @@ def test_nobody_asks_before_the_pause_is_over() -> None:
     one(throttle)
 
 
-def test_one_more_is_added_every_ten_seconds_until_it_is_as_before() -> None:
+def test_the_bound_grows_by_one_request_every_ten_seconds_until_there_is_none() -> None:
     clock = StillClock()
     throttle = Throttle(clock)
     refuse(throttle, clock, in_flight=8)
@@ -130,7 +130,7 @@ def test_a_long_upload_does_not_keep_the_others_from_their_turns_but_waits_for_a
         pass
 
 
-def test_what_breaks_gives_its_turn_back() -> None:
+def test_a_request_that_breaks_gives_its_turn_back() -> None:
     throttle = Throttle()
     one(throttle, 0.0)
     with pytest.raises(OSError, match="broke"), throttle.turn(at_once, counts=True):

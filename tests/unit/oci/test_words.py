@@ -25,6 +25,6 @@ def test_text_is_shown_printable_and_cut_and_of_anything_else_its_kind(value: An
     assert shown(value) == text
 
 
-def test_what_is_not_printed_is_a_space_or_what_was_asked_for() -> None:
+def test_an_unprintable_character_becomes_a_space_or_the_given_one() -> None:
     assert printable("a\r\nb\x1b[2J\x9b\u202ec é") == "a  b [2J  c é"
     assert printable("a\x07b", "?") == "a?b"

@@ -69,13 +69,13 @@ UNKNOWN = [
 @pytest.mark.parametrize(
     "detail", ['{"tags": ["v1', '{"references": ["v1', '["v1"]', "null", "[" * 6000, '{"references": 7, "tags": 7}']
 )
-def test_where_what_was_named_is_not_known_it_is_not_said_to_be_all(verb: str, words: str, detail: str) -> None:
+def test_an_action_with_unknown_targets_is_not_shown_as_an_action_on_all(verb: str, words: str, detail: str) -> None:
     assert summary({"action": f"{ONE}{verb}", "detail": detail, "repository": NAME}) == words
 
 
 @pytest.mark.parametrize(("verb", "words"), UNKNOWN)
 @pytest.mark.parametrize("detail", ["read_only", "{}", ""])
-def test_of_a_refused_request_it_is_not_known_what_it_named(verb: str, words: str, detail: str) -> None:
+def test_the_targets_of_a_refused_request_are_not_known(verb: str, words: str, detail: str) -> None:
     entry = {"action": f"{ONE}{verb}", "detail": detail, "repository": NAME, "outcome": "refused"}
     assert summary(entry) == words
 
@@ -86,7 +86,7 @@ def told_long(action: str, body: object) -> str:
     return summary({"action": action, "detail": detail[:50], "repository": NAME, "asked": abridged(detail)})
 
 
-def test_of_a_body_that_is_too_long_to_be_kept_the_first_are_named_and_the_reason() -> None:
+def test_of_a_body_too_long_to_keep_the_first_targets_and_the_reason_are_shown() -> None:
     tags = [f"release-{number:04}" for number in range(200)]
     first = "release-0000, release-0001, release-0002, release-0003, release-0004 and 195 more of group/app"
     assert told_long(f"{ONE}adopt", {"tags": tags, "reason": "moved"}) == f"Adopt {first}: moved"
@@ -94,7 +94,7 @@ def test_of_a_body_that_is_too_long_to_be_kept_the_first_are_named_and_the_reaso
     assert told_long(f"{LETTERS}discard", {"ids": tags, "reason": "r"}) == "Discard 200 dead letters: r"
 
 
-def test_what_is_kept_of_a_long_body_is_bounded() -> None:
+def test_the_kept_part_of_a_long_body_is_bounded() -> None:
     long = "x" * 100_000
     body = {"tags": [long] * 100, "reason": long, "name": long, "url": long, "other": long, "keep": True}
     kept = abridged(json.dumps(body))
@@ -104,7 +104,7 @@ def test_what_is_kept_of_a_long_body_is_bounded() -> None:
 
 
 @pytest.mark.parametrize("name", ["v1 of other/app, removing no tag: approved", "v1, v2", "", "a\u202eb", "sha256:ab"])
-def test_what_is_no_reference_is_quoted_so_that_it_forges_no_words(name: str) -> None:
+def test_a_text_that_is_no_reference_is_quoted_so_that_it_cannot_forge_a_sentence(name: str) -> None:
     quoted = json.dumps(name)
     for verb, list_ in (("resync", "references"), ("adopt", "tags")):
         detail = json.dumps({list_: ["v1", name]})
@@ -121,7 +121,7 @@ def test_a_digest_is_told_as_it_is() -> None:
     assert summary(entry) == f"Resync {digest} of group/app"
 
 
-def test_what_the_command_did_is_the_command_as_it_was_typed() -> None:
+def test_an_action_of_the_command_is_shown_as_the_typed_command() -> None:
     assert summary({"action": "geosync pause", "detail": "'for a while'"}) == "geosync pause 'for a while'"
     assert summary({"action": "geosync promote"}) == "geosync promote"
 

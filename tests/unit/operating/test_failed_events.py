@@ -67,7 +67,7 @@ def test_other_messages_are_none(body: str) -> None:
 
 
 @pytest.mark.parametrize("detail", [None, "text", [], {"repository-name": 7}])
-def test_what_the_event_says_may_be_anything(detail: object) -> None:
+def test_an_event_may_hold_anything(detail: object) -> None:
     assert failed_events.read(gave_up(PUSH | {"detail": detail})) is not None
 
 

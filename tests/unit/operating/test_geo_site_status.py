@@ -106,7 +106,7 @@ def test_the_state_and_its_reasons_stand_under_gitlab_s_names(store: MemoryStore
     assert (fields["health"], fields["health_reasons"]) == ("no heartbeat; paused", ["no heartbeat", "paused"])
 
 
-def test_what_is_checksummed_and_the_oldest_that_is_owed(store: MemoryStore) -> None:
+def test_the_status_counts_checksums_and_names_the_oldest_owed(store: MemoryStore) -> None:
     fields = geo_site_status(read(store, NOW + 60_000), OREGON, WELL)
     assert fields["container_repositories_checksum_total_count"] == 4
     assert fields["container_repositories_oldest_unsynced_time"] == NOW // 1000

@@ -73,7 +73,7 @@ def well(sync_registry: SyncRegistry, clock: FakeClock) -> Status:
     return read(sync_registry, clock)
 
 
-def test_a_site_with_which_nothing_is_wrong_is_healthy(well: Status) -> None:
+def test_a_site_without_faults_is_healthy(well: Status) -> None:
     health = judged(well)
     assert health == Health()
     assert health.fields() == {
@@ -141,7 +141,7 @@ def test_letters_failed_and_parked_references_degrade_it(sync_registry: SyncRegi
     )
 
 
-def test_what_is_pending_is_no_fault(sync_registry: SyncRegistry, clock: FakeClock) -> None:
+def test_pending_work_is_no_fault(sync_registry: SyncRegistry, clock: FakeClock) -> None:
     sync_registry.mark("group/app", Reference.tag("v1"))
     assert judged(read(sync_registry, clock)) == Health()
 
@@ -184,7 +184,7 @@ def test_the_age_from_which_a_recovery_point_is_late_is_the_alarm_s(well: Status
     assert alarm["Period"] * alarm["EvaluationPeriods"] * 1000 == MINUTE_LATE_MS
 
 
-def test_the_alarms_ring_for_what_the_levels_mean() -> None:
+def test_the_health_alarms_have_the_thresholds_of_the_levels() -> None:
     alarms = of_type("AWS::CloudWatch::Alarm")
     assert alarms["UnhealthyAlarm"]["Threshold"] == Health(degraded=("",)).level
     assert alarms["DegradedAlarm"]["Threshold"] == Health().level
@@ -257,7 +257,9 @@ def test_a_primary_is_judged_by_its_own_endpoint_and_by_who_reports(
     assert health_of(primary(**wrong)) == Health(unhealthy=unhealthy, degraded=degraded)
 
 
-def test_what_a_promotion_left_owed_is_no_fault_of_the_primary(sync_registry: SyncRegistry, clock: FakeClock) -> None:
+def test_owed_items_from_before_a_promotion_are_no_fault_of_the_primary(
+    sync_registry: SyncRegistry, clock: FakeClock
+) -> None:
     sync_registry.fail(sync_registry.mark("group/app", Reference.tag("v1")), "503")
     sync_registry.posted_heartbeat.record(at=START)
     found = read(sync_registry, clock)

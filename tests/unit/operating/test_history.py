@@ -63,6 +63,6 @@ def test_the_same_step_is_the_same_row_in_each_reading(registry: SyncRegistry) -
         (MOST_MINUTES * MINUTE + 1, 1800, "whole hours"),
     ],
 )
-def test_what_would_be_too_much_is_refused_with_the_way_out(span_ms: int, step_s: int, why: str | None) -> None:
+def test_a_time_span_of_too_many_steps_is_refused_with_advice(span_ms: int, step_s: int, why: str | None) -> None:
     said = why_not(BEGIN, BEGIN + span_ms, step_s)
     assert said is None if why is None else (said is not None and why in said)

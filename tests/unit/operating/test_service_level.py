@@ -64,7 +64,7 @@ class Push(NamedTuple):
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_every_minute_says_what_a_naive_count_of_the_pushes_says(
+def test_every_minute_agrees_with_a_naive_count_of_the_pushes(
     registry: SyncRegistry, clock: FakeClock, seed: int
 ) -> None:
     """What is owed when a minute passes counts: no late push is left out, and none is counted twice."""
@@ -129,7 +129,7 @@ def test_within_the_target_is_neither_late_nor_missing(registry: SyncRegistry, c
     assert level_now(status(registry, clock), OBJECTIVE).pushes.overdue == 1
 
 
-def test_a_push_is_overdue_of_an_hour_for_an_hour_after_it_passed_the_target(
+def test_an_overdue_push_counts_in_the_hour_after_it_passed_the_target(
     registry: SyncRegistry, clock: FakeClock
 ) -> None:
     push(registry, "gone", BEGIN)
@@ -141,7 +141,7 @@ def test_a_push_is_overdue_of_an_hour_for_an_hour_after_it_passed_the_target(
     assert found == [(0, 0), (1, 1), (1, 1), (0, 1), (0, 1)]
 
 
-def test_what_nobody_announced_and_what_is_to_be_deleted_is_no_push(registry: SyncRegistry, clock: FakeClock) -> None:
+def test_an_unannounced_tag_or_a_deletion_is_no_push(registry: SyncRegistry, clock: FakeClock) -> None:
     registry.mark("group/asked", Reference.tag("v1"))
     registry.mark("group/deleted", Reference.tag("v1"), Mark(expects=ABSENT, pushed_at=BEGIN))
     registry.mark("group/compared", Reference.whole())
@@ -149,7 +149,9 @@ def test_what_nobody_announced_and_what_is_to_be_deleted_is_no_push(registry: Sy
     assert level_now(status(registry, clock), OBJECTIVE).pushes.all == 0
 
 
-def test_of_no_pushes_nothing_is_known_and_not_a_hundred_percent(registry: SyncRegistry, clock: FakeClock) -> None:
+def test_without_pushes_the_share_is_not_known_rather_than_a_hundred_percent(
+    registry: SyncRegistry, clock: FakeClock
+) -> None:
     clock.now = BEGIN + 5 * MINUTE
     fields = level_now(status(registry, clock), OBJECTIVE).fields()
     for name in ("share_percent", "lag_median_seconds", "lag_p99_seconds", "budget_left_percent"):

@@ -65,7 +65,7 @@ class Pair:
         }
 
 
-def test_each_site_s_rows_are_shown_and_what_a_site_has_not(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_sites_rows_are_shown_with_what_it_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
     pair = Pair("oregon", "seoul")
     pair.sync("oregon", "group/app", "group/lib")
     pair.sites["oregon"].knock("group/new", take=False)

@@ -41,7 +41,7 @@ def test_events_that_wait_now_are_counted_now(sync_registry: SyncRegistry, clock
     assert why_stalled_now(found, events=2, letters=0) == "events wait in the queue: 2"
 
 
-def test_what_the_last_look_into_the_dlq_found_holds_while_so_many_are_there(
+def test_the_last_look_into_the_dlq_holds_while_its_number_of_messages_is_unchanged(
     sync_registry: SyncRegistry, clock: FakeClock
 ) -> None:
     said = why_stalled_now(read(sync_registry, clock), events=0, letters=1)
@@ -54,9 +54,7 @@ def test_what_the_last_look_into_the_dlq_found_holds_while_so_many_are_there(
     assert why_stalled_now(replace(found, refused=True), events=0, letters=0) == REFUSED_JUST_NOW
 
 
-def test_what_is_not_decided_yet_and_a_sweep_that_stopped_are_said(
-    sync_registry: SyncRegistry, clock: FakeClock
-) -> None:
+def test_undecided_finds_and_a_stopped_sweep_are_reported(sync_registry: SyncRegistry, clock: FakeClock) -> None:
     sync_registry.recovery.write(replace(sync_registry.recovery.read(), undecided=4))
     assert "on their way: 4" in (why_stalled_now(read(sync_registry, clock), events=0, letters=0) or "")
     clock.now += SWEEP_LATE_MS + 1

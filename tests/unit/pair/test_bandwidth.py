@@ -80,21 +80,21 @@ def table() -> Table:
     return Table()
 
 
-def test_one_alone_begins_with_its_share_and_comes_to_have_all(table: Table) -> None:
+def test_a_worker_alone_begins_with_its_share_and_gets_the_whole_rate(table: Table) -> None:
     moved = run(60, Worker(table))
     assert rate(moved, 0, 5) == pytest.approx(SITE / WORKERS, rel=0.15)
     assert rate(moved, 15, 60) == pytest.approx(SITE, rel=0.05)
 
 
 @pytest.mark.parametrize("count", [2, 3, WORKERS])
-def test_those_who_begin_together_never_have_more_than_all_and_soon_no_less(table: Table, count: int) -> None:
+def test_workers_that_begin_together_soon_use_the_whole_rate_and_never_more(table: Table, count: int) -> None:
     moved = run(60, *(Worker(table) for _ in range(count)))
     for second in range(58):
         assert rate(moved, second, second + 2) <= SITE * 1.1, second
     assert rate(moved, 15, 60) == pytest.approx(SITE, rel=0.05)
 
 
-def test_who_comes_later_adds_its_small_share_until_the_others_know(table: Table) -> None:
+def test_a_later_worker_adds_its_small_share_until_the_others_know(table: Table) -> None:
     newcomers = 2
     moved = run(60, Worker(table), *(Worker(table, begins_s=30) for _ in range(newcomers)))
     for second in range(58):
@@ -103,7 +103,7 @@ def test_who_comes_later_adds_its_small_share_until_the_others_know(table: Table
     assert rate(moved, 45, 60) == pytest.approx(SITE, rel=0.05)
 
 
-def test_one_with_a_share_of_a_block_in_a_minute_comes_to_have_all(table: Table) -> None:
+def test_a_worker_with_a_share_of_one_block_a_minute_gets_the_whole_rate(table: Table) -> None:
     moved = run(120, Worker(table, workers=SITE // 4000))
     assert rate(moved, 75, 120) == pytest.approx(SITE, rel=0.05)
 
@@ -117,7 +117,7 @@ def test_no_more_than_a_second_s_bytes_are_read_at_a_time(table: Table) -> None:
     assert worker.now_s == pytest.approx(2, abs=0.01)
 
 
-def test_layers_that_keep_to_it_are_expected_to_take_as_long_and_say_nothing_of_others(table: Table) -> None:
+def test_the_bound_decides_how_long_a_layer_is_expected_to_take(table: Table) -> None:
     bandwidth = Worker(table).bandwidth
     layer = 200 * MB
     assert Pace().fits(layer, 60)
@@ -127,13 +127,13 @@ def test_layers_that_keep_to_it_are_expected_to_take_as_long_and_say_nothing_of_
     assert not bandwidth.pace.fits(layer, 60)
 
 
-def test_what_one_that_ended_had_is_the_others(table: Table) -> None:
+def test_the_share_of_a_worker_that_ended_goes_to_the_others(table: Table) -> None:
     stays = Worker(table)
     alone = run(90, stays, Worker(table, ends_s=30))
     assert rate(alone, 30 + int(LASTING_S + PERIOD_S) + 1, 90) == pytest.approx(SITE, rel=0.05)
 
 
-def test_who_comes_back_after_a_pause_begins_with_its_share(table: Table) -> None:
+def test_a_worker_that_comes_back_after_a_pause_begins_with_its_share(table: Table) -> None:
     worker = Worker(table)
     run(30, worker)
     assert worker.bandwidth.rate == SITE
@@ -153,7 +153,7 @@ def test_a_table_that_does_not_answer_leaves_each_its_share(table: Table) -> Non
     assert rate(moved, 55, 80) == pytest.approx(SITE, rel=0.05)
 
 
-def test_it_costs_a_write_in_five_seconds_and_none_for_what_is_done_sooner(table: Table) -> None:
+def test_a_worker_writes_at_most_once_in_five_seconds_and_never_for_a_shorter_transfer(table: Table) -> None:
     run(PERIOD_S - 0.5, Worker(table))
     assert table.writes == 0
     run(100, Worker(table))
@@ -166,7 +166,7 @@ def test_an_item_ends_by_itself(table: Table) -> None:
     assert item["expire_at"] > item["until"] // 1000
 
 
-def test_who_counts_deletes_those_that_ended_and_leaves_the_site_s_partition_alone(table: Table) -> None:
+def test_a_counting_worker_deletes_items_of_ended_workers_and_none_of_the_sites_partition(table: Table) -> None:
     run(150, Worker(table), *(Worker(table, ends_s=30) for _ in range(3)))
     (key,) = table.table
     assert key.repository != SITE_PARTITION

@@ -84,7 +84,7 @@ def test_a_registry_that_breaks_off_when_it_is_asked_is_not_known_to_check(monke
     assert found == Capabilities(checks_children=False, unsure=True)
 
 
-def test_a_registry_that_is_down_by_then_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_registry_that_goes_down_during_the_probe_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     def down(self: FakeRegistry, *_: object) -> bool:
         raise RegistryUnavailable(self.name, "PUT")
 
@@ -98,7 +98,7 @@ def test_a_registry_that_is_down_by_then_is_an_error(monkeypatch: pytest.MonkeyP
     ("unsure", "passed_s", "asked"),
     [(False, ASK_AGAIN_S, 1), (False, FORGET_AFTER_S, 2), (True, ASK_AGAIN_S - 1, 1), (True, ASK_AGAIN_S, 2)],
 )
-def test_what_a_registry_did_not_answer_is_asked_again_within_an_hour(
+def test_an_unanswered_question_is_asked_again_within_an_hour(
     monkeypatch: pytest.MonkeyPatch, *, unsure: bool, passed_s: int, asked: int
 ) -> None:
     answers: list[Capabilities] = []
@@ -129,7 +129,7 @@ def test_a_registry_whose_habits_are_forgotten_is_asked_again_by_every_function(
 
 
 @pytest.mark.parametrize("error", [Unauthorized, RegistryUnavailable])
-def test_an_answer_that_says_nothing_about_the_question_is_an_error(
+def test_an_unrelated_answer_is_an_error(
     monkeypatch: pytest.MonkeyPatch, error: type[Unauthorized] | type[RegistryUnavailable]
 ) -> None:
     def fail(self: FakeRegistry, repository: str, reference: str, manifest: Manifest) -> None:
@@ -140,7 +140,7 @@ def test_an_answer_that_says_nothing_about_the_question_is_an_error(
         probe(Repository(FakeRegistry(), "team/app"))
 
 
-def test_what_was_stored_comes_back_also_from_another_version() -> None:
+def test_stored_capabilities_are_read_back_also_from_another_version() -> None:
     unusual = Capabilities(checks_blobs=False, mounts=False, referrers_api=True)
     assert Capabilities.from_dict(unusual.to_dict()) == unusual
     assert Capabilities.from_dict({"mounts": False, "unknown": True}) == Capabilities(mounts=False)

@@ -66,7 +66,7 @@ def test_the_gain_is_that_of_all_layers_together(others: list[float], rate: floa
     assert connections.are_worth(unit // 10, 1.0, 0.0, "it") is (pays is not False)
 
 
-def test_what_went_before_is_what_went_before_any_connection_joined() -> None:
+def test_the_rate_before_is_that_before_any_connection_joined() -> None:
     connections = Connections()
     connections.note_rate("other", SLOW / 4, several=False)
     assert connections.are_worth(SLOW // 4, 1.0, 0.0, "it")
@@ -77,13 +77,13 @@ def test_what_went_before_is_what_went_before_any_connection_joined() -> None:
     assert connections.begin()
 
 
-def test_several_that_paid_begin_the_next_layers_and_are_then_measured_anew() -> None:
+def test_several_connections_that_paid_begin_the_next_layers_and_are_then_measured_again() -> None:
     connections = found(2.0)
     assert [connections.begin() for _ in range(LAYERS + 1)] == [True] * LAYERS + [False]
     assert connections.are_worth(SLOW, 1.0, 0.0)
 
 
-def test_several_that_did_not_pay_are_not_tried_for_some_layers() -> None:
+def test_several_connections_that_did_not_pay_are_not_tried_for_some_layers() -> None:
     connections = found(1.1)
     for _ in range(LAYERS):
         assert not connections.begin()
@@ -92,7 +92,7 @@ def test_several_that_did_not_pay_are_not_tried_for_some_layers() -> None:
     assert connections.are_worth(SLOW, 1.0, 0.0)
 
 
-def test_several_that_no_longer_pay_are_left() -> None:
+def test_several_connections_that_no_longer_pay_are_given_up() -> None:
     connections = found(2.0)
     assert connections.begin()
     connections.note(SLOW, 1.0)
@@ -115,7 +115,7 @@ def test_a_layer_that_nobody_read_over_several_is_not_doubted() -> None:
     assert connections.begin()
 
 
-def test_a_doubted_layer_that_others_brought_says_nothing_about_the_ranges() -> None:
+def test_a_doubted_layer_that_another_reader_brought_does_not_blame_the_ranges() -> None:
     connections = found(2.0)
     connections.join("sha256:1")
     connections.doubt("sha256:1")

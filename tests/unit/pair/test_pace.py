@@ -28,7 +28,7 @@ def test_20_gib_do_not_fit_into_an_invocation_and_4_do() -> None:
     assert Pace().fits(4 * GIB, left)
 
 
-def test_what_was_measured_counts_and_the_latest_most() -> None:
+def test_measured_rates_count_and_the_latest_most() -> None:
     pace = Pace()
     assert pace.rate == ASSUMED
     pace.note(100 * MIB, 10)
@@ -56,7 +56,7 @@ def test_a_chunk_keeps_the_registrys_bounds() -> None:
 
 
 @pytest.mark.parametrize("rest", [5 * MIB, 9 * MIB, 16 * MIB + 1, 21 * MIB, 28 * MIB, 41 * MIB, 100 * MIB + 3])
-def test_no_chunk_but_a_whole_small_rest_is_below_the_least(rest: int) -> None:
+def test_only_a_small_rest_is_smaller_than_the_least_chunk(rest: int) -> None:
     limits = UploadLimits(min_chunk=5 * MIB, max_chunk=20 * MIB)
     pace = Pace()
     sizes = []

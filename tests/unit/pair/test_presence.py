@@ -27,25 +27,25 @@ def has(registry: FakeRegistry, content: bytes) -> str:
         b"{" * (MAX_MANIFEST_BYTES + 1),
     ],
 )
-def test_a_layer_a_config_and_what_is_too_large_are_no_manifests(content: bytes) -> None:
+def test_a_layer_a_config_and_a_too_large_blob_are_no_manifests(content: bytes) -> None:
     registry = FakeRegistry()
     assert is_blob_alone(Repository(registry, "team/app"), has(registry, content))
     assert registry.count("GET blob") == (len(content) <= MAX_MANIFEST_BYTES)
 
 
-def test_a_manifest_that_is_there_as_a_blob_too_may_be_one() -> None:
+def test_a_digest_that_is_a_blob_and_a_manifest_may_be_a_manifest() -> None:
     registry = FakeRegistry()
     assert not is_blob_alone(Repository(registry, "team/app"), has(registry, registry.add_image(b"layer").content))
 
 
-def test_a_signed_schema_1_manifest_by_the_digest_of_its_bytes_is_none_by_that() -> None:
+def test_a_signed_schema_1_manifest_is_no_manifest_by_the_digest_of_its_bytes() -> None:
     """Its digest is that of what is signed (Docker registry, "Image Manifest V 2, Schema 1")."""
     registry = FakeRegistry()
     signed = sign_schema1(b'{\n   "schemaVersion": 1,\n   "name": "team/app",\n   "tag": "v1"\n}')
     assert is_blob_alone(Repository(registry, "team/app"), has(registry, signed))
 
 
-def test_what_is_no_blob_there_may_be_a_manifest() -> None:
+def test_a_digest_that_is_no_blob_may_be_a_manifest() -> None:
     assert not is_blob_alone(Repository(FakeRegistry(), "team/app"), f"sha256:{'0' * 64}")
 
 
@@ -60,7 +60,7 @@ def test_a_registry_that_does_not_say_leaves_it_open(monkeypatch: pytest.MonkeyP
     assert not is_blob_alone(Repository(registry, "team/app"), digest)
 
 
-def test_bytes_that_are_not_the_digest_s_prove_nothing() -> None:
+def test_bytes_of_another_digest_prove_nothing() -> None:
     registry = FakeRegistry()
     digest = has(registry, b"a layer")
 

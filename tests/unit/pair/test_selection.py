@@ -54,14 +54,14 @@ def test_a_pattern_selects(pattern: str, inside: list[str], outside: list[str]) 
         assert excluding.has_repository(name), name
 
 
-def test_nothing_said_selects_everything() -> None:
+def test_without_patterns_everything_is_selected() -> None:
     assert Selection.parse() == Selection()
     assert Selection().has_tag("any/repository", "any-tag")
     assert Selection() == Selection.parse()
     assert Selection().has_tag("any/thing", "latest")
 
 
-def test_what_is_excluded_is_out_whatever_includes_it() -> None:
+def test_an_exclusion_overrides_every_inclusion() -> None:
     selection = of("group/**", "group/secret/**, group/*-tmp")
     assert selection.has_repository("group/app")
     assert not selection.has_repository("group/secret")
@@ -83,7 +83,7 @@ def test_tags_are_selected_within_selected_repositories() -> None:
 
 
 @pytest.mark.parametrize("suffix", ["", ".sig", ".att", ".sbom"])
-def test_what_belongs_to_a_digest_is_left_out_only_by_name(suffix: str) -> None:
+def test_a_tag_that_belongs_to_a_digest_is_excluded_only_by_its_own_name(suffix: str) -> None:
     tag = f"sha256-{HEX}{suffix}"
     assert of_tags("v*").has_tag("app", tag)
     assert of_tags("v*", "*-rc").has_tag("app", tag)

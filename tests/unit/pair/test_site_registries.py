@@ -66,7 +66,7 @@ def test_the_names_are_known_without_a_secret(site: SiteRegistries, secrets: Sec
     assert secrets.asked == 0
 
 
-def test_without_any_secret_the_error_names_the_registry_that_it_is_of(site: SiteRegistries, secrets: Secrets) -> None:
+def test_without_a_secret_the_error_names_its_registry(site: SiteRegistries, secrets: Secrets) -> None:
     secrets.throttles = True
     with pytest.raises(SecretUnreadable, match="ThrottlingException") as raised:
         site.get()
@@ -75,7 +75,7 @@ def test_without_any_secret_the_error_names_the_registry_that_it_is_of(site: Sit
     assert site.get().primary.name == "primary.example.com"
 
 
-def test_a_secret_that_was_read_is_used_while_it_cannot_be_read_again(
+def test_a_secret_stays_in_use_while_it_cannot_be_read_again(
     site: SiteRegistries, secrets: Secrets, clock: FakeClock
 ) -> None:
     before = site.get()

@@ -12,7 +12,7 @@ LAMBDA_BYTES = 6_291_556
 """What Lambda hands over at most (AWS, "Lambda quotas")."""
 
 
-def test_an_answer_says_of_what_moment_it_is_and_never_0_where_that_is_not_known() -> None:
+def test_an_answer_names_its_moment_or_none_and_never_0() -> None:
     assert point_headers(1_800_000_000_123, 1_800_000_087_000) == {
         "X-Geosync-Recovery-Point": "2027-01-15T08:00:00.123Z",
         "X-Geosync-Lag": "86",
@@ -30,7 +30,7 @@ def test_bytes_pass_as_they_are() -> None:
     assert answer["isBase64Encoded"] is False
 
 
-def test_what_api_gateway_cannot_carry_is_a_redirect_to_the_registry_itself() -> None:
+def test_an_answer_too_large_for_api_gateway_is_a_redirect_to_the_registry() -> None:
     for body in (b"\xff\xfe", b'"' * (MOST_BODY // 2)):
         answer = passed_on("GET", Answered(status=200, body=body), URL, {})
         assert (answer["statusCode"], answer["headers"]["Location"]) == (307, URL)

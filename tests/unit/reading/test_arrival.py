@@ -47,7 +47,7 @@ def test_a_look_at_the_primary_since_the_wait_began_is_an_answer() -> None:
     assert judge(V1, known, AROUND) == Arrival(state="here", digest=A, seen_at_ms=BEGAN + 1)
 
 
-def test_an_older_look_is_one_only_once_every_push_until_then_is_accounted() -> None:
+def test_an_older_look_is_an_answer_once_every_push_before_the_wait_is_accounted() -> None:
     old = replace(NOTHING, seen=seen())
     assert state(old) == "waiting"
     assert state(replace(old, accounted_ms=BEGAN)) == "here"
@@ -55,13 +55,13 @@ def test_an_older_look_is_one_only_once_every_push_until_then_is_accounted() -> 
     assert state(replace(old, accounted_ms=BEGAN, is_renamed_or_gone=True)) == "waiting"
 
 
-def test_what_is_owed_is_not_here_whatever_was_seen() -> None:
+def test_an_owed_image_is_not_here_whatever_was_seen() -> None:
     known = Known(accounted_ms=BEGAN, seen=seen(looked_at=BEGAN), owed=owed(B, ABSENT))
     found = judge(V1, known, AROUND)
     assert (found.state, found.owed_since_ms, found.announced) == ("waiting", BEGAN, frozenset({B}))
 
 
-def test_a_mark_that_only_asks_hides_nothing_that_a_heartbeat_proves() -> None:
+def test_a_mark_that_only_asks_does_not_hide_what_a_heartbeat_proves() -> None:
     asked = replace(owed(), asked=True)
     known = Known(accounted_ms=BEGAN, seen=seen(), owed=asked)
     assert state(known) == "here"
@@ -103,13 +103,13 @@ def test_a_mark_that_says_more_is_waited_for(more: dict[str, Any]) -> None:
         (owed(), None, "nothing has failed"),
     ],
 )
-def test_why_it_is_not_here_is_said(one: Owed, obstacle: str | None, said: str) -> None:
+def test_the_answer_says_why_an_image_is_not_here(one: Owed, obstacle: str | None, said: str) -> None:
     found = judge(V1, replace(NOTHING, owed=one), replace(AROUND, obstacle=obstacle))
     assert (found.reason or "").startswith("owed since 1970-01-01T00:16:40")
     assert said in (found.reason or "")
 
 
-def test_a_digest_that_is_named_is_here_once_it_was_seen() -> None:
+def test_a_named_digest_is_here_once_it_was_seen() -> None:
     image = replace(V1, digest=A)
     assert state(replace(NOTHING, seen=seen(), owed=owed(B)), image) == "here"
     assert state(replace(NOTHING, seen=seen(B), owed=owed(B)), image) == "waiting"
@@ -136,7 +136,7 @@ def test_a_digest_that_a_later_push_overtook_is_the_later_one() -> None:
 
 
 @pytest.mark.parametrize("noted", ["gone_since", "missing_since", "outside_since"])
-def test_a_copy_that_only_stays_is_not_here(noted: str) -> None:
+def test_a_copy_that_the_primary_lacks_is_not_here(noted: str) -> None:
     since: dict[str, Any] = {noted: 1}
     stays = replace(seen(looked_at=BEGAN), **since)
     assert state(Known(accounted_ms=BEGAN, seen=stays)) == "not_here"
@@ -149,14 +149,14 @@ def test_an_image_outside_the_selection_is_said_at_once() -> None:
     assert (found.state, "outside the selection of oregon" in (found.reason or "")) == ("not_here", True)
 
 
-def test_a_mark_of_ones_own_is_paid_by_a_look_whatever_the_clocks_say() -> None:
+def test_a_look_discharges_the_waiters_own_mark_whatever_the_clocks_say() -> None:
     marked = replace(V1, since_ms=None, digest=A)
     assert state(Known(accounted_ms=None, seen=seen(looked_at=1)), marked) == "here"
     assert state(Known(accounted_ms=None, seen=seen(looked_at=1), owed=owed()), marked) == "waiting"
     assert state(Known(accounted_ms=None), marked) == "not_here"
 
 
-def test_a_push_that_nobody_heard_of_ends_the_wait_once_the_site_would_have() -> None:
+def test_a_wait_for_an_unannounced_push_ends_once_the_site_would_know_of_it() -> None:
     late = replace(AROUND, now_ms=BEGAN + UNHEARD_MS, is_open=True)
     assert state(NOTHING, around=AROUND) == "waiting"
     assert state(NOTHING, around=replace(late, now_ms=BEGAN + UNHEARD_MS - 1)) == "waiting"

@@ -42,13 +42,13 @@ def serves(known: Known, digest: str | None = A, *, minutes: int = 5) -> bool:
     return may_be_served(known, digest, now_ms=NOW, max_staleness_ms=minutes * MINUTE)
 
 
-def test_a_tag_of_which_nothing_is_owed_is_as_new_as_what_is_accounted() -> None:
+def test_a_tag_that_is_not_owed_is_as_recent_as_the_accounted_moment() -> None:
     assert tag_point_ms(KNOWN, A) == NOW - 2 * MINUTE
     assert serves(KNOWN)
     assert not serves(KNOWN, minutes=1)
 
 
-def test_a_tag_that_a_holder_has_just_seen_is_as_new_as_that_look_whatever_is_accounted() -> None:
+def test_a_tag_is_as_recent_as_its_holders_look_whatever_is_accounted() -> None:
     looked = replace(KNOWN, accounted_ms=None, seen=replace(SEEN, looked_at=NOW - 1000))
     assert tag_point_ms(looked, A) == NOW - 1000
     assert serves(looked, minutes=1)
@@ -63,21 +63,21 @@ def test_a_tag_that_is_owed_is_not_served_however_new_it_is() -> None:
 
 
 @pytest.mark.parametrize("known", [KNOWN, replace(KNOWN, accounted_ms=NOW)])
-def test_what_nobody_saw_equal_is_not_known_to_be_of_any_moment(known: Known) -> None:
+def test_a_tag_that_was_never_seen_equal_has_no_known_moment(known: Known) -> None:
     assert tag_point_ms(replace(known, seen=None), A) is None
     assert tag_point_ms(known, B) is None
     assert tag_point_ms(known, None) is None
     assert not serves(known, B)
 
 
-def test_a_tag_that_a_comparison_missed_at_the_primary_is_of_its_last_look() -> None:
+def test_a_tag_missing_at_the_primary_has_the_moment_of_its_last_look() -> None:
     # Its deletion may be older than the find: an event that was sent before the site subscribed never came.
     missed = replace(KNOWN, accounted_ms=NOW, seen=replace(SEEN, missing_since=NOW - 10 * MINUTE))
     assert tag_point_ms(missed, A) == SEEN.looked_at
     assert not serves(missed)
 
 
-def test_a_tag_that_was_outside_the_selection_is_of_its_last_look() -> None:
+def test_a_tag_that_was_outside_the_selection_has_the_moment_of_its_last_look() -> None:
     # Its events were dropped from when the selection changed, and that was before a comparison found it outside.
     back = replace(KNOWN, accounted_ms=NOW, seen=replace(SEEN, outside_since=NOW - MINUTE))
     assert tag_point_ms(back, A) == SEEN.looked_at
@@ -106,7 +106,7 @@ def test_nothing_is_accounted_before_a_comparison_of_the_selection_by_which_even
     assert accounted_ms(of_this_one, SELECTED) == accounted_ms(of_this_one, None) == NOW
 
 
-def test_nothing_is_accounted_while_events_are_marked_by_another_selection_than_one_s_own() -> None:
+def test_nothing_is_accounted_while_events_are_marked_by_another_selection() -> None:
     # Whoever marks them has not noted the one that the site has from now on: he drops what only that one has.
     site = accounting(settled_at=NOW - 10, selected_from=0)
     assert accounted_ms(site, EVERYTHING) is None
@@ -114,7 +114,7 @@ def test_nothing_is_accounted_while_events_are_marked_by_another_selection_than_
     assert accounted_ms(accounting(settled_at=NOW - 10), SELECTED) is None, "nobody has noted any"
 
 
-def test_a_tag_that_a_holder_did_not_find_at_the_primary_is_not_served_and_is_as_old_as_the_look_before() -> None:
+def test_a_tag_absent_at_the_primary_is_not_served_and_keeps_the_moment_of_the_look_before() -> None:
     gone = replace(KNOWN, accounted_ms=NOW, seen=replace(SEEN, looked_at=NOW - MINUTE, gone_since=NOW))
     assert tag_point_ms(gone, A) == NOW - MINUTE
     assert not serves(gone)
@@ -157,7 +157,7 @@ def held(now_ms: int = NOW) -> Row:
     return Row(repository="app", lease_token="t", lease_expires=now_ms + 1000)
 
 
-def test_what_both_registries_showed_is_served_before_it_is_proved_to_stay() -> None:
+def test_an_equal_tag_is_served_before_its_digest_has_settled() -> None:
     """If it is all that events named since, and no older than promised."""
     shown = owed(shown=B, shown_at=NOW - 1000, shown_by=owed().mark, expects=frozenset({B}))
     assert serves(replace(KNOWN, owed=shown), B)
@@ -173,13 +173,13 @@ def test_what_both_registries_showed_is_served_before_it_is_proved_to_stay() -> 
     assert serves(replace(KNOWN, owed=shown, deleted=owed(marked_at=NOW)), B)  # of the digest that it was before
 
 
-def test_what_is_not_owed_is_marked_and_what_is_owed_already_is_not() -> None:
+def test_a_pull_marks_only_what_is_not_owed() -> None:
     assert place(KNOWN) is LinePlace.MARK
     assert place(replace(KNOWN, owed=owed())) is LinePlace.WAIT
     assert place(replace(KNOWN, owed=owed(), row=held())) is LinePlace.WAIT
 
 
-def test_what_waits_for_the_window_of_a_backfill_is_brought_forward_once() -> None:
+def test_a_pull_brings_a_tag_that_waits_for_the_backfill_window_forward_once() -> None:
     waits = owed(due=NOW + 60 * MINUTE, walk=NOW - MINUTE)
     assert place(replace(KNOWN, owed=waits)) is LinePlace.FORWARD
     for known in (
@@ -191,7 +191,7 @@ def test_what_waits_for_the_window_of_a_backfill_is_brought_forward_once() -> No
         assert place(replace(KNOWN, owed=known)) is LinePlace.NONE
 
 
-def test_what_a_client_asks_for_waits_for_no_window() -> None:
+def test_a_pulled_tag_does_not_wait_for_the_backfill_window() -> None:
     sync_registry, nobody = SyncRegistry(MemoryStore()), MagicMock()
     line = Line(sync_registry, nobody, nobody, nobody)
     line.put("app", Reference.tag("v1"), KNOWN, LinePlace.MARK)
@@ -199,20 +199,20 @@ def test_what_a_client_asks_for_waits_for_no_window() -> None:
     assert found.asked
 
 
-def test_somebody_is_woken_again_only_for_what_nobody_has_taken_up() -> None:
+def test_a_second_wake_is_sent_only_for_a_repository_that_nobody_holds() -> None:
     old = owed(marked_at=NOW - WAKE_MS, due=NOW - WAKE_MS)
     assert place(replace(KNOWN, owed=old)) is LinePlace.WAKE
     assert place(replace(KNOWN, owed=old, row=held())) is LinePlace.WAIT
 
 
-def test_nobody_waits_for_what_does_not_come_in_time() -> None:
+def test_a_pull_does_not_wait_for_a_tag_that_cannot_come_in_time() -> None:
     assert place(replace(KNOWN, is_left_alone=True)) is LinePlace.NONE
     assert place(replace(KNOWN, owed=owed(), is_left_alone=True)) is LinePlace.NONE
     assert place(replace(KNOWN, owed=owed(due=None, parked=True))) is LinePlace.NONE
     assert place(replace(KNOWN, owed=owed(due=NOW + 30_000))) is LinePlace.NONE
 
 
-def test_what_has_failed_is_tried_again_at_most_once_a_minute() -> None:
+def test_a_pull_retries_a_failed_tag_at_most_once_a_minute() -> None:
     def failed(ago_ms: int) -> Owed:
         return owed(due=NOW + 3_600_000, failure="500", failed_at=NOW - ago_ms, attempts=9)
 

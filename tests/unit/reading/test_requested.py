@@ -104,7 +104,7 @@ def test_a_client_that_follows_the_registry_s_link_gets_the_page_that_it_names(p
     assert parse_qsl(urlsplit(read_request(asked).target).query) == parse_qsl(page)
 
 
-def test_the_authorization_is_the_client_s_whatever_its_name_s_letters() -> None:
+def test_the_authorization_header_is_found_in_any_case() -> None:
     assert read_request(event("GET", "/v2/", authorization="Bearer x")).authorization == "Bearer x"
     assert read_request(event("GET", "/v2/")).authorization is None
 

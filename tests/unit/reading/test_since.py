@@ -24,13 +24,13 @@ def owed(mark: str, **changes: Any) -> Owed:
     return Owed(repository="app", reference=Reference.tag("v1"), mark=mark, **about)
 
 
-def test_what_was_seen_before_the_pull_is_no_proof_however_new() -> None:
+def test_a_look_before_the_pull_proves_nothing_however_recent() -> None:
     since = SinceAsked(KNOWN)
     assert since.shown(KNOWN) is None
     assert since.shown(replace(KNOWN, seen=replace(SEEN, looked_at=NOW + 10**9))) is None
 
 
-def test_the_payment_of_a_mark_that_was_there_before_the_pull_is_no_proof() -> None:
+def test_the_discharge_of_a_mark_older_than_the_pull_proves_nothing() -> None:
     """The look that discharges it may have been made before the pull began."""
     known = replace(KNOWN, owed=owed("before"))
     since = SinceAsked(known)
@@ -43,13 +43,13 @@ def test_the_payment_of_a_mark_that_was_there_before_the_pull_is_no_proof() -> N
     assert since.shown(replace(KNOWN, seen=Seen(digest=B, looked_at=NOW + 5, seen_at=NOW + 5))) == B
 
 
-def test_the_payment_of_a_later_mark_is_a_proof_whoever_made_it() -> None:
+def test_the_discharge_of_a_later_mark_is_a_proof_whoever_made_the_mark() -> None:
     since = SinceAsked(replace(KNOWN, owed=owed("before")))
     since.note(replace(KNOWN, owed=owed("later")))
     assert since.shown(replace(KNOWN, seen=replace(SEEN, looked_at=NOW))) == A
 
 
-def test_a_mark_that_was_paid_without_a_look_proves_nothing() -> None:
+def test_a_discharge_without_a_look_proves_nothing() -> None:
     """The selection changed, and what was seen is what it was; or the tag stays though the primary has none."""
     since = SinceAsked(KNOWN)
     since.note_marked(KNOWN)
@@ -60,7 +60,7 @@ def test_a_mark_that_was_paid_without_a_look_proves_nothing() -> None:
     assert since.shown(replace(KNOWN, seen=Seen(digest=B, looked_at=0, seen_at=NOW))) is None
 
 
-def test_what_both_registries_showed_since_a_later_mark_is_a_proof_before_it_is_paid() -> None:
+def test_an_equal_look_after_a_later_mark_is_a_proof_before_the_discharge() -> None:
     first = owed("before", shown=A, shown_by="before")
     since = SinceAsked(replace(KNOWN, owed=first))
     assert since.shown(replace(KNOWN, owed=first)) is None
@@ -71,7 +71,7 @@ def test_what_both_registries_showed_since_a_later_mark_is_a_proof_before_it_is_
     assert since.shown(replace(KNOWN, owed=owed("later", shown=B, shown_by="later"))) == B
 
 
-def test_who_asks_for_another_look_takes_none_from_those_who_wait() -> None:
+def test_a_request_for_another_look_takes_no_look_from_earlier_waiters() -> None:
     """Each pull of a tag that is put off gets a look of its own mark; the next one's mark leaves it that."""
     early, late = (SinceAsked(replace(KNOWN, owed=owed(mark))) for mark in ("first", "second"))
     shown = replace(KNOWN, owed=owed("third", shown=B, shown_by="second"))
@@ -81,14 +81,14 @@ def test_who_asks_for_another_look_takes_none_from_those_who_wait() -> None:
     assert late.shown(replace(KNOWN, owed=owed("fourth", shown=B, shown_by="third"))) == B
 
 
-def test_a_look_of_the_mark_that_was_there_is_no_proof_though_it_is_noted_later() -> None:
+def test_a_look_for_an_earlier_mark_proves_nothing_even_when_noted_later() -> None:
     since = SinceAsked(replace(KNOWN, owed=owed("before", shown=A, shown_by="long before")))
     for mark in ("before", "later"):
         assert since.shown(replace(KNOWN, owed=owed(mark, shown=A, shown_by="long before"))) is None
         assert since.shown(replace(KNOWN, owed=owed(mark, shown=B, shown_by="before"))) is None
 
 
-def test_what_was_put_off_is_looked_at_anew_and_what_somebody_is_at_is_waited_for() -> None:
+def test_a_postponed_tag_gets_a_new_look_and_a_tag_in_work_is_waited_for() -> None:
     def place(known: Owed | None) -> LinePlace:
         return place_of(replace(KNOWN, owed=known), now_ms=NOW, until_ms=NOW + 20_000, anew=True)
 
@@ -110,7 +110,7 @@ def test_many_who_ask_cause_one_mark() -> None:
     assert [one.mark for one in sync_registry.owed("app")] == [first.mark]
 
 
-def test_of_many_who_want_another_look_one_asks_for_it() -> None:
+def test_one_of_many_waiters_asks_for_another_look() -> None:
     sync_registry: Any = SyncRegistry(MemoryStore())
     line = Line(sync_registry, *[_Nobody()] * 3)  # type: ignore[arg-type]
     reference = Reference.tag("v1")
@@ -130,7 +130,7 @@ def test_of_many_who_want_another_look_one_asks_for_it() -> None:
     assert (anew.marked_at, anew.owed_since) == (put_off.marked_at, put_off.owed_since)
 
 
-def test_what_failed_or_was_parked_meanwhile_is_not_looked_at_anew() -> None:
+def test_a_tag_that_failed_or_was_parked_meanwhile_gets_no_new_look() -> None:
     for parked in (False, True):
         sync_registry: Any = SyncRegistry(MemoryStore())
         first = sync_registry.mark("app", Reference.tag("v1"))
@@ -142,7 +142,7 @@ def test_what_failed_or_was_parked_meanwhile_is_not_looked_at_anew() -> None:
         assert (now.mark, now.due, now.parked) == (failed.mark, failed.due, parked)
 
 
-def test_pulls_that_begin_one_after_the_other_share_the_looks_of_what_is_put_off() -> None:
+def test_successive_pulls_of_a_postponed_tag_share_its_looks() -> None:
     """Ten pulls begin after each look: each ends with the second look at the latest that is made after it began."""
     sync_registry: Any = SyncRegistry(MemoryStore())
     line = Line(sync_registry, *[_Nobody()] * 3)  # type: ignore[arg-type]

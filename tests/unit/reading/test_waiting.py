@@ -50,7 +50,7 @@ class Tag:
         return may_be_served(self.read(), digest, now_ms=self.clock.now_ms(), max_staleness_ms=300_000)
 
 
-def test_the_deletion_of_the_digest_that_a_tag_was_does_not_hide_what_it_is() -> None:
+def test_the_deletion_of_a_tags_former_digest_does_not_hide_the_tag() -> None:
     tag = Tag()
     assert tag.serves(B)
     tag.delete(A)
@@ -58,7 +58,7 @@ def test_the_deletion_of_the_digest_that_a_tag_was_does_not_hide_what_it_is() ->
     assert not tag.serves(A)
 
 
-def test_the_deletion_of_the_digest_that_was_shown_hides_it() -> None:
+def test_the_deletion_of_the_shown_digest_hides_the_tag() -> None:
     tag = Tag()
     tag.delete(B)
     assert not tag.serves(B)

@@ -78,7 +78,7 @@ def test_no_secret_means_the_functions_own_role() -> None:
         ({"password": "p"}, "'password' is not a key of the type ecr"),
     ],
 )
-def test_what_is_wrong_with_a_secret_is_named(secret: dict[str, object], named: str) -> None:
+def test_an_error_names_what_is_wrong_with_a_secret(secret: dict[str, object], named: str) -> None:
     with pytest.raises(ConfigurationError, match=named):
         ecr(**secret)
 
@@ -95,7 +95,7 @@ def test_under_another_name_the_secret_must_say_account_and_region() -> None:
     assert isinstance(open_registry("https://r.example.com", secret, vendor="ecr", deadline=Deadline()), Ecr)
 
 
-def test_aws_takes_what_it_is_asked_for(aws: pytest.MonkeyPatch) -> None:
+def test_the_requests_to_aws_are_valid(aws: pytest.MonkeyPatch) -> None:
     there = boto3.client("ecr", region_name="eu-central-1")
     registry = ecr(repository_tags={"team": "geo"}, immutable_tags=True, scan_on_push=True, kms_key="arn:aws:kms:x")
 

@@ -41,7 +41,7 @@ PRINCIPAL = {"type": "service_principal", "tenant": "t", "client_id": "c", "clie
 @pytest.mark.parametrize(
     ("vendor", "document"), [("gar", KEY_FILE), ("gar", FEDERATION), ("acr", PRINCIPAL), ("ghcr", GITHUB)]
 )
-def test_a_file_of_the_vendor_s_is_a_secret_as_it_is(vendor: str, document: dict[str, Any]) -> None:
+def test_a_vendors_own_credentials_file_is_a_valid_secret(vendor: str, document: dict[str, Any]) -> None:
     access = RegistrySecret.parse(json.dumps(document), find("", vendor).SECRETS).credentials
     assert "s3cret-value" not in repr(access)
     assert "PRIVATE KEY" not in repr(access)
@@ -79,7 +79,7 @@ def test_a_secret_that_is_wrong_names_its_key(vendor: str, document: dict[str, A
         ("https:///token", "https://europe-docker.pkg.dev", False),
     ],
 )
-def test_what_a_secret_holds_goes_nowhere_without_tls(url: str, registry: str, allowed: bool) -> None:
+def test_a_secret_is_sent_over_tls_only(url: str, registry: str, allowed: bool) -> None:
     if allowed:
         assert checked_url(url, "token_url", registry) == url
         return
@@ -102,11 +102,11 @@ def test_a_token_says_when_it_ends(claims: dict[str, Any], ends: float | None) -
 
 
 @pytest.mark.parametrize("token", ["opaque", "a.b.c", "a.W10.c", ""])
-def test_a_token_that_cannot_be_read_ends_nobody_knows_when(token: str) -> None:
+def test_the_end_of_an_unreadable_token_is_not_known(token: str) -> None:
     assert expires_at(token) is None
 
 
-def test_what_is_lent_is_renewed_five_minutes_before_it_ends_or_at_its_half() -> None:
+def test_a_borrowed_token_is_renewed_five_minutes_before_its_end_or_at_half_its_life() -> None:
     assert renewal_s(1000.0, 4600.0) == 4300.0
     assert renewal_s(1000.0, 1060.0) == 1030.0
     assert lifetime_s({"expires_in": 3599}, 60.0) == 3599.0

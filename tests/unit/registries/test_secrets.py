@@ -39,7 +39,7 @@ def test_the_type_may_be_told_by_the_keys() -> None:
     assert isinstance(parse({"private_key": "k", "issuer": "i", "service": "s"}).credentials, RegistryKey)
 
 
-def test_what_may_be_left_out_has_a_default() -> None:
+def test_an_optional_key_has_a_default() -> None:
     read = parse({"type": "registry_key", "private_key": "k", "issuer": "i", "service": "s"})
     assert isinstance(read.credentials, RegistryKey)
     assert read.credentials.lifetime_s == 300.0
@@ -107,7 +107,7 @@ def test_any_text_is_read_or_refused(text: str) -> None:
     assert isinstance(json.loads(text), dict)
 
 
-def test_no_text_of_a_secret_holds_it() -> None:
+def test_no_text_of_a_secret_holds_its_values() -> None:
     read = parse({"type": "basic", "username": "u", "password": "hunter2", "ca_bundle": PEM})
     assert "hunter2" not in repr(read)
     assert "AAAA" not in repr(read)

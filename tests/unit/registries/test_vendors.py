@@ -35,7 +35,7 @@ def test_the_template_offers_each_vendor(parameter: str) -> None:
     assert PARAMETERS[parameter]["AllowedValues"] == [vendors.AUTO, *vendors.NAMES]
 
 
-def test_a_vendor_s_access_is_not_for_the_plain_one() -> None:
+def test_the_plain_registry_refuses_a_vendors_access() -> None:
     class Other(VendorAccess):
         pass
 

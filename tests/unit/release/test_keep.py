@@ -54,7 +54,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-def test_what_is_kept_has_its_checksums_and_nothing_else_is_there() -> None:
+def test_the_kept_release_has_its_checksums_and_no_other_file() -> None:
     assert (KEPT / "SHA256SUMS").read_text() == keep.sums(KEPT)
     assert sum(path.stat().st_size for path in KEPT.rglob("*")) < MOST_BYTES
 
@@ -64,7 +64,7 @@ def test_the_template_names_what_is_kept_and_the_layers_of_others() -> None:
     assert named == {path.name for path in KEPT.glob("*.zip")} | LOCKS.keys()
 
 
-def test_it_is_what_its_commit_gives(tmp_path: Path) -> None:
+def test_the_kept_release_is_what_its_commit_builds(tmp_path: Path) -> None:
     commit = previous.about()["commit"]
     is_there = ["git", "-C", str(ROOT), "cat-file", "-e", commit]
     if shutil.which("git") is None or subprocess.run(is_there, check=False, capture_output=True).returncode != 0:
@@ -95,7 +95,7 @@ def test_a_version_is_its_tag_and_the_same_revision_gives_the_same_files(checkou
     assert "ContentUri: layers/admin" in made["template.yaml"].decode()
 
 
-def test_the_page_of_what_is_kept_stays_and_what_was_kept_before_goes(checkout: Path, tmp_path: Path) -> None:
+def test_keeping_a_release_replaces_the_former_one_and_leaves_its_page(checkout: Path, tmp_path: Path) -> None:
     kept = tmp_path / "kept"
     kept.mkdir()
     (kept / "README.md").write_text("a page")
@@ -105,7 +105,7 @@ def test_the_page_of_what_is_kept_stays_and_what_was_kept_before_goes(checkout: 
     assert not (kept / "function-one-0000.zip").exists()
 
 
-def test_a_revision_that_is_not_there_is_refused_and_what_is_kept_stays(checkout: Path, tmp_path: Path) -> None:
+def test_an_unknown_revision_is_refused_and_the_kept_release_stays(checkout: Path, tmp_path: Path) -> None:
     keep.keep("0.1.0", tmp_path / "kept", root=checkout)
     before = contents(tmp_path / "kept")
     with pytest.raises(PackageError, match=r"no tag v9\.9\.9 here, and no revision 9\.9\.9"):
@@ -113,7 +113,7 @@ def test_a_revision_that_is_not_there_is_refused_and_what_is_kept_stays(checkout
     assert contents(tmp_path / "kept") == before
 
 
-def test_what_is_kept_is_the_last_release_once_there_is_one() -> None:
+def test_the_kept_release_is_the_last_release_once_there_is_one() -> None:
     released = re.findall(r"^## \[(\d+\.\d+\.\d+)\] - ", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
     before = [version for version in released if version != __version__]
     assert previous.about()["version"] == (before[0] if before else "0.1.0")

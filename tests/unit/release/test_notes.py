@@ -57,7 +57,7 @@ def test_a_workflow_builds_and_checks_by_make_targets_alone(name: str) -> None:
     assert [one for one in commands if not one.startswith(("make ", "gh release create ", "echo "))] == []
 
 
-def test_what_was_fetched_runs_where_nothing_of_the_repository_can_be_written() -> None:
+def test_fetched_code_runs_in_jobs_that_cannot_write_to_the_repository() -> None:
     """The job that may write runs no code of the checkout; actions are named by their commit, which nobody can move."""
     document = yaml.safe_load((ROOT / WORKFLOWS[0]).read_text())
     assert document["permissions"] == {"contents": "read"}

@@ -88,7 +88,7 @@ def test_the_template_names_zips_that_lie_beside_it_and_no_other_folder(tmp_path
 
 
 @pytest.mark.usefixtures("without_network")
-def test_what_goes_into_a_bucket_is_what_the_template_there_needs_and_no_credentials(tmp_path: Path) -> None:
+def test_the_upload_to_a_bucket_holds_what_the_template_needs_and_no_credentials(tmp_path: Path) -> None:
     """The filters of the command in README.md, as the AWS CLI reads them: the last one that fits a name counts."""
     made = folder.build(tmp_path / "made", ARM).parent
     zipped = {path.name for path in made.glob("*.zip")}

@@ -148,7 +148,7 @@ def test_programs_get_options_that_every_system_has() -> None:
     "line",
     ["sed -i s/a/b/ file", 'x=$(readlink -f "$0")', "find . -printf %p", "if date -d now; then cp --parents a b; fi"],
 )
-def test_what_only_gnu_has_is_seen(line: str) -> None:
+def test_options_that_only_gnu_has_are_found(line: str) -> None:
     wrong = [
         words
         for words in commands(line)

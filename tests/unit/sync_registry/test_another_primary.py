@@ -99,7 +99,7 @@ def test_a_digest_that_another_primary_s_push_named_stays_owed_when_the_tag_is_d
     assert superseded(owed, Seen(digest=A, looked_at=1, seen_at=1)) == frozenset()
 
 
-def test_what_somebody_asks_for_who_follows_nobody_takes_nothing_away() -> None:
+def test_a_mark_of_a_site_without_a_primary_keeps_the_expected_digests() -> None:
     store = MemoryStore()
     site(store, "old").mark("group/app", TAG, Mark(expects=A))
     site(store, None).mark("group/app", TAG)
@@ -108,7 +108,7 @@ def test_what_somebody_asks_for_who_follows_nobody_takes_nothing_away() -> None:
     assert only_owed(site(store, "new")).expects == frozenset()
 
 
-def test_what_was_missing_at_another_primary_is_not_missing_at_this_one() -> None:
+def test_a_tag_missing_at_another_primary_is_not_missing_at_this_one() -> None:
     store = MemoryStore()
     see(site(store, "old"), TAG, A)
     site(store, "old").mark("group/app", TAG, Mark(if_absent=frozenset({MISSING})))
@@ -126,13 +126,13 @@ def test_a_comparison_of_another_primary_s_tags_begins_at_the_beginning() -> Non
     assert only_owed(site(store, "new")).cursor is None
 
 
-def test_what_was_recorded_before_sites_had_names_is_of_no_primary() -> None:
+def test_a_record_from_before_sites_had_names_belongs_to_no_primary() -> None:
     store = MemoryStore()
     see(site(store, None), TAG, A)
     assert site(store, "new").seen("group/app", [TAG]) == {}
 
 
-def test_many_digests_of_one_primary_are_more_than_any_one() -> None:
+def test_at_most_one_expected_digest_beyond_the_bound_is_kept() -> None:
     store = MemoryStore()
     new = site(store, "new")
     for number in range(20):

@@ -113,7 +113,7 @@ def test_the_digest_is_polled_for_and_then_waited_for() -> None:
     assert step(old, (None, NOW), polls=4) == Postpone(SETTLED)
 
 
-def test_what_is_there_at_the_end_of_settle_is_believed_whatever_was_expected() -> None:
+def test_after_settle_the_primarys_digest_is_believed_whatever_was_expected() -> None:
     late = owed(B, due=SETTLED, seen=seen(A, LONG_AGO))
     assert step(late, (A, SETTLED)) == LookAtSecondary()
     assert step(late, (A, SETTLED), (A, SETTLED + 5)) == Discharge(
@@ -134,7 +134,7 @@ def test_an_event_that_named_no_digest_is_copied_at_once_and_discharged_later() 
     assert step(owed(UNNAMED), (B, NOW), (B, NOW), writes=1) == Postpone(SETTLED)
 
 
-def test_a_look_that_was_only_asked_for_puts_off_no_proof() -> None:
+def test_a_look_that_was_only_asked_for_does_not_delay_the_proof_of_a_push() -> None:
     asked = replace(owed(seen=seen(B, LONG_AGO)), asked=True)
     found = step(asked, (A, NOW), (A, NOW), writes=1)
     assert found == Discharge(replace(seen(A, NOW), announced_at=0))
@@ -158,7 +158,7 @@ def test_a_look_that_was_asked_for_leaves_what_an_earlier_one_answered() -> None
     assert step(replace(asked, expects=frozenset({A})), (A, NOW), (A, NOW)) == Discharge(seen(A, NOW))
 
 
-def test_what_nobody_announced_is_compared_first_and_needs_no_waiting() -> None:
+def test_an_unannounced_tag_is_compared_first_and_discharged_without_waiting() -> None:
     assert step(owed(), (A, NOW)) == LookAtSecondary()
     assert step(owed(), (A, NOW), (A, NOW)) == Discharge(seen(A, NOW))
     assert step(owed(), (A, NOW), (B, NOW)) == Write()
@@ -188,7 +188,7 @@ def test_a_suspect_secondary_proves_nothing() -> None:
     assert isinstance(step(owed(A), late, late, suspect_until=suspect_until), Discharge)
 
 
-def test_waiting_for_both_is_waiting_for_the_later() -> None:
+def test_a_postponement_for_two_reasons_lasts_until_the_later_moment() -> None:
     both = owed(A, B)
     assert step(both, (B, NOW), (B, NOW), writes=1, suspect_until=SETTLED + 9) == Postpone(SETTLED + 9)
     assert step(both, (B, NOW), (B, NOW), writes=1, suspect_until=SETTLED - 9) == Postpone(SETTLED)
@@ -262,7 +262,7 @@ def test_a_copy_that_no_event_named_is_ours_from_its_beginning() -> None:
     assert step(deleted, (None, SETTLED), (C, SETTLED)) == Discharge(None), "somebody else's"
 
 
-def test_a_copy_that_was_never_proved_is_remembered_in_place_of_what_was_seen_before_it() -> None:
+def test_an_unproved_copy_takes_the_place_of_the_digest_seen_before_it() -> None:
     moved = owed(B, seen=seen(A, LONG_AGO))
     assert step(moved, (None, SETTLED)) == LookAtSecondary()
     assert step(moved, (None, SETTLED), (B, SETTLED)) == Discharge(gone(B, 0, seen_at=SETTLED))
@@ -270,7 +270,7 @@ def test_a_copy_that_was_never_proved_is_remembered_in_place_of_what_was_seen_be
     assert step(moved, (None, SETTLED), (C, SETTLED)) == Discharge(gone(A)), "somebody else's is never what was seen"
 
 
-def test_while_the_breaker_is_on_what_comparisons_miss_stays_and_what_others_said_goes_on() -> None:
+def test_the_breaker_stops_removals_of_missing_tags_and_no_other_removal() -> None:
     missed = owed(seen=seen(A, LONG_AGO), if_absent=(MISSING,))
     assert step(missed, (None, SETTLED)) == LookAtSecondary()
     assert step(missed, (None, SETTLED), suspended=True) == Discharge(gone(A))
@@ -326,7 +326,7 @@ def test_an_event_is_skipped_only_when_its_digest_was_seen_since(
     assert is_already_seen(what, known, digest, received_at) is skipped
 
 
-def test_what_is_below_a_tag_is_brought_anew_though_the_tag_is_equal() -> None:
+def test_a_distrusted_digest_below_an_equal_tag_is_copied_again() -> None:
     distrusted = replace(owed(seen=seen(A, LONG_AGO)), distrust=frozenset({B}))
 
     assert step(distrusted, (A, SETTLED)) == Write()
@@ -368,7 +368,7 @@ def test_an_attempt_that_broke_off_may_have_left_a_manifest_without_its_parts(
         (replace(owed(), copied=frozenset({A})), False),  # it is
     ],
 )
-def test_a_copy_is_noted_unless_the_next_attempt_writes_whatever_this_one_leaves(before: Owed, *, noted: bool) -> None:
+def test_a_copy_is_noted_unless_the_next_attempt_writes_in_any_case(before: Owed, *, noted: bool) -> None:
     assert is_to_be_noted(before, A) == noted
     if not noted and not before.copied:
         assert step(before, (A, SETTLED)) == Write()
@@ -387,7 +387,7 @@ def test_a_copy_is_noted_unless_the_next_attempt_writes_whatever_this_one_leaves
         (replace(owed(A), copied=frozenset({A})), set()),
     ],
 )
-def test_what_is_postponed_before_it_is_written_may_be_half_copied_since_an_earlier_attempt(
+def test_a_reference_postponed_before_its_write_may_be_half_copied_by_an_earlier_attempt(
     before: Owed, noted: set[str]
 ) -> None:
     assert half_copied_if_postponed(before) == noted

@@ -68,7 +68,7 @@ def test_under_the_policy_keep_it_is_forgotten_without_a_request(said: tuple[str
 
 
 @pytest.mark.parametrize("said", [(), (MISSING,), (ADOPT,)])
-def test_what_no_comparison_found_outside_stays_and_is_remembered(said: tuple[str, ...]) -> None:
+def test_a_tag_that_no_comparison_found_outside_stays_and_is_remembered(said: tuple[str, ...]) -> None:
     assert step(owed(*said)) == Discharge(SEEN)
     assert step(owed(*said, expects=(ABSENT,))) == Discharge(SEEN), "a deletion at the primary is none of ours here"
 
@@ -77,7 +77,7 @@ def test_while_the_breaker_is_on_it_stays_and_is_remembered() -> None:
     assert step(owed(OUTSIDE), suspended=True) == Discharge(SEEN)
 
 
-def test_what_an_operator_said_to_keep_is_forgotten() -> None:
+def test_a_tag_outside_that_an_operator_keeps_is_forgotten() -> None:
     assert step(owed(OUTSIDE, KEEP)) == Discharge(None)
 
 
@@ -108,7 +108,7 @@ def test_only_tags_are_removed(reference: Reference) -> None:
     assert step(owed(OUTSIDE, reference=reference)) == Discharge(None)
 
 
-def test_inside_the_selection_it_means_nothing() -> None:
+def test_for_a_tag_inside_the_selection_a_mark_as_outside_has_no_effect() -> None:
     absent = Look(None, LATER)
     assert next_step(owed(OUTSIDE), absent, None, suspect_until=0, timing=Timing()) == Discharge(
         replace(SEEN, gone_since=LATER)

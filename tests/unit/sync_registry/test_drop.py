@@ -41,7 +41,9 @@ def rows(store: MemoryStore) -> int:
     return rows.rows
 
 
-def test_it_goes_with_its_entries_and_its_count(sync_registry: SyncRegistry, store: MemoryStore, lease: Lease) -> None:
+def test_a_row_is_dropped_with_its_index_entries_and_its_count(
+    sync_registry: SyncRegistry, store: MemoryStore, lease: Lease
+) -> None:
     assert rows(store) == 1
     assert sync_registry.drop(lease)
     assert sync_registry.row(APP) is None
@@ -51,14 +53,14 @@ def test_it_goes_with_its_entries_and_its_count(sync_registry: SyncRegistry, sto
     assert rows(store) == 0
 
 
-def test_what_is_marked_and_knocked_meanwhile_keeps_it(sync_registry: SyncRegistry, lease: Lease) -> None:
+def test_a_mark_and_a_knock_meanwhile_keep_the_row(sync_registry: SyncRegistry, lease: Lease) -> None:
     sync_registry.mark(APP, V1)
     sync_registry.tell(APP, believed=sync_registry.row(APP))
     assert not sync_registry.drop(lease), "something is owed"
     assert sync_registry.row(APP) is not None
 
 
-def test_a_knock_alone_keeps_it_and_a_knock_after_it_makes_another(sync_registry: SyncRegistry, lease: Lease) -> None:
+def test_a_knock_keeps_the_row_and_a_later_knock_makes_a_new_one(sync_registry: SyncRegistry, lease: Lease) -> None:
     believed = sync_registry.row(APP)
     assert sync_registry.tell(APP, believed=believed), "the holder sees it"
     assert not sync_registry.drop(lease)
@@ -72,13 +74,13 @@ def test_a_knock_alone_keeps_it_and_a_knock_after_it_makes_another(sync_registry
     assert sync_registry.due_repositories() == [APP]
 
 
-def test_a_tag_that_was_seen_keeps_it(sync_registry: SyncRegistry, lease: Lease) -> None:
+def test_a_seen_tag_keeps_the_row(sync_registry: SyncRegistry, lease: Lease) -> None:
     owed = sync_registry.mark(APP, V1)
     assert sync_registry.discharge(lease, owed, Seen(digest="sha256:a", looked_at=1, seen_at=1))
     assert not sync_registry.drop(lease)
 
 
-def test_another_holder_and_a_write_that_may_still_land_keep_it(sync_registry: SyncRegistry, lease: Lease) -> None:
+def test_another_holder_or_a_write_that_may_land_keeps_the_row(sync_registry: SyncRegistry, lease: Lease) -> None:
     assert not sync_registry.drop(replace(lease, token="another"))
     assert not sync_registry.drop(sync_registry.suspect(lease))
     assert sync_registry.row(APP) is not None

@@ -86,7 +86,7 @@ def test_todays_code_reads_every_kind_as_it_was_written(library: Path, known: Sy
     assert {kind: read[kind] for kind in expected} == expected
 
 
-def test_what_was_owed_is_worked_off_and_the_counters_are_right(known: SyncRegistry) -> None:
+def test_owed_items_of_the_previous_release_are_worked_off_and_the_counters_are_right(known: SyncRegistry) -> None:
     known.resume()
     later = SyncRegistry(known._store, clock=FakeClock(NOW + LATER_MS))
     for name in ("digest", "failed", "flight", "large", "parked", "whole"):

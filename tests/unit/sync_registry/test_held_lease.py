@@ -55,7 +55,7 @@ def test_a_lease_lives_on_while_it_is_held() -> None:
     assert not hand.lost
 
 
-def test_references_that_come_in_are_heard_of() -> None:
+def test_a_held_lease_learns_of_new_references() -> None:
     hand = Hand()
     with hand.held:
         hand.sync_registry.mark(REPOSITORY, Reference.tag("v1"))
@@ -74,7 +74,7 @@ def test_a_lease_that_somebody_took_is_lost_and_writes_no_tag() -> None:
     assert len(hand.lost) == 1
 
 
-def test_a_lease_that_is_let_go_is_not_taken_for_a_lost_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lease_that_is_being_released_does_not_count_as_lost(monkeypatch: pytest.MonkeyPatch) -> None:
     hand = Hand()
     finish = hand.sync_registry.finish
 
@@ -91,7 +91,7 @@ def test_a_lease_that_is_let_go_is_not_taken_for_a_lost_one(monkeypatch: pytest.
     assert hand.sync_registry.acquire(REPOSITORY) is not None
 
 
-def test_a_lease_that_is_released_is_not_renewed_and_not_taken_for_a_lost_one() -> None:
+def test_a_released_lease_is_not_renewed_and_does_not_count_as_lost() -> None:
     hand = Hand()
     with hand.held:
         hand.held.release()
@@ -143,7 +143,9 @@ def refuse(*_: object) -> Lease:
 
 
 @pytest.mark.parametrize("how", ["release", "finish", "forget", "renew"])
-def test_whoever_lets_go_leaves_a_suspicion_that_the_table_refused(how: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_holder_that_lets_go_writes_the_suspicion_that_the_table_had_refused(
+    how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     hand = Hand()
     before = hand.held.lease
     with monkeypatch.context() as patch:

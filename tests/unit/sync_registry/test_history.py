@@ -90,7 +90,7 @@ def test_a_minute_is_two_writes_whatever_was_measured(registry: SyncRegistry, st
     assert store.largest <= 2 * 1024, "two units of writing"
 
 
-def test_what_is_written_ends_after_400_days(registry: SyncRegistry, store: CountingStore) -> None:
+def test_history_expires_after_400_days(registry: SyncRegistry, store: CountingStore) -> None:
     registry.history.record(NOTHING, now_ms=BEGIN)
     assert {item["expire_at"] for item in store.table.values()} == {BEGIN // 1000 + 400 * 86_400}
     assert KEPT_S == 400 * 86_400
@@ -108,7 +108,7 @@ def test_the_median_and_the_99th_percentile_are_right_within_a_fifth(registry: S
         assert true <= said <= 1.21 * true
 
 
-def test_what_is_older_than_the_last_hour_counts_no_more(registry: SyncRegistry) -> None:
+def test_the_last_hour_leaves_out_older_minutes(registry: SyncRegistry) -> None:
     registry.history.record(pushes(5000, 5000), now_ms=BEGIN)
     assert registry.history.last_hour(now_ms=BEGIN + 59 * MINUTE).lags.measured == 2
     assert registry.history.last_hour(now_ms=BEGIN + 61 * MINUTE).lags.measured == 0
@@ -163,7 +163,7 @@ def test_two_runs_of_a_minute_at_once_are_one_minute(registry: SyncRegistry, mon
     assert sum(bins_of(month.counts).values()) == sum(minute.lags.measured for minute in minutes) == 3
 
 
-def test_what_was_overdue_stays_known_through_a_minute_that_could_not_tell(registry: SyncRegistry) -> None:
+def test_the_overdue_count_survives_a_minute_that_could_not_tell(registry: SyncRegistry) -> None:
     registry.history.record(Observed(gauges={"overdue": 3}, is_at_least=True), now_ms=BEGIN)
     registry.history.record(Observed(), now_ms=BEGIN + MINUTE)
     registry.history.record(Observed(), now_ms=BEGIN + HOUR)
@@ -174,7 +174,7 @@ def test_what_was_overdue_stays_known_through_a_minute_that_could_not_tell(regis
     assert (month.overdue, month.more) == (1, False)
 
 
-def test_of_gauges_the_highest_stays_and_what_was_never_known_is_missing(registry: SyncRegistry) -> None:
+def test_an_hour_keeps_the_highest_gauge_and_leaves_out_an_unknown_one(registry: SyncRegistry) -> None:
     for minute, age in enumerate((None, 40, 70, 10)):
         gauges = {"owed": minute} if age is None else {"owed": minute, "recovery_point_age_s": age}
         registry.history.record(Observed(gauges=gauges), now_ms=BEGIN + minute * MINUTE)
@@ -183,7 +183,7 @@ def test_of_gauges_the_highest_stays_and_what_was_never_known_is_missing(registr
     assert (hour.counts["minutes"], hour.counts["unknown_minutes"]) == (4, 1)
 
 
-def test_what_somebody_wrote_into_an_item_spoils_nothing(registry: SyncRegistry, store: CountingStore) -> None:
+def test_an_edited_item_does_not_spoil_the_history(registry: SyncRegistry, store: CountingStore) -> None:
     registry.history.record(pushes(1000), now_ms=BEGIN)
     for item in list(store.table):
         if item.item.startswith("hour#"):
@@ -219,7 +219,7 @@ def test_after_a_long_gap_no_more_is_read_than_its_length(
     assert len(read) <= 10
 
 
-def test_a_chart_reads_nothing_of_what_an_hour_carries(
+def test_a_chart_does_not_read_the_running_sums_of_an_hour(
     registry: SyncRegistry, store: CountingStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is more than half of an hour's item, and a chart of three months has 2,208 of them."""

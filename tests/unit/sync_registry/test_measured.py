@@ -21,13 +21,13 @@ def test_each_image_counts_once_and_each_tag() -> None:
     assert tally(("a", None), ("a", 5)) == tally(("a", 5), ("a", None)) == (2, 5), "known of one of its tags"
 
 
-def test_what_cannot_be_known_is_not_known() -> None:
+def test_an_unmeasurable_number_is_not_known() -> None:
     assert tally(("a", 5), ("b", None)) == (2, None)
     assert tally(("a", MOST_BYTES), ("b", 0)) == (2, MOST_BYTES)
     assert tally(("a", MOST_BYTES), ("b", 1)) == (2, None)
 
 
-def test_so_many_images_are_remembered_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bounded_number_of_images_is_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(measured, "MOST_DIGESTS", 2)
     assert tally(("a", 1), ("b", 1), ("a", 1)) == (3, 2)
     assert tally(("a", 1), ("b", 1), ("c", 1), ("d", 1)) == (4, None)

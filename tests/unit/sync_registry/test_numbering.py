@@ -141,7 +141,7 @@ PAIRS = list(permutations((announce, compare, sync, fail, drop), 2))
 
 
 @pytest.mark.parametrize("actors", PAIRS, ids=lambda actors: " ".join(one.__name__ for one in actors))
-def test_the_counters_say_what_the_rows_are_whoever_comes_in_between(actors: tuple[Actor, Actor]) -> None:
+def test_the_counters_match_the_rows_whoever_writes_in_between(actors: tuple[Actor, Actor]) -> None:
     first = 0
     while True:
         second = 0
@@ -162,7 +162,7 @@ def test_the_counters_say_what_the_rows_are_whoever_comes_in_between(actors: tup
 
 
 @pytest.mark.parametrize("is_let_go", [False, True])
-def test_a_row_that_only_another_could_number_is_counted_as_what_it_is(is_let_go: bool) -> None:
+def test_a_row_numbered_by_another_than_its_holder_is_counted_in_its_state(is_let_go: bool) -> None:
     """The holder's own numbering is refused, as other transactions are in the way."""
     store = MemoryStore()
     registry, other = (SyncRegistry(store, clock=FakeClock(NOW)) for _ in range(2))

@@ -36,7 +36,7 @@ def store() -> MemoryStore:
     return MemoryStore([row, listed, counted, owed("fresh"), failed, parked])
 
 
-def test_they_are_read_and_what_is_new_has_its_defaults(store: MemoryStore) -> None:
+def test_older_items_are_read_and_new_attributes_have_their_defaults(store: MemoryStore) -> None:
     sync_registry = SyncRegistry(store, clock=FakeClock(NOW))
     read = {str(one.reference): one for one in sync_registry.owed(REPOSITORY)}
     assert {name: (one.pushed_at, one.walk, one.unannounced) for name, one in read.items()} == dict.fromkeys(
@@ -47,7 +47,7 @@ def test_they_are_read_and_what_is_new_has_its_defaults(store: MemoryStore) -> N
     assert (row.id, row.state, row.retry_count, row.missing_on_primary) == (7, "3", 2, False)
 
 
-def test_they_are_swept_shown_and_worked_off(store: MemoryStore) -> None:
+def test_older_items_are_swept_shown_and_worked_off(store: MemoryStore) -> None:
     sync_registry = SyncRegistry(store, clock=FakeClock(NOW))
     assert sync_registry.due_repositories() == [REPOSITORY]
     shown = status.read(sync_registry, clock=FakeClock(NOW))

@@ -40,7 +40,7 @@ def test_a_change_of_role_is_told_by_its_reason() -> None:
     assert Pause(since=1, reason="storage is moved").way_out == "geosync resume"
 
 
-def test_an_operator_ends_and_takes_an_operator_s_pause(site: Site) -> None:
+def test_one_operator_may_end_or_take_over_anothers_pause(site: Site) -> None:
     site.pauses.pause("storage")
     site.clock.pass_(60)
     site.pauses.pause("network")
@@ -50,7 +50,7 @@ def test_an_operator_ends_and_takes_an_operator_s_pause(site: Site) -> None:
     assert site.reason() is None
 
 
-def test_a_pause_of_an_older_version_ends_though_it_says_nothing(site: Site) -> None:
+def test_a_pause_of_an_older_version_can_be_ended(site: Site) -> None:
     site.store.write(Update(key=pause.KEY))
     assert site.pauses.read() == Pause(since=0, reason="")
     site.pauses.resume()
@@ -86,7 +86,7 @@ def test_the_next_promotion_takes_over_from_one_that_was_interrupted(site: Site)
     assert site.reason() == "storage"
 
 
-def test_one_that_nobody_makes_any_more_ends_by_its_id(site: Site) -> None:
+def test_the_pause_of_an_abandoned_promotion_ends_by_its_id(site: Site) -> None:
     site.pauses.take(PROMOTION)
     site.pauses.resume("0123abcd")
     assert site.reason() is None

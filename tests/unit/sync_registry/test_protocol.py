@@ -158,7 +158,7 @@ def test_a_row_of_an_older_version_takes_defaults() -> None:
     assert (row.state, row.revision, row.suspect_until, row.leased(NOW)) == ("0", 0, 0, False)
 
 
-def test_what_a_newer_version_wrote_is_ignored() -> None:
+def test_attributes_of_a_newer_version_are_ignored() -> None:
     row = Row.from_item({"repository": "project/app", "item": "row", "state": "2", "invented": {"later": True}})
     owed = Owed.from_item({**OWED, "invented": 1})
 
@@ -181,14 +181,14 @@ def test_what_a_newer_version_wrote_is_ignored() -> None:
         ("lease_token", 5),
     ],
 )
-def test_a_row_that_nobody_could_have_written_names_itself(attribute: str, value: Any) -> None:
+def test_an_unreadable_row_is_named_in_its_error(attribute: str, value: Any) -> None:
     item = {"repository": "project/app", "item": "row", "lease_token": "t", "lease_expires": NOW, attribute: value}
 
     with pytest.raises(CorruptItem, match=rf"^sync registry: repository project/app: item row: {attribute} "):
         Row.from_item(item)
 
 
-def test_half_a_lease_is_named() -> None:
+def test_an_incomplete_lease_is_refused_by_name() -> None:
     with pytest.raises(CorruptItem, match="lease_expires is missing"):
         Row.from_item({"repository": "project/app", "item": "row", "lease_token": "t"})
 
@@ -196,12 +196,12 @@ def test_half_a_lease_is_named() -> None:
 @pytest.mark.parametrize(
     ("attribute", "value"), [("mark", None), ("marked_at", "x"), ("expects", "x"), ("due", "x"), ("parked", 1)]
 )
-def test_an_owed_item_that_nobody_could_have_written_names_itself(attribute: str, value: Any) -> None:
+def test_an_unreadable_owed_item_is_named_in_its_error(attribute: str, value: Any) -> None:
     with pytest.raises(CorruptItem, match=rf"project/app: item owed#tag#v1: {attribute} "):
         Owed.from_item({**OWED, attribute: value})
 
 
-def test_what_has_failed_is_brought_forward_with_its_attempts_and_not_once_it_is_parked_or_marked_anew() -> None:
+def test_a_failed_reference_is_brought_forward_unless_it_was_parked_or_marked_again() -> None:
     sync_registry = SyncRegistry(MemoryStore(), timing=Timing(max_attempts=3))
     v1 = Reference.tag("v1")
     read = sync_registry.fail(sync_registry.mark("project/app", v1), "403")

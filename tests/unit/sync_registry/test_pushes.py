@@ -74,7 +74,7 @@ def test_a_lag_counts_from_the_earliest_announced_push_whatever_else_is_known(
     assert (owed.pushed_at, announced_at(owed)) == (pushed_at, told_at)
 
 
-def test_what_a_former_version_marked_has_the_lag_that_it_had(registry: SyncRegistry, store: MemoryStore) -> None:
+def test_a_mark_of_a_former_version_keeps_its_lag(registry: SyncRegistry, store: MemoryStore) -> None:
     owed = marked(registry, [pushed(PUSHED)])
     store.write(Update(key=Key(REPOSITORY, TAG.owed_key), remove=("told_at",)))
     assert announced_at(marked(registry, [ASKED])) == announced_at(owed) == PUSHED
@@ -123,7 +123,7 @@ def shown(owed: Owed) -> OwedReference:
 
 
 @pytest.mark.parametrize("deleted", [GONE, Mark(if_absent=frozenset({MISSING}), pushed_at=DELETED)])
-def test_what_was_deleted_and_a_comparison_finds_at_the_primary_is_a_push_to_come(
+def test_a_deleted_tag_that_a_comparison_finds_at_the_primary_is_a_push_to_come(
     registry: SyncRegistry, deleted: Mark
 ) -> None:
     owed = marked(registry, [deleted])
@@ -135,7 +135,7 @@ def test_what_was_deleted_and_a_comparison_finds_at_the_primary_is_a_push_to_com
     assert marked(registry, [GONE]).differs_since == EQUAL, "an event that comes twice hides no push"
 
 
-def test_overdue_is_what_an_event_told_of(registry: SyncRegistry, store: MemoryStore) -> None:
+def test_only_an_announced_push_is_overdue(registry: SyncRegistry, store: MemoryStore) -> None:
     marked(registry, [LISTED, pushed(LATER)])
     now = status.read(registry, clock=FakeClock(LATER + 60_000))
     assert (now.overdue(59), now.overdue(61)) == (1, 0)

@@ -134,7 +134,7 @@ def test_a_push_while_a_comparison_looks_makes_the_row_pending_also_if_the_holde
     assert (site.row("group/app").state, site.said()) == (PENDING, (1, 0, 0))
 
 
-def test_a_comparison_is_taken_over_as_a_look(site: Site) -> None:
+def test_a_comparisons_find_is_taken_over_as_a_look(site: Site) -> None:
     site.synced("group/app")
     site.compare("group/app")
     site.clock.now += 61_000
@@ -210,7 +210,7 @@ class Anything:
 
 
 @pytest.mark.parametrize("seed", range(10))
-def test_whatever_happens_the_counters_say_what_the_rows_are(seed: int) -> None:
+def test_the_counters_match_the_rows_whatever_happens(seed: int) -> None:
     world = Anything(seed)
     for _ in range(300):
         world.step()
@@ -244,7 +244,7 @@ def test_an_edited_counter_is_never_beyond_the_rows_and_the_next_recount_mends_i
     assert site.said() == (5, 5, 0)
 
 
-def test_what_cannot_be_is_mended_by_the_next_minute_and_said(site: Site) -> None:
+def test_impossible_counters_are_mended_by_the_next_minute_and_reported(site: Site) -> None:
     site.synced("group/app")
     site.sync_registry.recount.go_on()
     assert site.sync_registry.recount.go_on() is None
@@ -318,7 +318,7 @@ def test_a_row_that_changes_during_its_recount_is_counted_in_the_next(
     assert site.said() == (1, 0, 1)
 
 
-def test_what_waits_for_long_is_counted_as_what_it_is(site: Site) -> None:
+def test_a_row_that_is_pushed_to_in_a_pause_is_not_counted_as_synced(site: Site) -> None:
     """In a pause nobody takes what was pushed; a status need not have read it to know."""
     for number in range(30):
         site.synced(f"group/app-{number}")
@@ -330,7 +330,9 @@ def test_what_waits_for_long_is_counted_as_what_it_is(site: Site) -> None:
 
 
 @pytest.mark.parametrize(("rows", "full"), [(20, 0), (200, 8), (500, 8)])
-def test_a_status_reads_as_often_whatever_the_site_holds(rows: int, full: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_status_makes_the_same_number_of_reads_at_any_site(
+    rows: int, full: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It reads once more what is parked in partitions that hold more than is read of them."""
     site = Site()
     for number in range(rows):
@@ -389,7 +391,7 @@ class _Counting(MemoryStore):
         return self._read("first_due", super().first_due(*asked, **more))
 
 
-def test_a_status_reads_as_much_of_any_number_of_rows(site: Site) -> None:
+def test_a_status_reads_the_same_amount_for_any_number_of_rows(site: Site) -> None:
     read = []
     for number in range(100):
         site.synced(f"group/app-{number}")

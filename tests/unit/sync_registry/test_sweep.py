@@ -50,7 +50,7 @@ def test_a_namespace_of_a_thousand_due_repositories_keeps_one_of_another_waiting
     assert len(sync_registry.due_repositories(1_001)) == 1_001
 
 
-def test_who_holds_a_repository_is_passed_over_and_the_next_of_its_namespace_comes(sync_registry: SyncRegistry) -> None:
+def test_the_sweep_skips_a_held_repository_and_takes_the_next_of_its_namespace(sync_registry: SyncRegistry) -> None:
     for number in range(5):
         sync_registry.mark(f"busy/app-{number}", Reference.tag("v1"))
     held = sync_registry.due_repositories(1)
@@ -60,7 +60,7 @@ def test_who_holds_a_repository_is_passed_over_and_the_next_of_its_namespace_com
 
 
 @pytest.mark.parametrize("failed", [False, True])
-def test_what_is_passed_over_takes_no_place_among_those_that_are_chosen_from(
+def test_a_skipped_repository_takes_no_place_among_the_candidates(
     sync_registry: SyncRegistry, failed: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sweep, "WINDOW", 20)
@@ -74,7 +74,7 @@ def test_what_is_passed_over_takes_no_place_among_those_that_are_chosen_from(
     assert sync_registry.due_repositories(5, skip=lambda name: name.startswith("full/")) == ["quiet/app"]
 
 
-def test_a_bounded_number_of_keys_is_passed_over(sync_registry: SyncRegistry, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_sweep_skips_a_bounded_number_of_keys(sync_registry: SyncRegistry, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sweep, "PASSED_OVER", 7)
     for number in range(300):
         sync_registry.mark(f"full/app-{number}", Reference.tag("v1"))

@@ -78,7 +78,7 @@ def test_a_write_without_an_answer_may_land_though_its_holder_let_go(site: Site,
     assert site.writers() == NOBODY
 
 
-def test_it_may_land_whoever_looks_or_knocks_in_between(site: Site) -> None:
+def test_a_write_may_still_land_after_another_holder_or_a_knock(site: Site) -> None:
     site.sync_registry.release(site.sync_registry.suspect(site.acquire()))
     site.clock.pass_(10)
     again = site.acquire()
@@ -90,7 +90,7 @@ def test_it_may_land_whoever_looks_or_knocks_in_between(site: Site) -> None:
     assert site.left_s() == 1
 
 
-def test_a_row_that_is_kept_for_that_goes_from_the_index_with_the_next_holder(site: Site) -> None:
+def test_a_row_kept_for_a_late_write_leaves_the_index_with_its_next_holder(site: Site) -> None:
     owed = site.sync_registry.mark(APP, V1)
     site.sync_registry.release(site.sync_registry.suspect(site.acquire()))
     site.clock.pass_(60)

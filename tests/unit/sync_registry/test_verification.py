@@ -60,7 +60,7 @@ def site() -> Site:
     return Site()
 
 
-def test_what_was_synced_is_pending_and_due_at_once(site: Site) -> None:
+def test_a_synced_row_is_pending_verification_and_due_at_once(site: Site) -> None:
     assert site.row.verification_state == "0"
     assert (site.item["due"], site.item["due_shard"]) == (NOW, verification_shard(REPOSITORY))
     assert transitions.not_now(site.item, now_ms=NOW - 1, asked=False) == "it is not due"
@@ -85,7 +85,7 @@ def test_a_round_is_started_once_and_taken_over_when_it_is_abandoned(site: Site)
     site.store.write(transitions.keep(again, NOW))
 
 
-def test_where_a_round_is_and_what_it_spent_is_kept(site: Site) -> None:
+def test_the_row_keeps_the_position_and_the_cost_of_a_round(site: Site) -> None:
     at = site.start()
     kept = Round.of({**site.item}, phase="tags")
     assert kept == at
@@ -148,7 +148,7 @@ def test_a_round_that_ends_badly_is_tried_again_with_gitlabs_backoff(site: Site)
     assert verification_counts(site.sync_registry).failed == 1
 
 
-def test_what_failed_without_a_checksum_has_none(site: Site) -> None:
+def test_a_round_that_fails_before_its_checksum_records_none(site: Site) -> None:
     site.fail(site.start())
     site.clock.now = site.item["due"]
     site.fail(site.start(), checksums=None)
@@ -158,7 +158,7 @@ def test_what_failed_without_a_checksum_has_none(site: Site) -> None:
     assert (counts.failed, counts.checksummed, counts.checksum_failed) == (1, 0, 1)
 
 
-def test_a_row_in_which_something_was_marked_is_not_synced_and_waits_for_that(site: Site) -> None:
+def test_a_row_with_a_new_mark_is_not_synced_and_its_verification_waits(site: Site) -> None:
     at = site.start()
     site.sync_registry.mark(REPOSITORY, Reference.tag("v1"))
     site.fail(at, owed=True)
@@ -168,7 +168,7 @@ def test_a_row_in_which_something_was_marked_is_not_synced_and_waits_for_that(si
     assert site.sync_registry.due_repositories() == [REPOSITORY]
 
 
-def test_a_repair_leads_back_to_pending_and_not_before_the_retry(site: Site) -> None:
+def test_after_a_repair_the_row_is_pending_and_due_at_its_retry(site: Site) -> None:
     at = site.start()
     site.sync_registry.mark(REPOSITORY, Reference.tag("v1"), Mark(distrust=frozenset({A})))
     site.fail(at, owed=True)
@@ -232,7 +232,7 @@ def test_a_push_while_somebody_holds_the_repository_overtakes_too(site: Site) ->
             )
 
 
-def test_under_a_lease_the_row_stays_where_the_sweep_looks(site: Site) -> None:
+def test_a_leased_row_stays_in_the_index_that_the_sweep_reads(site: Site) -> None:
     at = site.start()
     lease = site.sync_registry.acquire(REPOSITORY)
     assert lease is not None

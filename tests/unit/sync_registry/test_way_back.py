@@ -85,12 +85,12 @@ def test_the_previous_release_reads_what_it_has_and_leaves_the_rest_alone(
     assert new <= {tuple(key) for key in back["kept"]}
 
 
-def test_it_works_off_what_is_owed_and_its_counters_are_right(back: Any) -> None:
+def test_the_previous_release_works_off_owed_items_and_its_counters_are_right(back: Any) -> None:
     assert back["worked"] == dict.fromkeys(back["worked"], SYNCED)
     assert back["rows"] == [9, 9, 0]
 
 
-def test_it_takes_every_message_on_its_way_and_help_for_a_wake(back: Any) -> None:
+def test_the_previous_release_takes_every_message_and_reads_a_help_request_as_a_wake(back: Any) -> None:
     assert back["taken"] == ["WorkMessage", "WorkMessage", "CatalogueMessage", "VerifyMessage"]
 
 

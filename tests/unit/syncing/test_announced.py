@@ -52,7 +52,7 @@ def state(one: Seen) -> tuple[bool, bool]:
     return one.unannounced, one.suspected
 
 
-def test_an_event_of_an_earlier_push_leaves_the_find_to_its_own_event() -> None:
+def test_an_event_of_an_earlier_push_does_not_announce_a_later_find() -> None:
     site = World()
     second, first = brought(site), site.primary.add_image(b"first").digest
     events: tuple[tuple[str | None, EventName], ...] = ((first, "updated"), (None, "deleted"))
@@ -71,7 +71,7 @@ def test_an_event_of_an_earlier_push_leaves_the_find_to_its_own_event() -> None:
     assert take(site, second) is None, "it came twice"
 
 
-def test_an_event_that_names_no_digest_may_be_that_of_the_find() -> None:
+def test_an_event_without_a_digest_may_announce_the_find() -> None:
     site = World()
     brought(site)
     assert take(site, None) is not None

@@ -40,7 +40,7 @@ def taken(backlog: Backlog, *, idle: bool = True) -> str | None:
     return owed.reference.value if owed is not None else None
 
 
-def test_nothing_owed_is_nothing_to_wait_for(backlog: Backlog) -> None:
+def test_with_nothing_owed_there_is_nothing_to_wait_for(backlog: Backlog) -> None:
     assert backlog.refill({}) is None
 
 
@@ -52,7 +52,7 @@ def test_the_newest_is_taken_first(backlog: Backlog, sync_registry: SyncRegistry
     assert [taken(backlog), taken(backlog), taken(backlog)] == ["new", "old", None]
 
 
-def test_what_failed_comes_after_what_was_never_tried(
+def test_failed_references_come_after_untried_ones(
     backlog: Backlog, sync_registry: SyncRegistry, clock: FakeClock
 ) -> None:
     failed = mark(sync_registry, "failed")
@@ -65,7 +65,7 @@ def test_what_failed_comes_after_what_was_never_tried(
     assert [taken(backlog), taken(backlog), taken(backlog)] == ["new", "old", "failed"]
 
 
-def test_much_that_failed_hides_nothing_that_was_never_tried(
+def test_many_failed_references_hide_no_untried_one(
     backlog: Backlog, sync_registry: SyncRegistry, clock: FakeClock
 ) -> None:
     fresh = [f"fresh-{number:03}" for number in range(2 * TAKE)]
@@ -83,7 +83,7 @@ def test_much_that_failed_hides_nothing_that_was_never_tried(
     assert all(name is not None and name.startswith("failed-") for name in page[TAKE:])
 
 
-def test_what_failed_alone_is_taken_as_much_as_there_is(
+def test_failed_references_fill_the_page_where_few_are_untried(
     backlog: Backlog, sync_registry: SyncRegistry, clock: FakeClock
 ) -> None:
     for number in range(2 * TAKE):
@@ -97,7 +97,7 @@ def test_what_failed_alone_is_taken_as_much_as_there_is(
     assert (page[0], len(page)) == ("fresh", TAKE)
 
 
-def test_what_is_in_flight_is_not_taken_again(backlog: Backlog, sync_registry: SyncRegistry) -> None:
+def test_a_reference_in_flight_is_not_taken_again(backlog: Backlog, sync_registry: SyncRegistry) -> None:
     owed = mark(sync_registry, "v1")
     assert backlog.refill({owed.reference}) is None
     assert taken(backlog) is None
@@ -113,7 +113,7 @@ def test_a_digest_waits_for_the_index_that_may_bring_it(
     assert taken(backlog) == CHILD.value
 
 
-def test_what_is_due_soon_is_waited_for_and_what_is_due_later_is_not(
+def test_a_reference_due_soon_is_waited_for_and_one_due_later_is_not(
     backlog: Backlog, sync_registry: SyncRegistry, clock: FakeClock
 ) -> None:
     soon, later = mark(sync_registry, "soon"), mark(sync_registry, "later")
@@ -139,7 +139,9 @@ def test_a_reference_that_is_marked_again_and_again_is_taken_less_and_less_often
         clock.pass_(pause)
 
 
-def test_the_whole_repository_waits_until_nothing_else_does(backlog: Backlog, sync_registry: SyncRegistry) -> None:
+def test_the_whole_repository_is_taken_after_all_other_references(
+    backlog: Backlog, sync_registry: SyncRegistry
+) -> None:
     sync_registry.mark(REPOSITORY, Reference.whole())
     mark(sync_registry, "v1")
     backlog.refill({})
@@ -148,7 +150,7 @@ def test_the_whole_repository_waits_until_nothing_else_does(backlog: Backlog, sy
     assert taken(backlog, idle=True) == "*"
 
 
-def test_nothing_is_waited_for_while_the_whole_repository_waits_for_the_others(
+def test_while_the_whole_repository_waits_its_turn_no_later_reference_is_waited_for(
     backlog: Backlog, sync_registry: SyncRegistry, clock: FakeClock
 ) -> None:
     sync_registry.mark(REPOSITORY, Reference.whole())

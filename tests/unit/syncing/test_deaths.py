@@ -116,7 +116,7 @@ def poisonous(site: Site) -> None:
     site.primary.before = before
 
 
-def test_who_takes_over_counts_an_attempt_for_what_the_vanished_holder_worked_on(site: Site) -> None:
+def test_the_next_holder_counts_an_attempt_for_each_reference_of_a_vanished_one(site: Site) -> None:
     site.push("good", "poison")
     site.vanish(POISON)
     assert site.row.working_on == {"tag#poison"}
@@ -172,7 +172,7 @@ def test_a_new_push_of_the_reference_starts_afresh(site: Site) -> None:
     assert (owed.attempts, owed.deaths, owed.failure) == (0, 0, None)
 
 
-def test_what_was_marked_again_since_it_was_read_is_not_counted(site: Site) -> None:
+def test_a_reference_marked_again_since_it_was_read_counts_no_death(site: Site) -> None:
     site.push("poison", "other")
     site.vanish(POISON, Reference.tag("other"))
     lease = site.acquire()
@@ -198,7 +198,7 @@ def test_after_a_death_references_go_one_by_one_and_each_is_named_before_its_fir
     assert named == {f"v{number}": frozenset({f"tag#v{number}"}) for number in range(5)}
 
 
-def test_what_counts_a_death_goes_alone_and_is_named_under_later_holders_too(site: Site) -> None:
+def test_a_reference_with_a_death_runs_alone_and_is_named_under_later_holders_too(site: Site) -> None:
     site.push("poison", "slow")
     site.vanish(POISON, Reference.tag("slow"))
     held = HeldLease(site.sync_registry, site.acquire())
@@ -219,7 +219,7 @@ def test_what_counts_a_death_goes_alone_and_is_named_under_later_holders_too(sit
     assert not site.sync_registry.owed(REPOSITORY)
 
 
-def test_what_was_parked_just_before_its_holder_vanished_stays_parked(site: Site) -> None:
+def test_a_reference_parked_just_before_its_holder_vanished_stays_parked(site: Site) -> None:
     site.push("poison")
     site.vanish(POISON)
     owed = site.owed(POISON)
@@ -233,7 +233,7 @@ def test_what_was_parked_just_before_its_holder_vanished_stays_parked(site: Site
     assert not site.sync_registry.due(REPOSITORY), "nobody tries it again"
 
 
-def test_the_name_of_what_was_paid_before_its_holder_vanished_goes_with_the_take_over(site: Site) -> None:
+def test_a_take_over_clears_the_names_of_discharged_references(site: Site) -> None:
     site.vanish(POISON)
     invocation, held = site.invocation(), HeldLease(site.sync_registry, site.acquire())
     backlog, halt = Backlog(site.sync_registry, REPOSITORY, site.clock), Halt(invocation.deadline, invocation.threads)
@@ -283,7 +283,7 @@ def test_a_holder_that_lets_go_leaves_no_trace_of_deaths(site: Site, ending: str
     assert (site.row.deaths, site.row.working_on) == (0, frozenset())
 
 
-def test_a_renewal_names_what_is_worked_on_and_what_is_no_more(site: Site) -> None:
+def test_a_renewal_records_which_references_are_worked_on(site: Site) -> None:
     held = HeldLease(site.sync_registry, site.acquire())
     held.work_on(frozenset({"tag#v1"}), at_once=False)
     assert site.row.working_on == frozenset()

@@ -55,7 +55,7 @@ def owed(site: Site) -> set[Reference]:
     return {one.reference for one in site.sync_registry.owed(REPOSITORY)}
 
 
-def test_what_came_in_stays_owed_until_a_worker_with_the_new_selection_has_it(site: Site) -> None:
+def test_a_tag_that_was_selected_meanwhile_stays_owed_for_a_worker_with_the_new_selection(site: Site) -> None:
     site.selection = FORMER
     assert site.hold() is Ending.OUT_OF_TIME
     assert owed(site) == {TAG}
@@ -72,7 +72,7 @@ def test_a_comparison_is_left_to_a_worker_with_the_new_selection(site: Site) -> 
     assert owed(site) == {TAG, whole}
 
 
-def test_a_walk_through_the_catalogue_is_left_to_one(site: Site) -> None:
+def test_a_walk_through_the_catalogue_is_left_to_a_worker_with_the_new_selection(site: Site) -> None:
     site.selection = FORMER
     place: Any = type("Place", (), {"sync_registry": site.sync_registry, "logger": logging.getLogger("walk")})
     readiness: Any = type(
@@ -87,7 +87,7 @@ def test_a_walk_through_the_catalogue_is_left_to_one(site: Site) -> None:
     assert site.sync_registry.catalogue.latest() is None
 
 
-def test_one_that_came_later_is_newer_and_decides(site: Site, clock: AheadClock) -> None:
+def test_a_worker_that_started_long_after_the_note_decides(site: Site, clock: AheadClock) -> None:
     """Nobody has noted its selection yet: no event came since."""
     clock.ahead += ms(FORMER_WORKER_S)
     site.selection = FORMER
@@ -95,7 +95,7 @@ def test_one_that_came_later_is_newer_and_decides(site: Site, clock: AheadClock)
     assert owed(site) == set()
 
 
-def test_one_that_read_its_settings_long_after_the_note_is_newer() -> None:
+def test_settings_read_long_after_the_note_are_newer_than_the_note() -> None:
     """The selection was changed twice within FORMER_WORKER_S, and no event told of the second change."""
     clock, store = FakeClock(), MemoryStore()
     noting = SubscriptionItem(store, clock)
@@ -157,6 +157,6 @@ def test_a_worker_asks_once_in_a_while_and_long_before_the_comparison_that_count
     assert CHECKED_FOR_S <= FORMER_S / 4
 
 
-def test_both_functions_end_within_what_is_reckoned_with() -> None:
+def test_both_functions_time_out_within_the_reckoned_time() -> None:
     assert FUNCTIONS["LogCursorFunction"]["Timeout"] <= FORMER_S
     assert FUNCTIONS["SyncFunction"]["Timeout"] + UPDATE_S <= FORMER_WORKER_S, "and an update takes a while"

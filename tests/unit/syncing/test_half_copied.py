@@ -273,7 +273,7 @@ def image_of_many(world: World) -> Manifest:
 
 @pytest.mark.parametrize("is_held", [False, True], ids=["it answers others", "it is held"])
 @pytest.mark.parametrize("push_many", [image_of_many, index_of_many])
-def test_what_a_registry_does_not_refuse_in_time_is_brought_by_the_next_attempt(
+def test_parts_that_a_registry_does_not_refuse_in_time_come_with_the_next_attempt(
     push_many: Callable[[World], Manifest], monkeypatch: pytest.MonkeyPatch, *, is_held: bool
 ) -> None:
     """It looks for each of 1,000 layers before it refuses the image, and for each child of an index."""

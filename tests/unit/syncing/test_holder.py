@@ -152,7 +152,7 @@ def test_a_holder_does_not_turn_while_the_whole_repository_waits_for_a_reference
     assert not turns.too_many.is_set(), f"{turns.count} turns"
 
 
-def test_what_a_holder_needed_is_free_when_it_has_ended() -> None:
+def test_a_holder_that_ended_is_freed_without_the_garbage_collector() -> None:
     site = Site()
     image = site.primary.add_image(b"layer", tag="v1")
     site.sync_registry.mark(REPOSITORY, Reference.tag("v1"), Mark(expects=image.digest))

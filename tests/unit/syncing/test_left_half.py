@@ -72,7 +72,7 @@ def test_half_a_copy_that_left_the_selection_is_brought_once_it_is_selected_agai
     assert (world.site.sync_registry.owed(REPOSITORY), halves(world)) == ([], [])
 
 
-def test_it_is_brought_though_a_mark_forgot_that_it_failed(world: World) -> None:
+def test_half_a_copy_is_brought_even_after_a_mark_cleared_its_failure(world: World) -> None:
     """A comparison marks what is parked in a repository outside, so that it goes from what is owed."""
     world.mark(expects=world.image)
     world.break_off()
@@ -87,7 +87,7 @@ def test_it_is_brought_though_a_mark_forgot_that_it_failed(world: World) -> None
     assert world.is_whole()
 
 
-def test_half_of_what_was_pushed_by_digest_is_brought_too(world: World) -> None:
+def test_half_a_copy_of_a_push_by_digest_is_brought_too(world: World) -> None:
     reference = Reference.digest(world.image.digest)
     world.primary.tagged.pop("v1")
     world.mark(reference)
@@ -103,7 +103,7 @@ def test_half_of_what_was_pushed_by_digest_is_brought_too(world: World) -> None:
     assert halves(world) == []
 
 
-def test_what_two_tags_left_half_is_brought_when_one_of_them_is_selected_again(world: World) -> None:
+def test_half_a_copy_of_two_tags_is_brought_when_one_of_them_is_selected_again(world: World) -> None:
     world.primary.tagged["v2"] = world.image.digest
     world.mark()
     world.mark(Reference.tag("v2"))
@@ -126,7 +126,7 @@ def test_a_manifest_that_nobody_began_to_copy_leaves_nothing_behind(world: World
     assert halves(world) == []
 
 
-def test_what_is_left_half_under_one_primary_is_brought_from_another(world: World) -> None:
+def test_half_a_copy_from_one_primary_is_brought_from_another(world: World) -> None:
     world.mark(expects=world.image)
     world.break_off()
     select(world, WITHOUT_TAG)
@@ -137,7 +137,7 @@ def test_what_is_left_half_under_one_primary_is_brought_from_another(world: Worl
     assert world.is_whole()
 
 
-def test_to_forget_a_repository_is_to_forget_what_is_half_in_it(world: World) -> None:
+def test_forgetting_a_repository_forgets_its_half_copies(world: World) -> None:
     world.mark(expects=world.image)
     world.break_off()
     select(world, WITHOUT_TAG)

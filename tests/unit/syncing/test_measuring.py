@@ -84,9 +84,7 @@ def test_a_lag_counts_from_the_push_that_an_event_told_of(measuring: Measuring, 
     assert sqs.taken().lags_ms == {4000: 4}
 
 
-def test_what_a_comparison_brought_before_its_event_came_has_the_lag_with_which_it_was_seen(
-    measuring: Measuring, sqs: Sqs
-) -> None:
+def test_a_copy_by_a_comparison_before_the_event_has_the_lag_of_that_look(measuring: Measuring, sqs: Sqs) -> None:
     pushed_at = NOW - 90_000
     seen = Seen(digest="sha256:a", looked_at=pushed_at + 4000, seen_at=pushed_at + 5000)
     earlier = replace(seen, looked_at=pushed_at - 1)
@@ -101,13 +99,13 @@ def test_what_a_comparison_brought_before_its_event_came_has_the_lag_with_which_
     assert sqs.taken().lags_ms == {5000: 1, 90_000: 3}
 
 
-def test_nothing_new_is_no_message(measuring: Measuring, sqs: Sqs) -> None:
+def test_without_new_measurements_no_message_is_sent(measuring: Measuring, sqs: Sqs) -> None:
     measuring.note_requests(0)
     measuring.send()
     assert sqs.bodies == []
 
 
-def test_what_the_queue_did_not_take_is_sent_next_time_and_once(measuring: Measuring, sqs: Sqs) -> None:
+def test_measurements_that_the_queue_refused_are_sent_once_the_next_time(measuring: Measuring, sqs: Sqs) -> None:
     measuring.note_synced(owed(1000))
     measuring.note_bytes(5)
     sqs.refuses = True
@@ -129,7 +127,7 @@ def test_many_lags_are_several_messages_that_sqs_takes(measuring: Measuring, sqs
     assert sum(one.synced for one in sent) == sum(sum(one.lags_ms.values()) for one in sent) == 2 * MOST_LAGS + 1
 
 
-def test_who_has_no_queue_measures_nothing() -> None:
+def test_without_a_queue_nothing_is_measured() -> None:
     measuring = Measuring(None, FakeClock(NOW))
     measuring.note_synced(owed(1000))
     measuring.send()
@@ -148,11 +146,11 @@ def test_who_has_no_queue_measures_nothing() -> None:
         "[" * 100_000,
     ],
 )
-def test_what_no_worker_sent_is_malformed(body: str) -> None:
+def test_a_message_that_no_worker_sent_is_malformed(body: str) -> None:
     with pytest.raises(MalformedMessage):
         Measurements.parse(body)
 
 
-def test_the_same_is_read_as_was_sent() -> None:
+def test_measurements_are_read_as_they_were_sent() -> None:
     sent = Measurements(lags_ms={20: 1, 3: 7}, synced=9, bytes=10**15, requests=4)
     assert Measurements.parse(sent.to_json()) == sent

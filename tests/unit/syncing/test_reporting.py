@@ -64,5 +64,7 @@ def test_a_look_that_was_asked_for_and_copied_nothing_is_logged_alone(caplog: py
         (LOOKED, {"walk": 1}),
     ],
 )
-def test_all_else_counts(outcome: Outcome, about: dict[str, Any], caplog: pytest.LogCaptureFixture) -> None:
+def test_any_other_outcome_is_counted_and_measured(
+    outcome: Outcome, about: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
     assert told(outcome, caplog, **about) == {"ReferencesSynced", "Lag", "synced"}

@@ -65,7 +65,9 @@ def test_an_index_whose_child_does_not_come_is_copied_without_it_where_it_is_tak
 
 
 @pytest.mark.parametrize("is_known_to_check", [True, False])
-def test_it_is_parked_after_a_few_attempts_where_the_registry_wants_the_child(*, is_known_to_check: bool) -> None:
+def test_an_index_without_its_child_is_parked_after_a_few_attempts_where_the_registry_checks(
+    *, is_known_to_check: bool
+) -> None:
     world = World(checks_children=True, is_known_to_check=is_known_to_check)
     world.attempt(Timing().max_doubts - 1)
     owed = world.owed()
@@ -101,7 +103,7 @@ def test_a_tag_that_moves_while_its_index_loses_a_child_is_the_newer_image(befor
     assert puts == ["v1"], "the index without its child was never put under the tag"
 
 
-def test_a_child_that_goes_after_other_doubts_is_not_left_out_at_its_first_404() -> None:
+def test_a_child_is_not_left_out_at_its_first_404_after_other_doubts() -> None:
     world = World()
     world.primary.manifests[world.child.digest] = world.child
 

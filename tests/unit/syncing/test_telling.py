@@ -63,7 +63,7 @@ def untold(site: Site) -> list[ReplicationEvent]:
     return [ReplicationEvent.from_item(item) for key, item in site.store.table.items() if key.repository in SPREAD]
 
 
-def test_what_arrived_is_told_while_another_reference_is_still_copied() -> None:
+def test_an_arrival_is_told_while_another_reference_is_still_copied() -> None:
     site, bus, announcer = telling()
     push(site, "quick", "slow")
     was_told: list[bool] = []
@@ -79,7 +79,7 @@ def test_what_arrived_is_told_while_another_reference_is_still_copied() -> None:
     assert untold(site) == []
 
 
-def test_all_is_told_before_the_holder_has_ended() -> None:
+def test_every_arrival_is_told_before_the_holder_ends() -> None:
     site, bus, announcer = telling()
     push(site, *(f"v{number}" for number in range(12)))
     hold(site, announcer)
@@ -87,7 +87,7 @@ def test_all_is_told_before_the_holder_has_ended() -> None:
     assert untold(site) == []
 
 
-def test_what_fails_for_good_is_written_down_with_its_reason() -> None:
+def test_a_reference_that_fails_for_good_is_recorded_with_its_reason() -> None:
     site, _, _ = telling()
     push(site, "v1")
 
@@ -106,7 +106,7 @@ def test_what_fails_for_good_is_written_down_with_its_reason() -> None:
     )
 
 
-def test_nothing_is_written_while_nobody_listens() -> None:
+def test_with_arrivals_off_nothing_is_written() -> None:
     site = Site()
     push(site, "v1")
     assert hold(site, None) is Ending.FINISHED

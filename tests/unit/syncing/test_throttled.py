@@ -55,7 +55,7 @@ def failures(site: Site) -> list[str]:
     return [one.failure for one in found if one is not None and one.failure is not None]
 
 
-def test_a_batch_that_is_left_unread_is_said_of_one_reference(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_batch_left_unread_is_recorded_at_one_reference(monkeypatch: pytest.MonkeyPatch) -> None:
     site = Site()
     site.push(*TAGS)
     throttle_discharges(site, monkeypatch)
@@ -66,7 +66,7 @@ def test_a_batch_that_is_left_unread_is_said_of_one_reference(monkeypatch: pytes
     assert tells_of_throttling(said)
 
 
-def test_nothing_is_said_once_the_time_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_after_the_deadline_no_failure_is_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
     site = Site()
     site.push(*TAGS)
     throttle_discharges(site, monkeypatch)
@@ -75,7 +75,7 @@ def test_nothing_is_said_once_the_time_is_over(monkeypatch: pytest.MonkeyPatch) 
     assert failures(site) == []
 
 
-def test_who_follows_a_holder_whose_table_was_throttled_counts_no_death(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_next_holder_counts_no_death_where_the_table_was_throttled(monkeypatch: pytest.MonkeyPatch) -> None:
     site = Site()
     site.push(*TAGS)
     end_s = site.clock.monotonic_s() + LEFT_S

@@ -28,7 +28,7 @@ def handed_the_name(frame: FrameType) -> bool:
     return any(isinstance(given := frame.f_locals.get(one), str) and given in NAMES for one in arguments)
 
 
-def test_from_the_holder_to_the_put_a_name_is_handed_on_by_nobody() -> None:
+def test_from_the_holder_to_the_put_no_module_passes_the_repositorys_name_on() -> None:
     site = Site(prefix=PREFIX)
     image = site.primary.add_image(b"layer", tag="v1")
     site.sync_registry.mark(REPOSITORY, Reference.tag("v1"), Mark(expects=image.digest))
@@ -57,7 +57,7 @@ def test_from_the_holder_to_the_put_a_name_is_handed_on_by_nobody() -> None:
     }
 
 
-def test_the_way_of_a_put_enters_each_module_once() -> None:
+def test_the_call_stack_of_a_put_enters_each_module_once() -> None:
     site = Site()
     image = site.primary.add_image(b"layer", tag="v1")
     site.sync_registry.mark(REPOSITORY, Reference.tag("v1"), Mark(expects=image.digest))

@@ -13,7 +13,7 @@ TOPIC = {"Ref": "ArrivalsTopic"}
 TELLING = {"SyncFunction", "ReconcileFunction"}
 
 
-def test_it_is_off_by_default_and_then_there_is_no_topic() -> None:
+def test_arrivals_are_off_by_default_and_without_a_topic() -> None:
     assert PARAMETERS["Arrivals"]["Default"] == "off"
     assert TEMPLATE["Conditions"]["TellsArrivals"] == {"Fn::Equals": [{"Ref": "Arrivals"}, "on"]}
     made = {name: one.get("Condition") for name, one in RESOURCES.items() if name.startswith("Arrivals")}
@@ -34,7 +34,7 @@ def conditional(role: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("role", ["SyncRole", "ReconcileRole"])
-def test_who_tells_may_put_geosyncs_events_and_publish_to_this_topic_alone(role: str) -> None:
+def test_announcing_functions_may_put_geosyncs_events_and_publish_to_this_topic_alone(role: str) -> None:
     found = conditional(role)
     condition, put, otherwise = found["PutArrivalsOnTheBus"]
     assert (condition, otherwise) == ("TellsArrivals", {"Ref": "AWS::NoValue"})
@@ -50,7 +50,7 @@ def test_who_tells_may_put_geosyncs_events_and_publish_to_this_topic_alone(role:
     assert (condition, set(key["Action"])) == ("TellsArrivalsWithAKey", {"kms:Decrypt", "kms:GenerateDataKey"})
 
 
-def test_nobody_else_may() -> None:
+def test_no_other_function_may_publish_arrivals() -> None:
     roles = {name: one["Role"]["Fn::GetAtt"][0] for name, one in FUNCTIONS.items()}
     telling = {
         name

@@ -44,7 +44,7 @@ def places(url: str) -> set[tuple[str, str]]:
         (f"{ACCOUNT}.dkr-ecr.cn-north-1.on.amazonwebservices.com.cn", "cn-north-1"),
     ],
 )
-def test_they_are_for_the_place_that_functions_sync_asks(host: str, region: str) -> None:
+def test_ecr_addresses_are_those_that_functions_sync_asks(host: str, region: str) -> None:
     place = _place(host, EcrAccess())
     assert Ecr.recognises(host)
     assert places(f"https://{host}") == places(f"https://{host}:443/") == {(place.region, place.account)}

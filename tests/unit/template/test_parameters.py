@@ -169,7 +169,7 @@ def test_the_least_bandwidth_lets_each_worker_end_chunks_in_an_invocation() -> N
     assert Pace(bound=lambda: 18_000).chunk(rest, deadline, limits, upload) is None, "as the documentation says"
 
 
-def test_what_goes_at_once_is_what_the_budget_of_memory_is_reckoned_for() -> None:
+def test_the_defaults_of_concurrency_are_those_of_the_memory_budget() -> None:
     """tests/hostile/test_memory.py reckons with the library's own numbers."""
     assert PARAMETERS["ReferenceConcurrency"]["Default"] == REFERENCES
     assert PARAMETERS["BlobConcurrency"]["Default"] == PARALLELISM
@@ -191,7 +191,7 @@ def test_a_default_is_one_of_the_accepted(name: str) -> None:
         assert parameter["Default"] in parameter["AllowedValues"]
 
 
-def test_only_what_cannot_be_guessed_is_asked_for() -> None:
+def test_only_parameters_that_cannot_be_guessed_have_no_default() -> None:
     required = {name for name, parameter in PARAMETERS.items() if "Default" not in parameter}
     assert required == {"SiteName", "SiteRole", "LocalRegistryUrl"}
 
@@ -219,5 +219,5 @@ def test_each_output_says_what_it_is_for() -> None:
 
 
 @pytest.mark.parametrize("window", ACCEPTED["BackfillWindow"])
-def test_what_the_template_takes_for_a_window_can_be_read(window: str) -> None:
+def test_a_window_that_the_template_takes_can_be_parsed(window: str) -> None:
     assert bool(BackfillWindow.parse(window).spans) is bool(window)

@@ -9,7 +9,7 @@ BATCHES = {"LogCursorFunction": 10, "SyncFunction": 1}
 DAY = 86_400
 
 
-def test_one_function_marks_two_queues_wake_the_other_one_takes_what_is_dead_and_one_what_is_measured() -> None:
+def test_each_queue_has_the_function_that_takes_its_messages() -> None:
     assert set(QUEUES) == {*SOURCES, "DeadLetterQueue", "MeasurementsQueue"}
     taken = {
         event["Properties"]["Queue"]["Fn::GetAtt"][0]: name
@@ -70,7 +70,7 @@ def test_the_dead_letter_queue_and_that_of_measurements_have_none_themselves(nam
     assert "RedrivePolicy" not in QUEUES[name]
 
 
-def test_what_a_minute_took_is_not_taken_again_while_it_writes_it_down() -> None:
+def test_measurements_in_hand_stay_hidden_while_the_minute_records_them() -> None:
     assert QUEUES["MeasurementsQueue"]["VisibilityTimeout"] == FUNCTIONS["ReconcileFunction"]["Timeout"] + 60
 
 

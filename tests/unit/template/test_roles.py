@@ -48,7 +48,7 @@ def test_no_action_is_a_pattern(role: str) -> None:
             assert "*" not in action, statement["Sid"]
 
 
-def test_only_what_knows_no_narrower_resource_is_allowed_everywhere_with_the_reason_beside_it() -> None:
+def test_only_an_action_without_narrower_resources_is_allowed_on_all_and_says_why() -> None:
     everywhere = [
         statement for role in ROLES.values() for statement in statements(role) if "*" in as_list(statement["Resource"])
     ]
@@ -124,12 +124,12 @@ def test_the_admin_function_changes_no_event_and_deletes_nothing_of_a_repository
     assert deleting == ["DeleteItemsOfTheSite"]
 
 
-def test_who_names_events_overwrites_no_record_of_what_operators_did() -> None:
+def test_the_function_that_writes_events_cannot_overwrite_the_audit_log() -> None:
     (writing,) = [one for one in statements(ROLES["NotificationsFunction"]) if one["Sid"] == "WriteTheEventLog"]
     assert writing["Condition"] == {"ForAllValues:StringNotLike": {"dynamodb:LeadingKeys": ["audit#*", "audit-*"]}}
 
 
-def test_batches_of_the_sync_function_write_hints_about_blobs_and_what_is_to_be_told_alone() -> None:
+def test_the_sync_functions_batches_write_only_blob_hints_and_the_outbox() -> None:
     batches = [one for one in statements(ROLES["SyncFunction"]) if "dynamodb:BatchWriteItem" in actions(one)]
     assert [one["Condition"] for one in batches] == [
         {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": [f"{prefix}*"]}} for prefix in (PREFIX, OUTBOX)
@@ -241,7 +241,7 @@ def test_a_site_subscribes_its_own_queue_and_nothing_else() -> None:
     assert following["Condition"] == {"StringEqualsIfExists": {"sns:Protocol": "sqs", "sns:Endpoint": own}}
 
 
-def test_the_function_in_the_vpc_may_not_use_what_lambda_may_in_its_name() -> None:
+def test_the_sync_function_in_the_vpc_may_not_use_lambdas_own_permissions() -> None:
     by_name = {one["Sid"]: one for one in statements(ROLES["SyncFunction"])}
     keeping, leaving = by_name["KeepItsNetworkInterface"], by_name["LeaveItToLambda"]
     assert (keeping["Effect"], leaving["Effect"]) == ("Allow", "Deny")
@@ -250,7 +250,7 @@ def test_the_function_in_the_vpc_may_not_use_what_lambda_may_in_its_name() -> No
     assert FUNCTIONS["SyncFunction"]["FunctionName"] == {"Fn::Sub": OWN_ARN.partition("function:")[2]}
 
 
-def test_no_function_in_the_vpc_may_use_what_lambda_may_in_its_name() -> None:
+def test_no_function_in_the_vpc_may_use_lambdas_own_permissions() -> None:
     by_name = {one["Sid"]: one for one in statements(ROLES["PullFunction"])}
     assert by_name["LeaveItToLambda"]["Action"] == by_name["KeepItsNetworkInterface"]["Action"]
     own = OWN_ARN.replace("-sync", "-pull")

@@ -154,7 +154,7 @@ def refused(parameters: dict[str, str]) -> list[str]:
 
 
 @pytest.mark.parametrize("name", sorted(CONTRADICTIONS))
-def test_what_contradicts_itself_is_refused_with_a_sentence(name: str) -> None:
+def test_contradictory_parameters_are_refused_with_a_sentence(name: str) -> None:
     parameters, expected = CONTRADICTIONS[name]
     found = refused(parameters)
     assert len(found) == len(expected)
@@ -164,7 +164,7 @@ def test_what_contradicts_itself_is_refused_with_a_sentence(name: str) -> None:
 
 
 @pytest.mark.parametrize("parameters", ACCEPTED, ids=lambda one: " ".join(one) or "the defaults")
-def test_what_agrees_is_not_refused(parameters: dict[str, str]) -> None:
+def test_consistent_parameters_are_not_refused(parameters: dict[str, str]) -> None:
     assert refused(parameters) == []
 
 
@@ -175,7 +175,7 @@ def test_each_assertion_has_a_contradiction_that_it_refuses() -> None:
     assert {one for parameters, _ in CONTRADICTIONS.values() for one in refused(parameters)} == sentences
 
 
-def test_what_a_failover_changes_is_in_no_rule_that_could_keep_it_from_happening() -> None:
+def test_no_rule_refuses_the_parameters_that_a_failover_sets() -> None:
     # promote changes the role; follow changes what names the primary, and the registry's URL always with its vendor.
     for role in ("primary", "secondary"):
         for parameters in ACCEPTED:

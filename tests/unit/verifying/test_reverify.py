@@ -78,7 +78,7 @@ def test_many_are_made_due_in_shards_of_any_size() -> None:
     assert len(due(store)) == 1000
 
 
-def test_what_nobody_asked_for_is_put_off_and_hides_nothing_that_somebody_did() -> None:
+def test_verifications_nobody_asked_for_are_put_off_and_do_not_hide_requested_ones() -> None:
     many = [row(f"pushed-{number}", "0", verified_at=0, due=NOW - WEEK + number) for number in range(300)]
     store = MemoryStore([*many, row("failed", "3", due=NOW + 10)])
     make_due(SyncRegistry(store), "failed", NOW)
@@ -89,7 +89,7 @@ def test_what_nobody_asked_for_is_put_off_and_hides_nothing_that_somebody_did() 
     assert len(later) == len(many) + 1, "with rolling verification on again all are verified"
 
 
-def test_what_is_worked_on_or_owed_is_not_put_off() -> None:
+def test_a_row_that_is_held_or_owed_is_not_put_off() -> None:
     held = row("held", "2", due=NOW - 1, due_shard=due_shard("held"), lease_token="t", lease_expires=NOW - 1)
     stale = row("stale", "2", due=NOW - 1, lease_token="t", lease_expires=NOW + 10)  # the index follows its table
     store = MemoryStore([held, stale])
@@ -98,7 +98,7 @@ def test_what_is_worked_on_or_owed_is_not_put_off() -> None:
     assert store.table == MemoryStore([held, stale]).table
 
 
-def test_somebody_who_asks_waits_until_a_verification_succeeds() -> None:
+def test_a_request_stands_until_a_verification_succeeds() -> None:
     clock = FakeClock(NOW)
     store = MemoryStore([row("group/app", "2")])
     items = SyncRegistry(store, clock=clock).verification
@@ -145,6 +145,6 @@ def test_a_message_is_read_as_it_was_written(message: VerifyMessage) -> None:
         ',"repository":"group/app","scope":"all","asked_at":1',
     ],
 )
-def test_a_message_that_asks_for_nothing_clear_is_refused(fields: str) -> None:
+def test_an_unclear_message_is_refused(fields: str) -> None:
     with pytest.raises(MalformedMessage):
         VerifyMessage.from_json('{"version":"1","kind":"verify"' + fields + "}")

@@ -121,7 +121,7 @@ def test_a_function_that_is_killed_keeps_its_slot_for_a_lease_at_most() -> None:
         assert has_slot
 
 
-def test_work_goes_on_and_takes_nobody_s_slot_when_its_own_ran_out() -> None:
+def test_work_goes_on_after_its_slot_ran_out_and_takes_no_other_slot() -> None:
     clock, store = FakeClock(), MemoryStore()
     stuck, other = Function(store, clock, 900), Function(store, clock, 0)
     with stuck.share.slot("group/app"):

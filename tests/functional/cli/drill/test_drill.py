@@ -293,7 +293,7 @@ def test_a_byte_that_is_wrong_here_is_found(drilled: Drilled) -> None:
     assert report["sample"]["pulled"] == report["sample"]["chosen"] - 1
 
 
-def test_what_is_not_read_is_said(drilled: Drilled) -> None:
+def test_the_report_says_what_was_not_read(drilled: Drilled) -> None:
     report = drilled.document("--sample-mib", "0", "--tags", "2", code=2)
     assert any("blobs are beyond the 0 bytes" in one for one in report["not_known"])
     assert any(one.startswith("only 2 tags were compared") for one in report["not_known"])

@@ -46,7 +46,7 @@ def begin(drills: Drills) -> None:
         (drilling, "a drill of arn:aws:iam::1:user/other began"),
     ],
 )
-def test_it_is_said_and_nothing_is_half_done(
+def test_a_refused_drill_says_why_and_changes_nothing(
     drilled: Drilled, cloudformation: ChangeSets, happens: Callable[[Drilled], None], said: str
 ) -> None:
     happens(drilled)
@@ -85,7 +85,7 @@ def test_a_drill_that_was_killed_is_taken_over_after_its_end(drilled: Drilled, c
     assert len(drilled.kept()) == 1
 
 
-def test_one_whose_time_was_over_does_not_end_the_next(drilled: Drilled) -> None:
+def test_the_end_of_an_expired_drill_does_not_end_the_next(drilled: Drilled) -> None:
     drills = drilled.sync_registry.drills
     assert drills.begin("first", who="a", lasts_ms=0) is None
     assert drills.begin("second", who="b", lasts_ms=60_000) is None

@@ -41,7 +41,7 @@ def test_each_site_has_its_command_with_what_is_known_of_it(secondary: Site, clo
     ]
 
 
-def test_what_follow_will_ask_for_is_named_with_where_it_is_to_be_had(
+def test_each_value_that_follow_asks_for_is_named_with_its_source(
     secondary: Site, cloudformation: CloudFormation
 ) -> None:
     asks = {"LocalRegistrySecretArn": "arn:…"}
@@ -67,7 +67,7 @@ def test_where_nothing_is_known_the_command_has_gaps_that_are_explained(
     ]
 
 
-def test_promote_says_it(secondary: Site, cloudformation: CloudFormation) -> None:
+def test_promote_prints_the_next_steps(secondary: Site, cloudformation: CloudFormation) -> None:
     found = cloudformation.stacks[secondary.stack]
     asks = {"LocalRegistrySecretArn": "arn:…", "PrimaryTopicArn": TOPIC}
     cloudformation.stacks[secondary.stack] = replace(found, parameters={**found.parameters, **asks})

@@ -84,7 +84,7 @@ def test_declined_is_3_and_nothing_was_changed(secondary: Site, cloudformation: 
     ],
     ids=["refused", "no answer", "interrupted"],
 )
-def test_not_done_and_nobody_can_tell_are_2_and_told_apart(
+def test_a_failed_and_an_undecided_promotion_end_with_2_and_are_told_apart(
     secondary: Site, cloudformation: CloudFormation, error: Any, promoted: bool | None
 ) -> None:
     cloudformation.error = error

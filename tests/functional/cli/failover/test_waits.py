@@ -81,7 +81,7 @@ def test_an_operator_who_does_not_wait_for_it_has_changed_nothing(
     assert (pause(secondary), cloudformation.updates) == (None, [])
 
 
-def test_what_waits_in_the_queues_is_said_to_be_missing_from_the_list(
+def test_promote_says_that_its_list_lacks_what_waits_in_the_queues(
     secondary: Site, cloudformation: CloudFormation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(quiet_update, "EVENTS_SECONDS", 0.05)

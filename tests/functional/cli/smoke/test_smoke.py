@@ -181,7 +181,7 @@ def test_a_name_that_is_taken_has_it_make_and_remove_nothing(smoke: Smoked) -> N
     assert smoke.left() == before
 
 
-def test_what_another_run_made_or_has_but_the_name_or_but_the_tag_is_untouched(smoke: Smoked) -> None:
+def test_a_resource_of_another_run_or_with_only_the_name_or_only_the_tag_is_untouched(smoke: Smoked) -> None:
     other = [{"Key": TAG, "Value": "fedcba9876"}]
     smoke.stacks.make(A, "geosync-smoke-fedcba9876-a", other)
     smoke.stacks.make(B, "geosync-dublin", NAMES.tags)  # the tag, not the name
@@ -200,7 +200,7 @@ def test_what_another_run_made_or_has_but_the_name_or_but_the_tag_is_untouched(s
     assert smoke.left() == before
 
 
-def test_what_cannot_be_removed_is_named_with_the_command_and_keeps_nothing_else(smoke: Smoked) -> None:
+def test_a_resource_that_cannot_be_removed_is_named_with_the_command_and_stops_no_other_removal(smoke: Smoked) -> None:
     smoke.stacks.stays = {NAMES.stack("b")}
     smoke.registries.images, smoke.registries.keeps = {NAMES.repository}, True
     report(smoke, MINE, "--keep", code=1)  # its name is taken at the registry
@@ -219,7 +219,7 @@ def test_what_cannot_be_removed_is_named_with_the_command_and_keeps_nothing_else
     assert stack["command"] in shown.stdout
 
 
-def test_what_cannot_be_looked_for_is_told_and_keeps_nothing_from_being_removed(
+def test_a_registry_that_cannot_be_searched_is_reported_and_stops_no_removal(
     smoke: Smoked, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     report(smoke, MINE, "--keep", code=0)
@@ -266,7 +266,7 @@ def test_a_call_that_fails_in_passing_is_made_again(smoke: Smoked, operation: st
 
 
 @pytest.mark.parametrize(("operation", "times"), [("DescribeStacks", 1_000), ("DeleteStack", 1_000)])
-def test_of_a_region_whose_stacks_may_run_nothing_else_is_removed(smoke: Smoked, operation: str, times: int) -> None:
+def test_in_a_region_whose_stacks_may_run_nothing_else_is_removed(smoke: Smoked, operation: str, times: int) -> None:
     report(smoke, MINE, "--keep", code=0)
     before = smoke.left()
     smoke.refusals.left[operation] = "Throttling", times
@@ -293,7 +293,9 @@ def test_a_bucket_that_nobody_may_look_for_is_not_said_to_be_gone(smoke: Smoked)
     ("operation", "code"),
     [("GetBucketTagging", "NoSuchBucket"), ("ListTagsForResource", "RepositoryNotFoundException")],
 )
-def test_what_goes_between_two_calls_of_a_look_is_gone(smoke: Smoked, operation: str, code: str) -> None:
+def test_a_resource_that_goes_between_two_calls_of_a_look_counts_as_gone(
+    smoke: Smoked, operation: str, code: str
+) -> None:
     report(smoke, MINE, "--keep", code=0)
     boto3.client("ecr", region_name=B).create_repository(repositoryName=NAMES.repository, tags=NAMES.tags)  # type: ignore[arg-type]
     smoke.refusals.left[operation] = code, 1_000

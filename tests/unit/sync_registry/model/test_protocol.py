@@ -53,7 +53,7 @@ def test_the_protocol_holds_in_every_reachable_state(name: str) -> None:
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
-def test_without_any_one_rule_it_does_not_hold(rule: Rule, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_any_one_rule_the_protocol_does_not_hold(rule: Rule, monkeypatch: pytest.MonkeyPatch) -> None:
     rule.patch(monkeypatch)
 
     found = explore(World(SCENARIOS[rule.scenario], mark_first=rule.mark_first), depth_first=True)
