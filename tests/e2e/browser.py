@@ -62,7 +62,7 @@ return [one, (one.innerText ?? "").trim(), outlineStyle, outlineWidth];
 
 @contextmanager
 def chromium(profile: Path) -> Iterator[webdriver.Chrome]:
-    """A browser with an empty profile; it reaches nothing but what it is sent to."""
+    """A browser with an empty profile; it reaches only the addresses that it is sent to."""
     binary, driver = shutil.which("chromium"), shutil.which("chromedriver")
     assert binary, "the dashboard's tests need chromium and chromium-driver: make setup"
     assert driver, "the dashboard's tests need chromium-driver: make setup"
@@ -109,7 +109,7 @@ class Dashboard:
         self.find("#token")
 
     def close(self) -> None:
-        """Leave the dashboard, which would ask the site again and again while other tests run."""
+        """Leave the dashboard: it would go on asking the site while other tests run."""
         self.driver.get("about:blank")
 
     def sign_in(self, right: str = "act") -> None:
@@ -147,7 +147,7 @@ class Dashboard:
         return found
 
     def text(self, selector: str = "main") -> str:
-        """What is read there, "" where there is nothing."""
+        """The text of an element, "" where there is none."""
         script = "return [...document.querySelectorAll(arguments[0])].map((one) => one.innerText).join('\\n')"
         return str(self.driver.execute_script(script, selector)).strip()
 
@@ -163,7 +163,7 @@ class Dashboard:
         return eventually(look, seconds=seconds, what=f"{texts} in {within}: {self.text(within)[:2000]}")
 
     def press(self, text: str, selector: str = "button") -> None:
-        """Click what is called so; a page that draws it anew at that moment is clicked again."""
+        """Click the element with this label; click again if the page redraws it at that moment."""
 
         def click() -> bool:
             try:
@@ -181,7 +181,7 @@ class Dashboard:
     # ------------------------------------------------------------------------------------------------- judged
 
     def complaints(self) -> list[str]:
-        """What the browser complained of since it was asked last, but for being told that nobody is signed in."""
+        """The browser's complaints since the last call, without those about the missing session."""
         entries = self.driver.get_log("browser")  # type: ignore[no-untyped-call]
         return [
             one["message"] for one in entries if one["level"] == "SEVERE" and "401 (Unauthorized)" not in one["message"]
@@ -224,7 +224,7 @@ class Dashboard:
     # ------------------------------------------------------------------------------------------------- keyboard
 
     def type(self, keys: Sequence[str] | str) -> None:
-        """Type to whatever has the focus."""
+        """Type into the element that has the focus."""
         self.driver.switch_to.active_element.send_keys(*keys)
 
     def tab_to(self, text: str, *, most: int = 40) -> None:

@@ -39,7 +39,7 @@ class Run:
     def __call__(
         self, *arguments: str, code: int | set[int] = 0, at: Site | None = None, table: bool = False, typed: str = ""
     ) -> str:
-        """What is shown. `table`: it fits the terminal and has colours there."""
+        """The shown text. `table`: a table that fits the terminal and has colours there."""
         self.ran.append(arguments)
         site = at or self.site
         if self.on_a_terminal:
@@ -82,7 +82,7 @@ class Run:
         assert list(self.letters.discard({message}, lambda letter: None))
 
     def is_settled(self) -> bool:
-        """Whether nothing is owed in the repository: earlier cases compare and resync it."""
+        """Tell whether nothing is owed in the repository, which earlier cases compare and resync."""
         return not self.geosync.deployed(self.site).sync_registry.owed(self.made.repository)
 
     def row(self) -> dict[str, Any]:

@@ -65,11 +65,11 @@ class Geosync:
     state: Path
 
     def __call__(self, site: Site | str, *arguments: str, typed: str = "") -> Ended:
-        """In a pipe, or a file."""
+        """Run the command with its output in a pipe or a file."""
         return run_preloaded(self.line(site, *arguments)[1:], typed=typed)
 
     def installed(self, site: Site | str, *arguments: str) -> Ended:
-        """In a pipe: the program that is installed."""
+        """Run the installed program with its output in a pipe."""
         line = self.line(site, *arguments)
         ended = subprocess.run(line, capture_output=True, text=True, timeout=PATIENCE_S, check=False, input="")
         return Ended(ended.returncode, ended.stdout, ended.stderr)
@@ -80,7 +80,7 @@ class Geosync:
         return Ended(*on_a_terminal(line, environment=os.environ, typed=typed, run=_preloaded()))
 
     def check(self, site: Site) -> list[CheckFinding]:
-        """What check finds."""
+        """The findings of check."""
         ended = self(site, "check", "--json")
         assert ended.output, ended.error
         document = json.loads(ended.output)
@@ -89,7 +89,7 @@ class Geosync:
         return found
 
     def deployed(self, site: Site) -> DeployedSite:
-        """The site as the command reads it, for one look of check's by itself."""
+        """The site as the command reads it, for a single check."""
         return local_site(site.name, self.state).site()
 
     def line(self, site: Site | str, *arguments: str) -> list[str]:

@@ -224,7 +224,7 @@ def follow(run: Run) -> None:
 
 @case("drill")
 def drill(run: Run) -> None:
-    """The whole stack has its own troubles here: the verdict is its own matter, each part is looked at for itself."""
+    """Look at each part of a drill, not at its verdict: on this stack other tests cause faults."""
     if run.on_a_terminal:
         shown = run("drill", code={0, 1, 2})
         assert f"The drill of {run.site.name} " in shown

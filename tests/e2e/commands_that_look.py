@@ -214,7 +214,7 @@ def sites_status(run: Run) -> None:
     if not run.on_a_terminal:
 
         def counted() -> Any:
-            """The site counts its rows by the minute, and reports them: on a fresh stack that is to come."""
+            """The sites, once this one has reported how many rows it has: a fresh stack has not yet."""
             found = {one["name"]: one for one in run.document("sites", "status", at=run.primary, code={0, 1})}
             return found if found.get(run.site.name, {}).get("container_repositories_registry_count") else None
 

@@ -127,13 +127,13 @@ def secondaries(sites: list[Site]) -> list[Site]:
 
 @pytest.fixture
 def secondary(secondaries: list[Site]) -> Site:
-    """The one whose registry is on the file system."""
+    """The secondary whose registry is on the file system."""
     return next(one for one in secondaries if one.name != STORES_ON_S3)
 
 
 @pytest.fixture
 def on_s3(secondaries: list[Site]) -> Site:
-    """The one whose registry is on S3."""
+    """The secondary whose registry is on S3."""
     return next(one for one in secondaries if one.name == STORES_ON_S3)
 
 
@@ -153,14 +153,14 @@ def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrom
 
 @pytest.fixture
 def dashboard(driver: webdriver.Chrome, secondary: Site) -> Iterator[Dashboard]:
-    """A secondary's; a problem that the browser reports fails the test."""
+    """A secondary's dashboard; a problem that the browser reports fails the test."""
     with opened(driver, secondary) as one:
         yield one
 
 
 @pytest.fixture
 def at_the_primary(driver: webdriver.Chrome, primary: Site) -> Iterator[Dashboard]:
-    """The primary's."""
+    """The primary's dashboard."""
     with opened(driver, primary) as one:
         yield one
 

@@ -40,7 +40,7 @@ def by_the_schedule(site: Site, parameters: Mapping[str, str], push_secret: str)
 
 
 def _as_the_emulator_reads_it(policy: dict[str, Any]) -> dict[str, Any]:
-    """Let what is said of CloudFormation be for all stacks and change sets (`stack-permissions` in local/README.md)."""
+    """Widen the CloudFormation statements to all stacks and change sets (`stack-permissions` in local/README.md)."""
     for one in policy["Statement"]:
         if as_list(one["Action"])[0].startswith("cloudformation:"):
             one["Resource"] = "*"

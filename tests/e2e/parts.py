@@ -1,4 +1,4 @@
-"""What the tests work with: the deployed stack, with looks into its queues, tables and logs, and its endpoints."""
+"""The parts of the deployed stack: its queues, tables, logs and endpoints."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _plain = TypeDeserializer().deserialize
 
 
 def let_a_minute_pass(client: DynamoDBClient, table: str) -> None:
-    """Make the heartbeats that wait in a sync registry to be accounted a minute older, so that nobody waits for it."""
+    """Make the heartbeats that wait to be accounted a minute older, so that no test waits a minute."""
     key: Any = {"repository": {"S": "#site"}, "item": {"S": "recovery"}}
     known: Any = client.get_item(TableName=table, Key=key, ConsistentRead=True).get("Item", {}).get("heartbeats")
     if known is None:
@@ -121,7 +121,7 @@ class Site:
         return {name: _plain(value) for name, value in found.items()} if found is not None else None
 
     def let_time_pass(self, item: str, *moments: str, seconds: int) -> None:
-        """Make moments (ms) of an item of the site so much older, as far as it has them: so nobody waits for it."""
+        """Make the named moments (ms) of an item older, where it has them, so that no test waits."""
         client: DynamoDBClient = self.client("dynamodb")
         known = self.item("#site", item) or {}
         names = [name for name in moments if name in known]

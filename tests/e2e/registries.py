@@ -36,12 +36,12 @@ ACCEPT = ", ".join(
 
 
 def maker(site: Site) -> ImageMaker:
-    """What pushes to a site's registry and reads it, with the site's account."""
+    """An image maker for a site's registry, with the site's account."""
     return maker_at(site.about["registry"], site.about["username"] or "", site.about["password"] or "")
 
 
 def maker_at(url: str, username: str = "", password: str = "") -> ImageMaker:
-    """The same of any registry."""
+    """An image maker for any registry."""
     made = ImageMaker(url, seed=time.time_ns(), username=username, password=password)
     made._session.headers["Accept"] = ACCEPT
     return made
@@ -132,7 +132,7 @@ def proxied(site: Site, variable: str, url: str, **more: str) -> Iterator[Counti
 
 
 def kill_workers(state: Path, site: Site, function: str) -> int:
-    """Kill the processes that run one of a site's functions in the stack of `state`, as a crash would; how many."""
+    """Kill the processes of one of a site's functions in the stack of `state`; return their number."""
     its_folder = f"{state / 'stack' / 'emulator' / 'tmp'}/ministack-lambda-{site.about['functions'][function]}-"
     killed = 0
     for entry in Path("/proc").glob("[0-9]*/cwd"):

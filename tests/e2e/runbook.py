@@ -26,7 +26,7 @@ KEY = "test"
 
 
 def standing_for(sites: Mapping[str, Site]) -> dict[str, str]:
-    """What the page's example values stand for on this stack; asked for before any site's role is changed."""
+    """The stack's values for the page's examples; read before any site's role changes."""
     oregon = sites["oregon"]
     (stack,) = oregon.client("cloudformation").describe_stacks(StackName=oregon.about["stack"])["Stacks"]
     parameters = {one["ParameterKey"]: one["ParameterValue"] for one in stack["Parameters"]}
@@ -91,7 +91,7 @@ class Runbook:
         return word
 
     def _geosync(self, site: Site, words: list[str]) -> Ended:
-        """Run a command; whoever is asked for the site's name types it."""
+        """Run a command, and type the site's name where it asks for it."""
         aws = {"AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": KEY, "AWS_ENDPOINT_URL": site.stack.emulator.url}
         return run_preloaded(words[1:], typed=f"{site.name}\n", environment={**os.environ, **aws})
 

@@ -44,14 +44,14 @@ def properties(rule: str) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """A queue: everything that it was given so far."""
+    """A queue, and all messages that it got so far."""
 
     site: Site
     url: str
     taken: list[dict[str, Any]]
 
     def heard(self, repository: str) -> list[dict[str, Any]]:
-        """Take what is there; what names a repository, which no other name contains."""
+        """Take the queue's messages; return all so far that name the repository, which no other name contains."""
         sqs = self.site.client("sqs")
         while messages := sqs.receive_message(QueueUrl=self.url, MaxNumberOfMessages=10).get("Messages"):
             self.taken.extend(json.loads(one["Body"]) for one in messages)
@@ -104,7 +104,7 @@ def bus(site: Site, queue: str, request: pytest.FixtureRequest) -> Iterator[List
 
 @pytest.fixture
 def chat(site: Site) -> Iterator[Listener]:
-    """What the page's rule tells the chat."""
+    """The listener behind the page's rule for the chat."""
     rule = properties("TellTheChat")
     (target,) = rule["Targets"]
     with (

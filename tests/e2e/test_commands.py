@@ -31,7 +31,7 @@ OF_NO_SITE = ("completion", "context", "smoke")
 
 
 def leaves(command: click.Command, name: str = "") -> Iterator[tuple[str, click.Command]]:
-    """Every command that does something, by its whole name."""
+    """The full name of every command that is no group."""
     if not isinstance(command, click.Group) or (command.invoke_without_command and name):
         yield name, command
     if isinstance(command, click.Group):

@@ -34,7 +34,7 @@ OF_A_HOST, WITH_A_PATH = re.findall(r"^```toml\n(server = .*?)^```", PAGE, re.DO
 
 @pytest.fixture
 def containerd() -> Iterator[Containerd]:
-    """One that runs; a socket's path has a hundred characters at most."""
+    """A running containerd; a socket's path has a hundred characters at most."""
     folder = Path(tempfile.mkdtemp(prefix="ctr-"))
     try:
         with running(folder) as one:
@@ -80,7 +80,7 @@ class Puller:
         fetch(self.containerd, self._name(reference), self.hosts, self.account)
 
     def digest(self, tag: str) -> str:
-        """What was fetched last under a tag."""
+        """The digest that was fetched last under a tag."""
         return self.containerd.digest(self._name(f":{tag}"))
 
     def has(self, made: Made) -> bool:

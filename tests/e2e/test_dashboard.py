@@ -28,7 +28,7 @@ CAUSE = "gave no answer that can be used"
 
 @pytest.fixture(scope="module", autouse=True)
 def _a_repository(primary: Site, secondaries: list[Site]) -> None:
-    """There is something to show, whichever test runs first."""
+    """Have a repository to show, whichever test runs first."""
     repository = f"e2e/dashboard/{uuid.uuid4().hex[:10]}"
     with maker(primary) as make:
         make.image(repository, "v1", layers=1)
@@ -255,7 +255,7 @@ def test_all_of_it_goes_by_keyboard(dashboard: Dashboard) -> None:
 
 
 def _looking_again(dashboard: Dashboard) -> Any:
-    """A message that somebody looks at is out of the queue for that time: not too often."""
+    """A call that looks again, but not often: a message that is read is out of the queue for that time."""
 
     def run() -> None:
         time.sleep(1.5)
@@ -265,7 +265,7 @@ def _looking_again(dashboard: Dashboard) -> Any:
 
 
 def _a_minute_of(site: Site) -> Any:
-    """What the schedule does every minute, hurried."""
+    """A look that runs what the schedule does every minute."""
 
     return hurried([site], bool)
 
@@ -279,7 +279,7 @@ def _file(state: Path, site: Site, blob: str) -> Path:
 
 @contextmanager
 def _missing(file: Path) -> Iterator[None]:
-    """A file is away for a while."""
+    """Move a file away for the length of a block."""
     away = file.rename(file.with_name("away"))
     try:
         yield
@@ -289,7 +289,7 @@ def _missing(file: Path) -> Iterator[None]:
 
 @contextmanager
 def _row(site: Site, name: str) -> Iterator[None]:
-    """A row of this name that failed with it; no notification would bring it this far."""
+    """Write a failed row of this name, which no notification would cause."""
     client = site.client("dynamodb")
     number = {"N": "999999999"}
     like = next(item for item in client.scan(TableName=site.about["table"])["Items"] if item["item"]["S"] == "row")
@@ -323,7 +323,7 @@ def _row(site: Site, name: str) -> Iterator[None]:
 
 @contextmanager
 def _dead_letter(site: Site, body: str) -> Iterator[None]:
-    """A message in the DLQ; it is gone afterwards."""
+    """Have a message in the DLQ for the length of a block."""
     sqs, queue, before = site.client("sqs"), site.about["dlq_url"], site.messages("dlq_url")
     sent = sqs.send_message(QueueUrl=queue, MessageBody=body)["MessageId"]
 

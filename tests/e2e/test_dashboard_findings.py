@@ -125,7 +125,7 @@ def _wait_for(sites: list[Site], *images: Made) -> None:
 
 
 def _are_suspended(site: Site) -> bool:
-    """Whether the breaker is on. It doubts for a minute, in which an event may tell of what is missing: let it pass."""
+    """Tell whether the breaker is on, after the minute in which an event may still announce the missing tags."""
     site.let_time_pass("deletes", "doubted_at", seconds=60)
     return "suspended_at" in (site.item("#site", "deletes") or {})
 
@@ -145,7 +145,7 @@ def _soon(site: Site, look: Callable[[], bool], *, what: str) -> None:
 
 
 def _confirm(dashboard: Dashboard, button: str, answer: str) -> None:
-    """Press a button, and the one in the question that it asks."""
+    """Press a button, and confirm the question that follows."""
     dashboard.press(button)
     dashboard.press(answer, "dialog[open] button")
 

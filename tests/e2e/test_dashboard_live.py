@@ -45,7 +45,7 @@ def proxy(secondary: Site) -> Iterator[CountingProxy]:
 
 @pytest.fixture
 def through(driver: webdriver.Chrome, secondary: Site, proxy: CountingProxy) -> Iterator[Dashboard]:
-    """The site's dashboard, patient, through the proxy. Of what the proxy breaks the browser complains."""
+    """The site's dashboard through the proxy, with a long wait; the browser may complain about what the proxy breaks."""
     eventually(lambda: any(item["item"] == "row" for item in secondary.items()), what="something to show at once")
     path = urlsplit(secondary.about["admin_url"]).path
     one = Dashboard(
@@ -134,7 +134,7 @@ def test_it_says_when_the_site_does_not_answer_and_asks_nothing_while_nobody_loo
 
 
 def _asked(dashboard: Dashboard) -> tuple[int, int]:
-    """How many requests the page has begun since it counts them, and how many of them have no answer yet."""
+    """The number of requests that the page has begun since it counts them, and of those without an answer."""
     begun, unanswered = _run(dashboard, "return [window.begun, window.unanswered]")
     return begun, unanswered
 

@@ -19,7 +19,7 @@ REPOSITORY = SAMPLES["push"]["detail"]["repository-name"]
 
 @pytest.fixture
 def function(primary: Site) -> Iterator[str]:
-    """The primary's notifications function, deployed as for a registry in ECR; as it was at the end."""
+    """The primary's notifications function, deployed for a registry in ECR for the length of a test."""
     client, name = primary.client("lambda"), primary.about["functions"]["notifications"]
     before = client.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
 

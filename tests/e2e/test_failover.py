@@ -41,7 +41,7 @@ def geosync(state: Path, site: Site, *arguments: str, expected: int = 0, answer:
 
 
 def arrives(there: ImageMaker, repository: str, tag: str, wanted: str, *, minutes_of: Sequence[Site] = ()) -> None:
-    """Wait for it; `minutes_of`: where that takes what the schedule does every minute."""
+    """Wait until the tag has the digest; `minutes_of`: the sites whose minutes run meanwhile."""
 
     def here() -> bool:
         return digest(there, repository, tag) == wanted
@@ -67,7 +67,7 @@ def has_all_of(site: Site, primary: Site) -> bool:
 
 
 def assert_roles(sites: list[Site], ids: dict[str, int], *, primary: str) -> None:
-    """Whoever asks is told the roles of now, and the ids of before."""
+    """Check that the sites have their new roles and kept their ids."""
     stack = sites[0].stack
     described = with_current_roles(stack.emulator, stack.description)["sites"]
     assert {one["name"] for one in described if one["role"] == "primary"} == {primary}

@@ -28,7 +28,7 @@ class Gate:
         self._was_too_long = False
 
     def wait(self) -> None:
-        """Let a request wait. On a busy machine no helper may come in time: then it goes on, too."""
+        """Let a request wait for a bounded time: on a busy machine no helper may come."""
         with self._lock:
             self._asked += 1
             if self._asked > AT_ONCE + 1 and not self._was_too_long:
@@ -51,7 +51,7 @@ def test_helpers_bring_layers_of_a_large_image_each_once(primary: Site, secondar
     ):
 
         def is_helped() -> bool:
-            """Push an image; a holder that had to bring it alone brings it all the same, and shows nothing here."""
+            """Push an image; tell whether helpers brought layers. A holder alone brings all of them."""
             repository, gate = f"e2e/hands/{uuid.uuid4().hex[:10]}", Gate()
             gate.hold_back(proxy, repository)
             image = make.image(repository, "v1", layers=LAYERS, size=LAYER_BYTES)

@@ -24,7 +24,7 @@ each_stack = pytest.mark.parametrize("half", HALVES)
 
 
 def secrets_of(site: Site) -> dict[str, str]:
-    """The words of a site's secrets that must not be seen, by what they are."""
+    """The secret values of a site, each with its description."""
     words = {f"{site.name}: notification token": site.token()}
     client = site.client("secretsmanager")
     for listed in client.list_secrets()["SecretList"]:

@@ -24,7 +24,7 @@ BYTES, RATE = 600_000, 1_000.0
 
 @pytest.fixture
 def slow(primary: Site, secondary: Site) -> Iterator[CountingProxy]:
-    """What the secondary reads the primary through: its large layers come slowly."""
+    """A proxy between the secondary and the primary that slows large layers."""
     with proxied(secondary, "PRIMARY_REGISTRY_URL", primary.about["registry"]) as proxy:
         yield proxy
         proxy.reset()
@@ -41,7 +41,7 @@ def test_a_hundred_events_are_marked_while_every_slot_is_busy_with_a_long_copy(
         images = [make.image(name, "v1", layers=1, size=BYTES) for name in copies]
 
     def held() -> list[str]:
-        """The copies that somebody is at: who lets one go takes the token away. A busy machine renews a lease late."""
+        """The copies whose rows have a lease token. A release deletes the token; a busy machine renews a lease late."""
         rows = [secondary.item(name, "row") or {} for name in copies]
         return [row["repository"] for row in rows if row.get("lease_token")]
 
@@ -117,7 +117,7 @@ def marked(site: Site, repositories: list[str]) -> int:
 
 
 def forget(site: Site, repositories: list[str]) -> None:
-    """Take what the burst made owed away: there is nothing at the primary to bring, and others wait for the slots."""
+    """Delete the marks of the burst: the primary has none of its tags, and other tests need the slots."""
     client = site.client("dynamodb")
     for repository in repositories:
         for item in owed(site, repository)["Items"]:

@@ -81,7 +81,7 @@ def home(stack: Stack, built: Path, tmp_path: Path) -> Home:
 
 @pytest.fixture
 def removed(stack: Stack) -> Iterator[None]:
-    """Nothing of the site is left for other tests."""
+    """Remove the site at the end of the test."""
     yield
     stack.emulator.client("cloudformation", SITE.region).delete_stack(StackName=SITE.stack)
 

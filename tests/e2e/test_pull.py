@@ -55,7 +55,7 @@ def test_skopeo_pulls_what_was_pushed_just_now_from_a_registry_on_s3(
     client = skopeo(tmp_path, on_s3)
 
     def is_pulled() -> bool:
-        """A busy machine may bring it later than a pull waits."""
+        """Tell whether a pull succeeds: a busy machine may copy the tag later than one pull waits."""
         try:
             client.copy(location(_front(on_s3), repository, "v1"), f"dir:{tmp_path / 'image'}")
         except SkopeoError:

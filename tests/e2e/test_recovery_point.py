@@ -22,7 +22,7 @@ def test_the_recovery_point_stands_still_while_the_event_source_is_off(primary: 
     (source,) = [one["UUID"] for one in mappings if one["EventSourceArn"].endswith(queue)]
 
     def minute() -> tuple[str, int]:
-        """Why the point stands still after another minute, and where."""
+        """Run a minute; return why the recovery point stands still, and where."""
         site.invoke("reconcile")
         found = site.item("#site", "recovery") or {}
         return found.get("why", ""), int(found.get("point", 0))

@@ -86,14 +86,14 @@ def arrive(make: ImageMaker, readers: dict[str, ImageMaker], secondaries: list[S
 
 @pytest.fixture(autouse=True)
 def _no_dead_letters(secondaries: list[Site]) -> Iterator[None]:
-    """Nothing that is pushed here may end in a dead-letter queue."""
+    """Fail if a push of this file ended in a DLQ."""
     before = [site.messages("dlq_url") for site in secondaries]
     yield
     assert [site.messages("dlq_url") for site in secondaries] == before
 
 
 def is_synced(site: Site, repository: str) -> bool:
-    """The row says so, and nothing is owed or held."""
+    """Tell whether the row is synced with nothing owed and no lease."""
     found = site.items_of(repository)
     row = found.get("row", {})
     return row.get("state") == SYNCED and "lease_token" not in row and not owed(found)
@@ -333,7 +333,7 @@ def test_an_invocation_that_is_killed_five_times_uploads_nothing_again_that_was_
 
 
 def end_claims(site: Site, repository: str, layers: Sequence[dict[str, Any]]) -> None:
-    """Have the lease and the claims of a holder that was killed end now, for which the next one would wait."""
+    """End the lease and the claims of a killed holder now, so that the next holder need not wait."""
     client = site.client("dynamodb")
     blobs = [(f"blob#{layer['digest']}", "blob", "copied_until") for layer in layers]
     for partition, item, until in ((repository, "row", "lease_expires"), *blobs):
@@ -348,7 +348,7 @@ def end_claims(site: Site, repository: str, layers: Sequence[dict[str, Any]]) ->
 
 
 def trickle(layer: dict[str, Any]) -> Slow:
-    """Upload the layer at a rate at which it does not end while it is looked at."""
+    """Slow the upload of the layer so that it lasts longer than the test looks at it."""
     return Slow(method="PUT", kind="upload", target=re.compile(hexadecimal(layer)), times=99, rate=100_000)
 
 
@@ -360,7 +360,7 @@ def misses(tag: str, layers: Sequence[dict[str, Any]]) -> Status:
 
 
 def uploads(proxy: CountingProxy, layer: dict[str, Any]) -> list[Exchange]:
-    """The requests that sent the layer, whatever came of them."""
+    """The requests that sent the layer, with any outcome."""
     return [one for one in list(proxy.exchanges) if one.method == "PUT" and hexadecimal(layer) in one.target]
 
 
@@ -373,7 +373,7 @@ def hexadecimal(layer: dict[str, Any]) -> str:
 
 
 def held_anew(site: Site, repository: str, known: set[str]) -> str | None:
-    """The lease of a holder that is not one of the `known`; while there is none, do what the next minute would."""
+    """The lease of a holder that is not among `known`; without one, run the site's minute."""
     row = site.item(repository, "row") or {}
     token: str | None = row.get("lease_token")
     if token is not None and token not in known:

@@ -20,7 +20,7 @@ CAPABILITIES = ["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"]
 
 @pytest.fixture(scope="module")
 def template(stack: Stack, built: Path) -> str:
-    """The URL of the template that the sites are deployed from. None of the code that it names is there."""
+    """The URL of the template that the sites are deployed from, without the code that it names."""
     s3, bucket = stack.emulator.client("s3", SITE.region), f"{SITE.stack}-template"
     s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": SITE.region})
     s3.put_object(Bucket=bucket, Key="template", Body=(built / "package" / "packaged" / "template.json").read_bytes())

@@ -33,7 +33,7 @@ LAYERS = 3
 
 @dataclass(frozen=True, kw_only=True)
 class Between:
-    """What stands between functions/sync of a site and both registries, and S3."""
+    """The counting proxies between functions/sync of a site, both registries and S3."""
 
     primary: CountingProxy
     local: CountingProxy
@@ -70,7 +70,7 @@ def on_s3(storage: S3, tmp_path: Path) -> Iterator[RunningRegistry]:
 
 @contextmanager
 def between(site: Site, primary: RunningRegistry, s3: S3Double) -> Iterator[Between]:
-    """Have functions/sync of a site, as it is deployed, reach the registries and S3 by what counts."""
+    """Route the deployed functions/sync of a site to the registries and S3 through counting proxies."""
     client, name = site.client("lambda"), site.about["functions"]["sync"]
     before = client.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
     with CountingProxy(primary.url) as there, CountingProxy(site.about["registry"]) as here:

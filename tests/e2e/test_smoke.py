@@ -25,7 +25,7 @@ EVERY_S = 4.0
 
 @pytest.fixture
 def registries(tmp_path: Path) -> Iterator[list[RunningRegistry]]:
-    """Two registries that know nothing of any site."""
+    """Two registries without notifications or sites."""
     with ExitStack() as running:
         made = [start(RegistrySpec(name=name, port=free_port()), tmp_path / name) for name in ("first", "second")]
         for one in made:
@@ -46,7 +46,7 @@ def reconciling(emulator: RunningEmulator) -> Iterator[tuple[str, str, str]]:
 
 @contextmanager
 def hurried(emulator: RunningEmulator) -> Iterator[None]:
-    """Have the minutes of the throw-away sites come every few seconds, and a heartbeat be a minute old by the next."""
+    """Run the minutes of the throw-away sites every few seconds, and make each heartbeat a minute old by the next."""
     ended = threading.Event()
 
     def hurry() -> None:

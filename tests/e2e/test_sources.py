@@ -68,7 +68,7 @@ def post(site: Site, webhook: Webhook, headers: dict[str, str], body: bytes | No
 
 
 def forget(site: Site, source: str) -> None:
-    """Take out of the event log what another run left there."""
+    """Delete the events of an earlier run from the event log."""
     client = site.client("dynamodb")
     for item in logged(site, source):
         client.delete_item(TableName=site.about["events_table"], Key={"id": {"S": item["id"]}})

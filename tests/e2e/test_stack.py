@@ -197,7 +197,7 @@ def test_reconcile_runs_by_itself_every_minute(primary: Site) -> None:
     function = primary.about["functions"]["reconcile"]
 
     def runs_by_itself() -> int:
-        """The runs that neither a test nor the start of the stack asked for."""
+        """The number of runs that the schedule alone started."""
         runs = [line for line in primary.log("reconcile", since_ms=BEGAN_MS) if "ReconcileRuns" in line]
         return len(runs) - INVOKED[function] - 1
 

@@ -26,7 +26,7 @@ IMAGES = 4
 
 @contextmanager
 def behind(proxy: ThrottlingProxy, site: Site, *functions: str) -> Iterator[None]:
-    """Have some functions of a site take the proxy for AWS; afterwards they run as before, and are warm."""
+    """Send some functions' AWS calls through the proxy; afterwards they are restored and warm."""
     client = site.client("lambda")
     with ExitStack() as put_back:
         for function in functions:
@@ -49,7 +49,7 @@ def change(site: Site, function: str, variables: dict[str, str]) -> None:
 
 @contextmanager
 def soon_again(site: Site) -> Iterator[None]:
-    """Have a message that functions/log_cursor gives back come again in seconds: it hides for three minutes else."""
+    """Make a returned message of functions/log_cursor visible in seconds instead of three minutes."""
     client, queue = site.client("sqs"), {"QueueUrl": site.about["queue_url"]}
     name = "VisibilityTimeout"
     before = client.get_queue_attributes(**queue, AttributeNames=[name])["Attributes"][name]
@@ -105,7 +105,7 @@ def test_nothing_is_lost_and_the_site_says_why_nothing_arrives(
     eventually(lambda: primary.notify(again, primary.token())[0] == 200, what="the envelope to be taken")
 
     def told() -> bool:
-        """A hold that has run out is not shown: who is woken next holds the registry anew, for longer."""
+        """Tell whether the hold is shown; one that ran out is not, and the next worker makes a longer one."""
         shown = json.loads(Geosync(state)(secondary, "status", "--json").output)
         return f"cannot be read: AWS throttles Secrets Manager GetSecretValue; {WAY_OUT} [" in json.dumps(
             shown["holds"]

@@ -17,7 +17,7 @@ PUSHES = 5
 
 @pytest.fixture(autouse=True)
 def _traces(primary: Site) -> None:
-    """The stack of `make up` does not, which somebody may have named for these tests (conftest.py)."""
+    """Skip on a stack without tracing: `make up` deploys none, and these tests may run on it (conftest.py)."""
     function = primary.about["functions"]["notifications"]
     found = primary.client("lambda").get_function_configuration(FunctionName=function)
     if "GEOSYNC_E2E_STATE" in os.environ and found["TracingConfig"]["Mode"] != "Active":

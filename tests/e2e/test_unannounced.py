@@ -18,7 +18,7 @@ def test_a_tag_that_no_notification_told_of_is_healed_by_the_schedule(
     for site in secondaries:
 
         def seen(site: Site = site) -> float | None:
-            """When it was first synced: a later comparison looks at it again, and this test may come late."""
+            """The moment of the first sync; later comparisons look at the tag again."""
             for line in site.log("sync"):
                 names = (line.get("message"), line.get("repository"), line.get("reference"))
                 if names == ("reference_synced", unannounced.repository, f"tag#{unannounced.tag}"):

@@ -295,7 +295,7 @@ def row_state(known: SyncRegistry, repository: str) -> str | None:
 
 
 def counted(site: Site) -> bool:
-    """The site's counters say what its rows are."""
+    """Tell whether the site's counters match its rows."""
     rows = [one for one in site.items() if one["item"] == "row" and "id" in one]
     states = [one.get("state") for one in rows]
     said = known_of(site).counters.read() or RowCounts()

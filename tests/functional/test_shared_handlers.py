@@ -1,4 +1,4 @@
-"""What the tests have botocore share (tests/support/aws_data.py) is each client's own as soon as it is changed."""
+"""Handlers that botocore's clients share in tests (tests/support/aws_data.py) are copied before a change."""
 
 from __future__ import annotations
 

@@ -39,18 +39,18 @@ class Answers:
         self._come.set()
 
     def holds(self, path: str) -> bool:
-        """Whether the answer to this path comes when a test says so."""
+        """Tell whether the test decides when the answer to this path comes."""
         return path.startswith(ALL if self.of_sites else IN_THE_SITE)
 
     def of(self, answer: Answer) -> Answer:
-        """The answer in place of this one, once it may come."""
+        """Wait until the answer may come; return it, or the failure in its place."""
         self._come.wait(PATIENCE_S)
         failure = json.dumps({"message": "AWS did not answer, or refused"})
         return Answer(503, answer.headers, failure) if self._fail else answer
 
 
 def held(monkeypatch: pytest.MonkeyPatch) -> Answers:
-    """Have the answers of the function come so until the test ends."""
+    """Hold the function's answers under the test's control until it ends."""
     answers, ask = Answers(), Ask.__call__
 
     def answer(self: Ask, method: str, path: str, *rest: Any, **more: Any) -> Answer:

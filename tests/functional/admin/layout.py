@@ -149,7 +149,7 @@ def settle(dashboard: Dashboard) -> None:
 
 
 def resize(dashboard: Dashboard, size: tuple[int, int], scheme: str) -> None:
-    """Have a screen of this size and these colours; scroll bars take no room, and nothing moves."""
+    """Set the screen's size and colours, without room for scroll bars and without animations."""
     width, height = size
     screen = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
     dashboard.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)

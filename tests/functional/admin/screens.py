@@ -121,7 +121,7 @@ def _version(dashboard: Dashboard) -> str:
 
 
 def _taken(dashboard: Dashboard) -> str:
-    """A PNG in base64: with boxes for characters, which it takes back."""
+    """Take a PNG in base64 with boxes for characters, and restore the characters."""
     away = {"type": "mouseMoved", "x": 0, "y": 0}
     dashboard.driver.execute_cdp_cmd("Input.dispatchMouseEvent", away)
     width, height = dashboard.driver.execute_async_script(_BOXES, _FONT)

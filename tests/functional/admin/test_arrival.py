@@ -30,7 +30,7 @@ URL = "https://admin.example.com/geo"
 
 
 class ToTheHandler(requests.adapters.BaseAdapter):
-    """Takes requests to the API's handler, as API Gateway does; notes the tokens that were sent, by host."""
+    """Passes requests to the API's handler as API Gateway does; notes the sent tokens by host."""
 
     def __init__(self, ask: Ask) -> None:
         super().__init__()
@@ -56,7 +56,7 @@ class ToTheHandler(requests.adapters.BaseAdapter):
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> PlayedClock:
-    """The clock of the pipeline's machine and of the API alike."""
+    """One clock for the pipeline's machine and the API."""
     played = PlayedClock()
     monkeypatch.setattr(wait_command, "SYSTEM_CLOCK", played)
     return played
@@ -100,7 +100,7 @@ def run(*arguments: str) -> Result:
 
 
 def arrives(site: Site, clock: PlayedClock, digest: str) -> None:
-    """Have a holder see what is owed as a digest."""
+    """Have a holder see the owed tag as a digest."""
     lease = site.sync_registry.acquire("group/app")
     assert lease is not None
     for owed in site.sync_registry.due("group/app"):

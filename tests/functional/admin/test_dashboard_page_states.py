@@ -1,4 +1,4 @@
-"""Every page of the dashboard while there is nothing in the site, while it loads, in error, and not up to date.
+"""Every page of the dashboard at an empty site, while it loads, in error, and not up to date.
 
 Each state is compared with its kept layout and screenshot at three widths (layout.py, screens.py).
 """
@@ -76,7 +76,7 @@ def type_token(dashboard: Dashboard) -> None:
 
 
 def only_failures(dashboard: Dashboard) -> bool:
-    """The browser complained of the failures alone that a test made."""
+    """Tell whether the browser complained only about the failures that the test made."""
     return all("503" in one for one in dashboard.complaints())
 
 

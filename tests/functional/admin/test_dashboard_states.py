@@ -1,4 +1,4 @@
-"""The dashboard's pages as an operator works with them, and as somebody has them who may only look.
+"""The dashboard's pages in the hands of an operator, and with a read token.
 
 Each state is compared with its kept layout and screenshot at three widths (layout.py, screens.py). A page is loaded
 once and goes from state to state, because a browser is slow. The states in which there is nothing to see yet, or any
@@ -111,7 +111,7 @@ def _sorts_and_sizes(dashboard: Dashboard, monkeypatch: pytest.MonkeyPatch, layo
 
 
 def _has_one_menu(site: Site, dashboard: Dashboard, layouts: Layouts) -> None:
-    """By keyboard alone: what is large stands apart, Escape closes it, and a question gives the focus back."""
+    """Use the menu by keyboard: bulk actions stand apart, Escape closes it, and a question returns the focus."""
     assert _texts(dashboard, "main .tools button.danger, main > .buttons") == []
     dashboard.find("select[name=per_page]").send_keys(Keys.TAB)
     dashboard.type(Keys.ENTER)
@@ -176,7 +176,7 @@ def _dismisses(site: Site, dashboard: Dashboard, layouts: Layouts, fixed: Moment
 
 
 def _sees_what_is_wrong(dashboard: Dashboard) -> None:
-    """A layout that is another one, and one that breaks a rule, do not pass."""
+    """Check that a changed layout and one that breaks a rule fail."""
     for style, selector, complaint in (
         ("padding-left: 20%", "main", "px: .* was "),
         ("margin-top: -9rem", ".tools", "lies over"),
@@ -193,7 +193,7 @@ def _sees_what_is_wrong(dashboard: Dashboard) -> None:
 
 
 def _sees_a_broken_stylesheet(dashboard: Dashboard) -> None:
-    """A screenshot with one rule that is wrong does not pass; without it, it does."""
+    """Check that a screenshot fails with one wrong style rule, and passes without it."""
     resize(dashboard, SIZES[0], "light")
     for rule in BROKEN:
         dashboard.driver.execute_script(f"{_SHEET}; sheet.insertRule(arguments[0], sheet.cssRules.length)", rule)
@@ -207,7 +207,7 @@ _SHEET = "const sheet = [...document.styleSheets].find((one) => one.href.endsWit
 
 
 def _that_act(dashboard: Dashboard) -> list[str]:
-    """The buttons of a page, but for those of what is folded, that look as if they did something here."""
+    """The visible buttons of a page that look as if they acted here."""
     looks = {"Filter", "Look again", "Next ›", "‹ Previous"}  # noqa: RUF001 - as the page writes them
     chips = set(_texts(dashboard, ".chips button"))
     enabled = "main button:not(:disabled, [aria-disabled=true])"

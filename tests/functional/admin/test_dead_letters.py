@@ -1,4 +1,4 @@
-"""The DLQ over HTTP: list, show, replay, discard; nothing is lost on any of the ways."""
+"""The DLQ over HTTP: list, show, replay, discard; none of them loses a message."""
 
 import json
 import uuid

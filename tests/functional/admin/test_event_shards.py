@@ -1,4 +1,4 @@
-"""An event log whose hours are in shards: every event once, newest first, with cursors of before as well."""
+"""An event log with hourly shards: every event once, newest first, also with cursors from before the shards."""
 
 from __future__ import annotations
 

@@ -94,7 +94,7 @@ def test_a_page_goes_on_where_dynamodb_cut_an_answer(primary: Site, ask: Ask, mo
 
 
 def named(primary: Site, repository: str, *received: int, event_name: Any = "created", **more: Any) -> None:
-    """Have the primary's own writer log events of one repository."""
+    """Log events of one repository with the primary's own writer."""
     writer = EventLogWriter(primary.dynamodb, "events", retention_days=30)
     for moment in received:
         word = f"{repository}-{moment}-{event_name}"

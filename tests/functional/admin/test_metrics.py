@@ -1,4 +1,4 @@
-"""`GET /metrics`: what Prometheus reads is what the status says, of each site, and nothing that is not known."""
+"""`GET /metrics`: Prometheus reads each site's status, and no sample of an unknown value."""
 
 from __future__ import annotations
 

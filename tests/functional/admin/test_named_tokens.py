@@ -21,7 +21,7 @@ Give = Callable[..., str]
 
 @pytest.fixture
 def give(site: Site) -> Give:
-    """Give somebody a token; its text."""
+    """Make a named token; return its text."""
 
     def give(name: str, right: Right = "read", *, days: float | None = None) -> str:
         now_ms, text = SYSTEM_CLOCK.now_ms(), new_token()

@@ -18,7 +18,7 @@ DOCUMENT = json.loads((ROOT / "docs" / "openapi.json").read_text())
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What `make openapi` writes, in a process that knows nothing of a test's environment."""
+    """The files of `make openapi`, written in a process without a test's environment."""
     folder = tmp_path_factory.mktemp("docs")
     command = [sys.executable, "-m", "local.openapi", str(folder)]
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT / "layers" / "geosync")}

@@ -1,4 +1,4 @@
-"""The primary's own numbers and its list of repositories: what its sites reported, or not known; never a false 0."""
+"""The primary's numbers and its list of repositories: as its sites reported, else not known, never a false 0."""
 
 from __future__ import annotations
 

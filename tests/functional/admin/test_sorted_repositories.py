@@ -1,4 +1,4 @@
-"""Rows in another order than by name: page by page, counted, and refused where too many would have to be read."""
+"""Rows in other orders than by name: page by page, counted, and refused where there are too many to read."""
 
 from typing import Any
 

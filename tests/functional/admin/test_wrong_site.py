@@ -1,4 +1,4 @@
-"""Every action of the API at a site that cannot do it: 409, a message that says whose matter it is, nothing done."""
+"""Every action of the API at a site of the wrong role: 409, a message that names the right site, no effect."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ OUTPUTS = (
 
 
 class PlayedClock(Clock):
-    """Stands at the moment when it was made, and what a test lets pass: a sleep calls `meanwhile` and is noted."""
+    """Starts at the present; only a test moves it. A sleep calls `meanwhile` and is noted."""
 
     __slots__ = ("_made_ms", "ahead_s", "meanwhile", "slept")
 
@@ -91,7 +91,7 @@ class Site:
         return sorted(found, key=lambda item: int(item["received_at"]))
 
     def well(self) -> None:
-        """Let nothing be wrong with the site: its minute runs, heartbeats arrive, and everything is compared."""
+        """Make the site healthy: its minute runs, heartbeats arrive, and everything is compared."""
         now = SYSTEM_CLOCK.now_ms()
         self.sync_registry.minute.record()
         self.sync_registry.heartbeat.record(site="dublin", sent_at=now, arrived_at=now)

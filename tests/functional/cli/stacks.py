@@ -123,7 +123,7 @@ def follow(site: Site, *options: str, typed: str = "") -> Result:
 
 
 def becomes(cloudformation: CloudFormation, state: str, **changed: str) -> None:
-    """The stack of the secondary gets into a state, with parameters that changed."""
+    """Put the secondary's stack into a state, with changed parameters."""
     site = cloudformation.stacks["geosync-test"]
     parameters = {**site.parameters, **changed}
     cloudformation.stacks["geosync-test"] = replace(site, state=state, parameters=parameters)

@@ -1,4 +1,4 @@
-"""`geosync backfill`: how far it is, as it goes on, and a new one."""
+"""`geosync backfill`: progress, following it, and starting a new one."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ Steps = Callable[..., list[float]]
 
 @pytest.fixture
 def steps(clock: PlayedClock) -> Steps:
-    """Say what happens between two looks, one after the other; how long each time was to be."""
+    """Set what happens in the pauses between looks; return the lengths of the pauses."""
 
     def happen(*what: Callable[[], object]) -> list[float]:
         left = list(what)
@@ -120,7 +120,7 @@ def steps(clock: PlayedClock) -> Steps:
 
 
 def nothing() -> None:
-    """Time passes."""
+    """Do nothing in this pause."""
 
 
 def interrupt() -> None:
@@ -136,7 +136,7 @@ def complete(site: Site) -> None:
 
 
 def failing(*errors: Exception) -> Any:
-    """DynamoDB answers the next reads with these."""
+    """Answer the next reads of DynamoDB with these errors."""
     left, original = list(errors), BaseClient._make_api_call  # type: ignore[attr-defined]
 
     def call(client: BaseClient, operation: str, parameters: Any) -> Any:

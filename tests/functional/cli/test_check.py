@@ -125,7 +125,7 @@ def test_a_message_in_the_dlq_is_a_problem(secondary: Site) -> None:
 
 
 def local_stack(site: Site, stacks: dict[str, DeployedSite], roles: dict[str, tuple[str, str]]) -> Chosen:
-    """Sites by name, each with its role and the site that it follows; `frankfurt` is the one that is asked."""
+    """Sites by name, each with its role and the site that it follows; the check runs at `frankfurt`."""
     known = found(site)
     for name, (role, follows) in roles.items():
         stacks[f"geosync-{name}"] = replace(

@@ -132,7 +132,7 @@ def test_resync_sends_what_functions_sync_reads(secondary: Site) -> None:
 
 
 def primary_registry(secondary: Site, stacks: dict[str, StackSite], script: Script) -> ScriptedServer:
-    """Have the secondary's parameters name a registry that answers so."""
+    """Have the secondary's parameters name a registry with this answer."""
     server = ScriptedServer(script)
     stack = stacks[secondary.stack]
     parameters = {**stack.parameters, "PrimaryRegistryUrl": server.url}

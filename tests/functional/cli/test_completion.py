@@ -1,4 +1,4 @@
-"""What a shell is told that may follow: commands, options, contexts, sites and repositories."""
+"""The completions of a shell: commands, options, contexts, sites and repositories."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which site is meant: options before or behind the command, contexts, the environment, and what goes before what."""
+"""The choice of the site: options before or behind the command, contexts, the environment, and their order."""
 
 from __future__ import annotations
 

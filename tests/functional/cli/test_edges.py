@@ -1,4 +1,4 @@
-"""What every command has in common: help on a narrow terminal, what is not configured, output that nobody takes."""
+"""Behaviour of every command: help on a narrow terminal, missing configuration, output that nobody reads."""
 
 from __future__ import annotations
 

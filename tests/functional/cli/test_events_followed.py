@@ -1,4 +1,4 @@
-"""`geosync events --follow`: what comes, below what was there, and nothing else."""
+"""`geosync events --follow`: new events below the first ones, and nothing else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What goes on: status --watch, events --follow, logs, and --wait of resync and reverify."""
+"""Commands that go on: status --watch, events --follow, logs, and --wait of resync and reverify."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ __all__ = ["event_log"]
 
 
 def leave_after(clock: PlayedClock, *steps: Callable[[], object]) -> None:
-    """What happens between two looks, one after the other; then somebody presses Ctrl-C."""
+    """Set what happens in the pauses between looks; the last pause ends with Ctrl-C."""
     left = list(steps)
 
     def meanwhile() -> None:

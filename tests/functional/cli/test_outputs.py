@@ -104,7 +104,7 @@ def test_every_command_is_here() -> None:
 
 
 def fill(site: Site) -> str:
-    """Have a site hold something of each kind; the id of a dead letter."""
+    """Fill a site with something of each kind; return the id of a dead letter."""
     now_ms, sync_registry = SYSTEM_CLOCK.now_ms(), site.sync_registry
     synced(site, "group/app")
     failed(site, "group/sick", LONG)
@@ -139,7 +139,7 @@ def moments(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
 
 @pytest.fixture
 def looks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What would reach registries and functions that are not here."""
+    """Replace the looks at registries and functions that do not exist here."""
     found = problem("dlq_empty", f"it holds 1 message: {LONG}", "geosync dlq list")
     monkeypatch.setattr(check, "looks", lambda _: iter([found]))
     monkeypatch.setattr(check, "_looks", lambda *_: [])
@@ -150,7 +150,7 @@ def looks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def lambda_apart(client: Callable[..., Any]) -> Callable[..., Any]:
-    """Clients as they are, but for Lambda's, which has no function here."""
+    """Replace the client of Lambda, which has no function here."""
     return lambda self, service, region=None: MagicMock() if service == "lambda" else client(self, service, region)
 
 

@@ -1,4 +1,4 @@
-"""The command whose modules are read before it begins ends, reads and shows as the one that is installed does."""
+"""The preloaded command behaves as the installed one."""
 
 from __future__ import annotations
 

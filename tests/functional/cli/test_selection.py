@@ -49,7 +49,7 @@ def primary(registry: RunningRegistry) -> Iterator[CountingProxy]:
 
 @pytest.fixture
 def site(secondary: Site, stacks: dict[str, DeployedSite], primary: CountingProxy) -> Site:
-    """A secondary that replicates group/**, and knows what it has of it; and of a tag under a former primary."""
+    """A secondary that replicates group/** and has its tags recorded, one of them under a former primary."""
     secret = json.dumps({"type": "basic", "username": USERNAME, "password": PASSWORD})
     arn = boto3.client("secretsmanager", region_name=REGION).create_secret(Name="primary", SecretString=secret)["ARN"]
     parameters: Any = stacks["geosync-test"].parameters

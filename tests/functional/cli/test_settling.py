@@ -1,4 +1,4 @@
-"""`--wait` of resync and reverify: when it is done, and what it says when it is not."""
+"""`--wait` of resync and reverify: when it ends, and its words when it ends too early."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["known"]
 
 
 def owe(site: Site, repository: str, *, many: int, parked: bool = False) -> None:
-    """Have so many tags owed that come before v1 in the order of the keys."""
+    """Mark this number of tags that come before v1 in the order of the keys."""
     for number in range(many):
         owed = site.sync_registry.mark(repository, Reference.tag(f"a{number:03}"))
         if parked:

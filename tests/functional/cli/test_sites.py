@@ -1,4 +1,4 @@
-"""`geosync sites`: whom a primary expects, told by name, address and the digest of a token."""
+"""`geosync sites`: the sites that a primary expects, by name, address and the digest of a token."""
 
 import json
 import time

@@ -30,7 +30,7 @@ def pushed(site: Site, number: int, *, late: int = 0, at: int | None = None, ove
 
 @pytest.fixture
 def month(clock: PlayedClock) -> int:
-    """The clock of the machine is at the second minute of a month, which began then (ms)."""
+    """Set the machine's clock to the second minute of a month; the beginning of the month (ms)."""
     now_ms = SYSTEM_CLOCK.now_ms()
     begin_ms = month_bounds_ms(month_name(now_ms))[0]
     clock.ahead_s = (begin_ms + 90_000 - now_ms) / 1000

@@ -1,4 +1,4 @@
-"""`geosync token`: named tokens are made, listed and revoked, each of it in the audit log."""
+"""`geosync token`: named tokens are made, listed and revoked; the audit log has each action."""
 
 from __future__ import annotations
 

@@ -148,7 +148,7 @@ def test_a_primary_refuses_to_wait_for_an_image(primary: Site) -> None:
 
 @pytest.fixture
 def at_primary(monkeypatch: pytest.MonkeyPatch) -> Callable[[str | None], None]:
-    """Have the primary's registry answer a digest, or that it has none."""
+    """Have the primary's registry answer with a digest, or with 404 (None)."""
 
     def answers(digest: str | None) -> None:
         found = DigestAtPrimary(is_known=True, digest=digest)

@@ -1,4 +1,4 @@
-"""Every command at a site that cannot do it: one line that says whose matter it is, exit code 2, and nothing done."""
+"""Every command at a site of the wrong role: one line that names the right site, exit code 2, no effect."""
 
 from __future__ import annotations
 

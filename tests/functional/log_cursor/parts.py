@@ -47,7 +47,7 @@ def heartbeat(sent_at: int = 1_795_498_980_000) -> str:
 
 
 def batch(*bodies: str) -> dict[str, Any]:
-    """The event that Lambda makes of so many messages: the ids are their positions."""
+    """The event that Lambda makes of messages; their positions are the ids."""
     sample = json.loads((ROOT / "events" / "functions" / "log_cursor-batch.json").read_text())["Records"][0]
     records = [sample | {"messageId": str(position), "body": body} for position, body in enumerate(bodies)]
     return {"Records": records}

@@ -1,4 +1,4 @@
-"""What functions/log_cursor makes of a batch: marks and wakes. One message never decides about another one."""
+"""functions/log_cursor turns a batch into marks and wakes. One message never decides about another."""
 
 from __future__ import annotations
 

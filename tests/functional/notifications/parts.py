@@ -85,7 +85,7 @@ class Site:
 
 
 class StubAws:
-    """The stub's process: tell it how to behave, ask what it was asked for."""
+    """The stub's process: set its behaviour, and read its counts of requests."""
 
     def __init__(self, port: int) -> None:
         self.url = f"http://127.0.0.1:{port}"

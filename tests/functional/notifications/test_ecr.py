@@ -32,7 +32,7 @@ def sample(name: str, **detail: object) -> dict[str, Any]:
 
 
 def kind(detail_type: str, **detail: object) -> dict[str, Any]:
-    """The push of an image as another detail-type says it."""
+    """The push of an image under another detail-type."""
     return sample("notifications-ecr-push.json", **detail) | {"detail-type": detail_type}
 
 

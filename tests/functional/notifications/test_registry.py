@@ -1,4 +1,4 @@
-"""A real docker-registry posts to the handler: what its pushes and deletes become, and that a refusal loses nothing."""
+"""A real docker-registry posts to the handler: its pushes and deletes become events, and a refusal loses none."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.support.images import ImageMaker
 
 
 class Gateway(BaseHTTPRequestHandler):
-    """Stands where API Gateway stands; `answers` keeps the status of each request, `dropped` what it left out."""
+    """Takes the place of API Gateway; `answers` keeps the status of each request, `dropped` the events that it left out."""
 
     answers: list[int]
     dropped: list[int]

@@ -1,4 +1,4 @@
-"""Each source of notifications at the endpoint: what its bodies become, and who else is refused."""
+"""Each source of notifications at the endpoint: its bodies become events, and other senders are refused."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Endpoint:
         self.post = Post()
 
     def take(self, source: str, **environment: str) -> None:
-        """Make the site one that takes the notifications of `source`."""
+        """Configure the site for the notifications of `source`."""
         given = {"NOTIFICATION_SOURCE": source, "NOTIFICATION_AUDIENCE": AUDIENCE, "NOTIFICATION_SENDER": SENDER}
         for name, value in (given | self.google.environment | environment).items():
             self._environment.setenv(name, value)

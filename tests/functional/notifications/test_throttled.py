@@ -1,4 +1,4 @@
-"""What the registry is told while AWS throttles, with AWS's own answers: send it again, until all is written."""
+"""While AWS throttles, with AWS's own answers, the registry is told to send again until all is written."""
 
 from __future__ import annotations
 

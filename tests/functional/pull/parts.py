@@ -63,7 +63,7 @@ def pull(repository: str, reference: str, authorization: str | None = BASIC, **m
 
 
 class WaitedClock(AheadClock):
-    """The time of day of this machine, and what was waited: a deadline passes by waits alone, which take no time."""
+    """The time of day of this machine plus all waits. A wait takes no time, so deadlines pass by waits only."""
 
     __slots__ = ()
 
@@ -93,7 +93,7 @@ class Site:
         return ENVIRONMENT | queues | {"LOCAL_REGISTRY_URL": self.registry.url}
 
     def account(self, *, ago_s: float = 100.0) -> int:
-        """Write down that all which was pushed until `ago_s` seconds ago is marked; returns that moment."""
+        """Record that everything pushed until `ago_s` seconds ago is marked; return that moment."""
         at = time.time_ns() // 1_000_000 - round(ago_s * 1000)
         walk = {"started_at": at, "finished_at": at, "touched_at": at, "proved_at": at, "settled_at": at}
         self.store.write(Update(key=catalogue.KEY, set=walk))

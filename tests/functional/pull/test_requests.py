@@ -1,4 +1,4 @@
-"""The handler as API Gateway calls it: who is let in, what is served, what is put first in line, what is logged."""
+"""The handler as API Gateway calls it: admission, answers, marks and wakes, and the log."""
 
 from __future__ import annotations
 

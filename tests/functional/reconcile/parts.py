@@ -87,7 +87,7 @@ class Site:
         return [(one["Attributes"]["Endpoint"], one["Attributes"]["RawMessageDelivery"]) for one in answers]
 
     def subscribe(self) -> None:
-        """Have a minute subscribe, and forget how long that was ago."""
+        """Have a minute subscribe, as if long ago."""
         assert minute()["subscription"] == "done"
         self.store.write(Update(key=subscription.KEY, set={"since": 0, "gapless_from": 0}))
         self.store.write(Update(key=catalogue.KEY, remove=("asked_for",)))  # as if that comparison had begun

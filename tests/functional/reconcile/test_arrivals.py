@@ -1,4 +1,4 @@
-"""Arrivals=on: a minute tells what functions/sync wrote down and did not tell; off: it asks for nothing."""
+"""Arrivals=on: a minute announces the events that functions/sync left in the outbox; off: it reads nothing."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ A = f"sha256:{'a' * 64}"
 
 
 def left(site: Site, tag: str, *, age_s: float) -> None:
-    """Have a holder write down an arrival, and die."""
+    """Have a holder write an arrival into the outbox, and die."""
     event = ReplicationEvent(
         name=tag,
         kind="replicated",

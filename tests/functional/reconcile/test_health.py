@@ -1,4 +1,4 @@
-"""The minute judges the site: a metric for the alarms, a line in the log; and what a primary keeps to be judged by."""
+"""The minute judges the site: a metric for the alarms, a line in the log, and the facts that a primary keeps for it."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ log = log_of(app.logger)
 
 @pytest.fixture(scope="session")
 def registries(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RunningRegistry, RunningRegistry]]:
-    """The primary's asks for a password and takes foreign layers; the secondary's does neither."""
+    """The primary's registry asks for a password and takes foreign layers; the secondary's does neither."""
     auth = BasicAuth(users={USERNAME: PASSWORD})
     primary = RegistrySpec(name="primary", auth=auth, foreign_urls=("^https://example\\.com/",))
     running = [start(spec, tmp_path_factory.mktemp(spec.name)) for spec in (primary, RegistrySpec(name="secondary"))]

@@ -111,7 +111,7 @@ class Site:
         return [owed.reference.seen_key for owed in self.sync_registry.owed(repository)]
 
     def failure(self, repository: str, reference: str) -> str:
-        """What the row of an owed reference says."""
+        """The failure of an owed reference."""
         (said,) = [owed.failure for owed in self.sync_registry.owed(repository) if owed.reference.seen_key == reference]
         return said or ""
 
@@ -142,7 +142,7 @@ class Site:
 
 
 def until_free(site: Site, repository: str) -> None:
-    """Let the lease run out that nobody could release."""
+    """Let the lease run out that could not be released."""
     row = site.sync_registry.row(repository)
     if row is not None and row.lease_expires is not None:
         key = {"repository": {"S": repository}, "item": {"S": "row"}}

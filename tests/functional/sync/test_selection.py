@@ -1,4 +1,4 @@
-"""functions/sync with a selection: what its environment says of tags that left it."""
+"""functions/sync with a selection: its environment decides about tags that left it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A namespace that has its share of the slots waits for one; who woke for it goes on with another namespace."""
+"""A namespace that has its share of the slots waits for one; its worker goes on with another namespace."""
 
 from __future__ import annotations
 

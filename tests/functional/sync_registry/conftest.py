@@ -1,4 +1,4 @@
-"""The stores: the one in memory, and DynamoDB's as moto plays it. What holds of one must hold of the other."""
+"""The two stores: in memory, and DynamoDB by moto. Each test runs on both."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def clock() -> FakeClock:
 
 @pytest.fixture
 def put(store: Store, request: pytest.FixtureRequest) -> Callable[[MemoryStore], None]:
-    """Put what another store holds into `store`."""
+    """Copy the items of another store into `store`."""
 
     def put(other: MemoryStore) -> None:
         if isinstance(store, MemoryStore):
@@ -60,7 +60,7 @@ def put(store: Store, request: pytest.FixtureRequest) -> Callable[[MemoryStore],
 
 @pytest.fixture
 def beforehand(put: Callable[[MemoryStore], None], clock: FakeClock) -> Callable[[Make], None]:
-    """Have a table in which `make` has worked already, on a sync registry in memory."""
+    """Fill a table with the items that `make` writes to a sync registry in memory."""
 
     def write(make: Make) -> None:
         memory = MemoryStore()

@@ -1,4 +1,4 @@
-"""How many requests wait for each other: a person waits for these rounds of a status, a push for those on its way."""
+"""The number of requests that wait for one another: in a status, and on the way of a push."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The slots of a namespace, on both stores: so many at a time, for all invocations together, and none for ever."""
+"""The slots of a namespace, on both stores: a bounded number for all invocations together, and each ends by itself."""
 
 from __future__ import annotations
 

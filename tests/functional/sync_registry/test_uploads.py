@@ -1,4 +1,4 @@
-"""Layers under way between two holders, on both stores: one hand at a time, and none after a death."""
+"""Uploads passed from holder to holder, on both stores: one holder at a time, and none after a death."""
 
 from __future__ import annotations
 

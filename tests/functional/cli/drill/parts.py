@@ -115,7 +115,7 @@ class Drilled:
         return self.site.run("drill", "--repository", self.named("canary"), *options)
 
     def document(self, *options: str, code: int | None = None) -> dict[str, Any]:
-        """The report of a drill that is carried out."""
+        """Carry out a drill; return its report."""
         ended = self.drill("--json", *options)
         assert code is None or ended.exit_code == code, ended.output
         found: dict[str, Any] = json.loads(ended.stdout)

@@ -1,4 +1,4 @@
-"""geosync drill at a site where all is well, and where something is not: the verdict, and what kept it from passing."""
+"""geosync drill at a healthy site and at faulty ones: the verdict and its reasons."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Drills that cannot begin: it is said, nothing is half done, and what was killed is taken over."""
+"""Drills that cannot begin: they say why and change nothing. A killed drill is taken over."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Follow, and whose pause it is."""
+"""`geosync follow`, and who may end its pause."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a promotion leaves to be done: the command of each other site, as far as it is known."""
+"""The steps after a promotion: a command for each other site, as complete as the known values allow."""
 
 from __future__ import annotations
 

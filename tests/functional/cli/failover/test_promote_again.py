@@ -1,4 +1,4 @@
-"""Promote that is run again: what came about meanwhile is followed, finished, explained or begun anew."""
+"""A second run of promote: it follows, finishes, explains or restarts the first one's update."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def lost(answer: Result) -> set[str]:
 
 
 def as_it_was(document: dict[str, Any]) -> dict[str, Any]:
-    """A document of promote without what moves on with the time."""
+    """A document of promote without the fields that change with time."""
     lost = [{**one, "lag_seconds": None} for one in document["lost"]]
     return {**document, "recovery_point": None, "recovery_point_at": None, "lost": lost}
 

@@ -1,4 +1,4 @@
-"""What a promotion waits for: holders, tag writes, and what it says of queues and of the primary."""
+"""The waits of a promotion for holders and tag writes, and its words about queues and the primary."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ from geosync.sync_registry.table import tables
 
 @pytest.fixture
 def found(aws: None, monkeypatch: pytest.MonkeyPatch) -> dict[str, DeployedSite]:
-    """Stacks by name; what is not here is not deployed."""
+    """The deployed stacks by name."""
     stacks: dict[str, DeployedSite] = {}
 
     def find(_access: AwsAccess, name: StackName) -> DeployedSite:

@@ -51,7 +51,7 @@ def overrides(folder: Path, site: str) -> dict[str, str]:
 
 
 def put_secrets(folder: Path) -> None:
-    """What the printed commands do."""
+    """Make the secrets, as the printed commands do."""
     client = boto3.client("secretsmanager", region_name="us-west-2")
     for which in ("primary", "local"):
         file = folder / f"oregon-{which}-registry.json"

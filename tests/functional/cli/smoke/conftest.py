@@ -144,7 +144,7 @@ class Stacks:
         return None, {}
 
     def _end(self, key: tuple[str, str]) -> None:
-        """The removal of a stack ends."""
+        """End the removal of a stack."""
         del self._deleted[key]
         self.stacks[key]["StackStatus"] = "DELETE_FAILED" if key[1] in self.stays else "DELETE_COMPLETE"
 
@@ -166,7 +166,7 @@ class Refusals:
     left: dict[str, tuple[str, int]] = field(default_factory=dict)
 
     def answer(self, model: OperationModel, **_: Any) -> Any:
-        """None: this call goes on."""
+        """The error that refuses a call, None where the call goes on."""
         code, times = self.left.get(model.name, ("", 0))
         if times <= 0:
             return None
@@ -271,7 +271,7 @@ def smoke(
     monkeypatch: pytest.MonkeyPatch,
     request: pytest.FixtureRequest,
 ) -> Smoked:
-    """The command, with looks that all see what is promised."""
+    """The command, with looks that all succeed."""
     stacks, refusals, clock = Stacks(template), Refusals(), PlayedClock()
 
     def note(model: OperationModel, **_: Any) -> None:

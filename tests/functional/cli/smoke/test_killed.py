@@ -21,12 +21,12 @@ pair = command._pair
 
 
 class Killed(SystemExit):
-    """The process is gone: nothing of it goes on."""
+    """The process is killed."""
 
 
 @dataclass
 class Kill:
-    """Kills a run after a call of an operation, of which it lets some pass; from then on the run calls nothing."""
+    """Kills a run after the nth call of an operation; from then on the run makes no call."""
 
     operation: str = ""
     passing: int = 0

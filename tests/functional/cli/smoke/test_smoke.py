@@ -1,4 +1,4 @@
-"""geosync smoke: all that it makes is its own, what it saw is told, and nothing stays, however it ends."""
+"""geosync smoke: it names and tags all that it makes, reports what it saw, and removes everything, however it ends."""
 
 from __future__ import annotations
 
