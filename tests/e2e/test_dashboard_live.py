@@ -45,7 +45,7 @@ def proxy(secondary: Site) -> Iterator[CountingProxy]:
 
 @pytest.fixture
 def through(driver: webdriver.Chrome, secondary: Site, proxy: CountingProxy) -> Iterator[Dashboard]:
-    """The site's dashboard through the proxy, with a long wait; the browser may complain about what the proxy breaks."""
+    """The site's dashboard through the proxy, with a long wait. The browser may complain about broken requests."""
     eventually(lambda: any(item["item"] == "row" for item in secondary.items()), what="something to show at once")
     path = urlsplit(secondary.about["admin_url"]).path
     one = Dashboard(

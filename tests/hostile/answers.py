@@ -28,13 +28,13 @@ HOST = "registry.example.com"
 
 
 def one(status: int, *headers: str, body: bytes = b"") -> bytes:
-    """The bytes of one answer."""
+    """Make the bytes of one answer."""
     lines = "".join(f"{header}\r\n" for header in headers)
     return f"HTTP/1.1 {status} X\r\n{lines}Content-Length: {len(body)}\r\n\r\n".encode("latin-1") + body
 
 
 class Waits(Threads):
-    """Threads whose conditions are waited for on a clock that a test moves: nobody else is there to end the wait."""
+    """Threads whose waits move a test's clock: no other thread could end them."""
 
     def __init__(self, clock: FakeClock) -> None:
         self._clock = clock
@@ -52,7 +52,7 @@ class Waits(Threads):
 
 
 class Answers:
-    """Stands in the place of connections: `script` gives the bytes of the next answer."""
+    """Replaces connections: `script` gives the bytes of the next answer."""
 
     def __init__(self, script: Sequence[bytes] | Callable[[int], bytes], clock: FakeClock) -> None:
         self._script = script
@@ -85,7 +85,7 @@ class Answers:
 
 @contextlib.contextmanager
 def answering(script: Sequence[bytes] | Callable[[int], bytes], *, seconds: float = 25.0) -> Iterator[RegistryClient]:
-    """Make a client whose registry answers so; each connection takes a second of the `seconds` that there are."""
+    """Make a client of a registry with these answers; each connection takes one of its `seconds`."""
     clock = FakeClock()
     answers, deadline = Answers(script, clock), Deadline(clock)
     deadline.set(seconds)

@@ -42,13 +42,13 @@ def unknown(item: bytes, size: int = MAX_MANIFEST_BYTES) -> bytes:
 
 
 def largest(name: bytes, item: bytes = b"[]") -> bytes:
-    """An image of the largest size: its config, and a list of `item` that nobody reads; another one for each name."""
+    """An image of the largest size: its config, and an unread list of `item`. Each name gives another image."""
     before, after = image(b'"name":"%s","x":[|]' % name).split(b"|")
     return repeating(item, before=before, after=after)
 
 
 def repeated(name: bytes) -> bytes:
-    """An image of the largest size, whose config is each of its layers, too; another one for each name."""
+    """An image of the largest size whose layers are all its config. Each name gives another image."""
     config = json.dumps(CONFIG).encode()
     before = b'{"schemaVersion":2,"name":"%s","config":%s,"layers":[' % (name, config)
     return repeating(b'{"digest":"%s"}' % str(CONFIG["digest"]).encode(), before=before, after=b"]}")

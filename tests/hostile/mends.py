@@ -10,7 +10,7 @@ HOSTILE = "tests/hostile"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mend:
-    """What holds an attack: in `file` the text `is_now`, which `without` undoes, and the `test` that then fails.
+    """A defence: the text `is_now` in `file`, its replacement `without`, and the `test` that then fails.
 
     `item` is the issue's. `file` is within the project, `test` is pytest's id of a test or of all cases of one.
     """

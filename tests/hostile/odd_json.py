@@ -17,11 +17,11 @@ DIGEST = "sha256:" + "1" * 64
 
 
 class Raw(str):
-    """A text that stands in the JSON as it is."""
+    """A text that is put into the JSON unchanged."""
 
 
 class Pairs(list[tuple[str, Any]]):
-    """An object whose keys may come again."""
+    """An object that may have a key more than once."""
 
 
 _SCALARS: list[Any] = [
@@ -134,7 +134,7 @@ def _collect(value: Any, places: list[tuple[Any, Any]], depth: int = 0) -> None:
 
 @st.composite
 def texts(draw: st.DrawFn, documents: st.SearchStrategy[Any], *, most: int = 3) -> str:
-    """Draw the text of a changed document; now and then with something cut off or put between."""
+    """Draw the text of a changed document, sometimes with a part cut off or inserted."""
     text = render(draw(mutated(documents, most=most)))
     if draw(st.integers(0, 7)) == 0:
         at = draw(st.integers(0, min(len(text), 400)))

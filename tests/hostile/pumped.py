@@ -23,14 +23,14 @@ _VARIANTS = 2
 
 @dataclass(frozen=True, slots=True)
 class Pumped:
-    """A text of any length."""
+    """A hostile text that can be made of any length."""
 
     head: str
     pump: str
     tail: str
 
     def text(self, times: int) -> str:
-        """Return it with the pump so many times."""
+        """Return the text with the pump repeated `times` times."""
         return self.head + self.pump * times + self.tail
 
 

@@ -89,14 +89,14 @@ def test_an_operator_may_name_any_host(home: str | None, monkeypatch: pytest.Mon
 
 @pytest.fixture
 def elsewhere() -> Iterator[ScriptedServer]:
-    """What a request must not reach: another address of this machine than the registry's."""
+    """A forbidden target: another address of this machine than the registry's."""
     with ScriptedServer(lambda _: Reply(body=b'{"token": "x"}'), address="127.0.0.2") as server:
         yield server
 
 
 @pytest.fixture
 def lead(elsewhere: ScriptedServer) -> Iterator[Callable[[Callable[[Request], Reply]], RegistryClient]]:
-    """Make the client of a registry that answers so; it asks token services on `realm_hosts`, goes to `hosts`."""
+    """Make the client of a registry with this answer; it may ask token services on `realm_hosts` and go to `hosts`."""
     made: list[Any] = []
 
     def begin(
@@ -147,7 +147,7 @@ def test_a_registry_leads_nobody_to_another_loopback_address(
 
 
 def leading(url: str) -> Callable[[Request], Reply]:
-    """A registry that leads to `url` in every way."""
+    """The answers by which a registry can send a client to `url`."""
 
     def script(request: Request) -> Reply:
         if request.target.endswith("/realm"):
@@ -161,7 +161,7 @@ def leading(url: str) -> Callable[[Request], Reply]:
 
 @dataclass
 class Beside:
-    """Another host at the registry's address, so that no address is forbidden; `asked` are the names resolved."""
+    """Another host at the registry's address, which is therefore not forbidden; `asked`: the resolved names."""
 
     url: str
     requests: list[Request]

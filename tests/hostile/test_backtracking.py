@@ -1,4 +1,4 @@
-"""The counter of steps goes the way of `re`: whatever the pattern, both find the same."""
+"""The counter of steps follows `re`: for any pattern, both find the same."""
 
 from __future__ import annotations
 

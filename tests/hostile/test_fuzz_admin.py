@@ -1,4 +1,4 @@
-"""Whoever finds the admin API, with or without a token: any request is answered, by a message that can be shown."""
+"""Any request to the admin API, with or without a token, gets an answer whose message can be shown."""
 
 from __future__ import annotations
 

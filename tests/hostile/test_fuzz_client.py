@@ -1,4 +1,4 @@
-"""Whoever runs a registry: any bytes as any answer end in a result or an error of ours, with few requests."""
+"""A hostile registry: any bytes as any answer end in a result or an error of ours, with few requests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whoever pushes: manifests of any content, and large pages, end in parts or an error of ours, and cost their size."""
+"""A hostile pusher: any manifest and any large page give parts or an error of ours, and cost their size."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whoever can put something into a queue: every message is marked or refused with a reason, and none spoils another."""
+"""A hostile sender to a queue: every message is marked or refused with a reason, and none spoils another."""
 
 from __future__ import annotations
 

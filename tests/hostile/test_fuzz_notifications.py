@@ -1,4 +1,4 @@
-"""Whoever may notify, and whoever only tries to: any body and any header become sound events, or a refusal of ours."""
+"""Hostile notifications: any body and any header become sound events or a refusal of ours."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ class Written:
 
 
 def check_outcomes(outcomes: list[Outcome]) -> None:
-    """What is kept can be written, is sound, and says nothing that may not be shown."""
+    """Check that the outcomes can be stored, are sound, and can be shown."""
     written: Any = Written()
     kept = [one for one in outcomes if isinstance(one, GeoEvent | Unusable)]
     EventLogWriter(written, "events", retention_days=30).write(kept)

@@ -1,4 +1,4 @@
-"""Whoever pulls, and the registry behind it: a request is a read of checked names, an answer can be passed on."""
+"""A hostile client and registry: a request is a read of checked names or refused, an answer can be passed on."""
 
 from __future__ import annotations
 

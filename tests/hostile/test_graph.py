@@ -1,4 +1,4 @@
-"""An image of many small indexes costs its size: every layer of it refers to every part of the next one."""
+"""An image of many small indexes costs its size: each index of a level refers to all of the next level."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def descriptor(manifest: Manifest) -> Descriptor:
 
 
 def build(layers: list[list[Manifest]]) -> tuple[Graph, list[Part]]:
-    """A graph in which every part of a layer waits for all of the next one; all its parts."""
+    """Make a graph in which each part of a level waits for all parts of the next; return all parts."""
     graph, run = Graph(), CopyRun(threading.Event())
     root = graph.root(run, index("root"), "v1")
     assert root is not None

@@ -1,4 +1,4 @@
-"""What a manifest or a refusal takes beside its bytes while it is read, counted by the interpreter's allocator."""
+"""The memory that a manifest or a refusal takes beside its bytes while it is read, by the interpreter's allocator."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ MOST = 200 * MIB
 
 
 def taken(run: Callable[[], object]) -> int:
-    """The most bytes that `run` has in memory at one time, where nothing is collected meanwhile."""
+    """The most bytes that `run` holds at one time, without garbage collection."""
     with uncollected():
         tracemalloc.start()
         try:

@@ -48,7 +48,7 @@ def _spans(matcher: Any, way: str, text: str | bytes, *position: int) -> list[tu
 
 
 class _Judge:
-    """Says of a pattern and a way to match it whether a text costs its length."""
+    """Judges for a pattern, and a way to match it, whether a text costs its length."""
 
     def __init__(self, pattern: re.Pattern[Any], way: str) -> None:
         self._pattern = pattern

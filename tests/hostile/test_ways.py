@@ -1,4 +1,4 @@
-"""Who reaches the endpoint without being the registry: by address, by the heartbeats' way, by an old protocol."""
+"""Bounds on senders that are not the registry: by address, by the heartbeats' route, by the TLS version."""
 
 from __future__ import annotations
 

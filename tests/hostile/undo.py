@@ -23,7 +23,7 @@ _PASSED, _FAILED = 0, 1
 
 
 def main(words: Sequence[str]) -> int:
-    """Undo the mends one after the other; say of each what its test did."""
+    """Undo the mends one after the other, and print the outcome of each test."""
     chosen = [one for one in MENDS if not words or any(word in f"{one.attack} {one.file} {one.test}" for word in words)]
     holding = 0
     with tempfile.TemporaryDirectory(prefix="geosync-mends-") as folder:

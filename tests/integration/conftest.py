@@ -33,7 +33,7 @@ SERVICE = "container_registry"
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """A registry with what a client needs to get in; `username` is empty where nobody is asked."""
+    """A registry with a client's credentials; `username` is empty where it asks for none."""
 
     registry: RunningRegistry
     credentials: Credentials = field(default_factory=Anonymous)
@@ -79,27 +79,27 @@ StartRegistry = Callable[[RegistrySpec], RunningRegistry]
 
 @pytest.fixture(scope="session")
 def plain_registry(start_registry: StartRegistry) -> Place:
-    """On the file system, nobody is asked, schema 1 and foreign layers of example.com are taken."""
+    """A registry on the file system, without a password; it takes schema 1 and foreign layers of example.com."""
     spec = RegistrySpec(name="plain", schema1=True, foreign_urls=("^https://example\\.com/",))
     return Place(registry=start_registry(spec))
 
 
 @pytest.fixture(scope="session")
 def second_registry(start_registry: StartRegistry) -> Place:
-    """Another one like `plain_registry`, to copy to."""
+    """Another registry like `plain_registry`, to copy to."""
     spec = RegistrySpec(name="second", schema1=True, foreign_urls=("^https://example\\.com/",))
     return Place(registry=start_registry(spec))
 
 
 @pytest.fixture(scope="session")
 def strict_registry(start_registry: StartRegistry) -> Place:
-    """As the Debian package has it: no schema 1, no foreign layers."""
+    """A registry as the Debian package configures it: no schema 1, no foreign layers."""
     return Place(registry=start_registry(RegistrySpec(name="strict")))
 
 
 @pytest.fixture(scope="session")
 def basic_registry(start_registry: StartRegistry) -> Place:
-    """With a user and a password."""
+    """A registry with a user and a password."""
     spec = RegistrySpec(name="basic", auth=BasicAuth(users={"geo": "s3cret-basic"}))
     return Place(
         registry=start_registry(spec),
@@ -129,7 +129,7 @@ def token_service(signing: KeyPair) -> Iterator[TokenService]:
 
 @pytest.fixture(scope="session")
 def token_registry(start_registry: StartRegistry, token_service: TokenService, signing: KeyPair) -> Place:
-    """With a token service, and for tokens of our own."""
+    """A registry with a token service that also trusts tokens of our own."""
     auth = TokenAuth(realm=token_service.realm, certificate=signing.certificate, service=SERVICE, issuer=ISSUER)
     return Place(
         registry=start_registry(RegistrySpec(name="token", auth=auth)),
@@ -156,21 +156,21 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningS3]:
 
 @pytest.fixture(scope="session")
 def s3_registry(start_registry: StartRegistry, s3: RunningS3) -> Place:
-    """On S3, with blobs served by redirect to presigned URLs."""
+    """A registry on S3 that redirects readers of blobs to presigned URLs."""
     storage = S3(endpoint=s3.url, bucket="registries", root="/redirecting")
     return Place(registry=start_registry(RegistrySpec(name="s3-redirect", storage=storage)))
 
 
 @pytest.fixture(scope="session")
 def s3_direct_registry(start_registry: StartRegistry, s3: RunningS3) -> Place:
-    """On S3, with the registry serving the bytes itself."""
+    """A registry on S3 that serves the bytes itself."""
     storage = S3(endpoint=s3.url, bucket="registries", root="/direct", redirect=False)
     return Place(registry=start_registry(RegistrySpec(name="s3-direct", storage=storage)))
 
 
 @pytest.fixture(scope="session")
 def tls_registry(start_registry: StartRegistry, tmp_path_factory: pytest.TempPathFactory) -> Place:
-    """With TLS, its certificate signed by an authority that only `ca_bundle` knows."""
+    """A registry with TLS, whose authority only `ca_bundle` knows."""
     ca = authority()
     bundle = tmp_path_factory.mktemp("ca") / "ca.crt"
     bundle.write_text(ca.certificate)

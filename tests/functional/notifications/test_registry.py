@@ -20,7 +20,7 @@ from tests.support.images import ImageMaker
 
 
 class Gateway(BaseHTTPRequestHandler):
-    """Takes the place of API Gateway; `answers` keeps the status of each request, `dropped` the events that it left out."""
+    """Takes the place of API Gateway; `answers` keeps each request's status, `dropped` the number of dropped events."""
 
     answers: list[int]
     dropped: list[int]

@@ -165,7 +165,7 @@ def test_threads_that_discharge_at_once_share_transactions(dynamodb: tuple[SyncR
     asking = threading.Event()
 
     def wait_for_others(**_: Any) -> None:
-        """Make a write wait for others as DynamoDB's latency does, so that they share a transaction; the fake answers at once."""
+        """Wait for the other writes, as DynamoDB's latency would: the fake answers at once."""
         if not asking.is_set():
             asking.set()
             ended = time.monotonic() + PATIENCE_S

@@ -1,4 +1,4 @@
-"""One contract, two stores."""
+"""The contract of a store, checked on both stores."""
 
 from __future__ import annotations
 

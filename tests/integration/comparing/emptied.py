@@ -1,4 +1,4 @@
-"""A primary from which tags go missing, and a secondary that has them: what the tests of deletes share."""
+"""A primary that loses tags, and a secondary that has them: shared by the tests of deletes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def fill(secondary: Secondary, make: ImageMaker, repository: str, number: int) -
 
 
 def empty(primary: Place) -> None:
-    """Take the disk away from under the registry."""
+    """Empty the registry's disk."""
     shutil.rmtree(next(primary.registry.folder.rglob("docker")))
 
 

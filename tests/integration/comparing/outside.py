@@ -1,4 +1,4 @@
-"""A secondary whose selection changes, and looks at what is outside of it."""
+"""A secondary whose selection changes, and helpers that look at the tags outside of it."""
 
 from __future__ import annotations
 

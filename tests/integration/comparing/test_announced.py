@@ -1,4 +1,4 @@
-"""Deletes that events announce: tag by tag they count for nothing; of a repository as a whole they count as missing.
+"""Announced deletes: those of single tags do not count for the breaker, that of a whole repository does.
 
 A comparison may be faster than the events of the deletions that it finds.
 """

@@ -102,7 +102,7 @@ def test_memory_does_not_grow_with_the_number_of_repositories(backfills: dict[in
 
 
 def kept_bytes() -> tuple[int, tuple[str, ...]]:
-    """What our own code holds now, in bytes, but for the table; what is held in cycles alone is not kept."""
+    """The bytes that our own code holds now, without the table and without garbage in cycles."""
     gc.collect()
     ours = tracemalloc.Filter(True, "*/layers/geosync/*")
     store = tracemalloc.Filter(False, "*/sync_registry/*")
@@ -112,7 +112,7 @@ def kept_bytes() -> tuple[int, tuple[str, ...]]:
 
 
 def pauses() -> Iterator[None]:
-    """Pause between some looks: a thread may be about to give up what it read into."""
+    """Pauses between looks, in which a thread can free its buffers."""
     for _ in range(LOOKS):
         yield
         time.sleep(0.2)

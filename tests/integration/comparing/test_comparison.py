@@ -1,4 +1,4 @@
-"""Backfill and comparison: what no event told of comes home, and nothing is lost to a primary that lost everything."""
+"""Backfill and comparison bring unannounced tags, and remove nothing where the primary lost everything."""
 
 from __future__ import annotations
 

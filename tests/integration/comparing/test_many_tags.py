@@ -61,7 +61,7 @@ class Listed:
 
 @contextmanager
 def between(primary: Script, there: Script) -> Iterator[Secondary]:
-    """A secondary between two registries that answer as they are told."""
+    """A secondary between two scripted registries."""
     with ScriptedServer(primary) as one, ScriptedServer(there) as other:
         secondary = Secondary(one, other, timing=Timing())
         with closing(secondary):

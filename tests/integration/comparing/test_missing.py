@@ -1,4 +1,4 @@
-"""Deletes that nobody announced: removed below the breaker, by the second comparison that misses them; else kept.
+"""Unannounced deletes: below the breaker's limits the second comparison removes the tags; else they stay.
 
 And what is extra at the secondary: told, never removed, until an operator adopts it.
 """
@@ -249,7 +249,7 @@ def test_a_listing_that_breaks_off_in_the_middle_of_its_pages_makes_nothing_miss
     images = fill(secondary, make, repository, 5)
 
     def pages(name: str, *, last: str | None = None) -> Iterator[list[str]]:
-        """As a registry with pages of two tags gives them: the second one is answered with an error."""
+        """A listing in pages of two tags, whose second page is an error."""
         yield ["v0", "v1"]
         secondary.primary_proxy.add(Status(status=status, kind="tags", target=re.compile("last=v1"), times=1000))
         yield from original(name, last="v1")

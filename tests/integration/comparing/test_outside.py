@@ -1,4 +1,4 @@
-"""What leaves the selection: under OutsideSelection=remove it goes, by the rules of deletes; else it stays."""
+"""Tags that leave the selection: removed by the rules of deletes under OutsideSelection=remove, else kept."""
 
 from __future__ import annotations
 

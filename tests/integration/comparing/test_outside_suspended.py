@@ -1,4 +1,4 @@
-"""Much that left the selection at once: it waits for an operator, and then goes, or stays."""
+"""Many tags that leave the selection at once wait for an operator, and then go or stay."""
 
 from __future__ import annotations
 

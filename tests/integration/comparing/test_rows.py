@@ -1,4 +1,4 @@
-"""Rows that the catalogue does not come by: what left the selection is forgotten, what left the primary is told."""
+"""Rows that the catalogue does not list: one outside the selection is forgotten, one gone from the primary reported."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Outside the window of a backfill nothing is copied that only a comparison found, and everything else is."""
+"""Outside the backfill window only finds of comparisons wait; everything else is copied."""
 
 from __future__ import annotations
 

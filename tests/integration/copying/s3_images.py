@@ -1,4 +1,4 @@
-"""Images whose layers S3 copies, and what a copy of one came to."""
+"""Images whose layers S3 copies, and the bytes that their copies cost."""
 
 from __future__ import annotations
 

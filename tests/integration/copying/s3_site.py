@@ -58,13 +58,13 @@ class S3Site:
         return S3Copier(copies, deadline=one.deadline, least_bytes=LEAST)
 
     def follow(self, one: Secondary, **buckets: Bucket) -> Secondary:
-        """Have `one` copy inside S3."""
+        """Make `one` copy inside S3."""
         one.s3 = self.copier(one, **buckets)
         one.open()
         return one
 
     def bytes_of(self, digest: str, bucket: Bucket = LOCAL) -> bytes | None:
-        """What lies under a blob's key."""
+        """The bytes under a blob's key."""
         try:
             answer = self.store.get_object(Bucket=bucket.name, Key=bucket.data_key(digest))
         except self.store.exceptions.NoSuchKey:

@@ -1,4 +1,4 @@
-"""What a registry serves and cannot be right: parked after five attempts, with what is wrong; the rest goes on."""
+"""Wrong content of a registry is parked after five attempts with its reason; the rest goes on."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Bad = tuple[Made, list[Status]]
 
 
 def manifest(body: bytes, reference: str = "bad", **headers: str) -> Status:
-    """The primary answers so for the manifest of `bad`, or of another reference."""
+    """The fault by which the primary answers a request for the manifest of `bad`, or of another reference."""
     given = {"Content-Type": MANIFEST, **headers}
     return Status(
         method="GET", target=re.compile(f"/manifests/{reference}"), status=200, headers=given, body=body, times=99
@@ -32,7 +32,7 @@ def manifest(body: bytes, reference: str = "bad", **headers: str) -> Status:
 
 
 def layer(made: Made, body: bytes) -> Status:
-    """The primary answers so for the image's layer."""
+    """The fault by which the primary answers a request for the image's layer."""
     target = re.compile(made.blobs[-1])
     return Status(method="GET", kind="blob", target=target, status=200, body=body, times=99)
 
@@ -75,7 +75,7 @@ def many(count: int) -> bytes:
 
 
 def below_a_good_one(bad: bytes) -> Callable[[ImageMaker, str], Bad]:
-    """An index of an image that is as it should be, and of this."""
+    """An index of a good image and of this bad one."""
 
     def push(make: ImageMaker, repository: str) -> Bad:
         child = {"mediaType": MANIFEST, "digest": digest_of(bad), "size": len(bad)}

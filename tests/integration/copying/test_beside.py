@@ -48,7 +48,7 @@ def push(way: Way, size: int = SIZE) -> str:
 
 
 def becomes(is_so: Callable[[], bool]) -> bool:
-    """Wait for what another thread does."""
+    """Wait for a condition that another thread makes true."""
     end_s = time.monotonic() + PATIENCE_S
     while not is_so() and time.monotonic() < end_s:
         time.sleep(0.01)
@@ -56,7 +56,7 @@ def becomes(is_so: Callable[[], bool]) -> bool:
 
 
 def assert_brought(way: Way, layer: str, size: int = SIZE) -> None:
-    """It is there, in the requests of any layer, and nothing is left of what was ahead."""
+    """Check that the layer is there, took the usual requests, and left nothing read ahead."""
     assert way.writer.head_blob(way.repository, layer) == size
     assert [one.received for one in way.source.exchanges if layer in one.path] == [size]
     assert [one.sent for one in way.destination.exchanges if one.sent > MIB] == [size]

@@ -29,13 +29,13 @@ TOKEN_ACCOUNT = Basic(username="geo", password="s3cret-token")
 
 
 class SmallBodies(Registry):
-    """What takes small bodies only: a layer goes in chunks of a MiB."""
+    """A registry that takes small bodies only: a layer goes in chunks of a MiB."""
 
     upload_limits = UploadLimits(max_body=MIB)
 
 
 class OwnCount(Registry):
-    """The same, of a registry whose word about an upload is not to be relied on."""
+    """Such a registry whose reports about an upload cannot be trusted."""
 
     upload_limits = UploadLimits(max_body=MIB, tells_offset=False)
 

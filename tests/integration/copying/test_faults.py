@@ -34,7 +34,7 @@ def push(way: Way) -> Made:
 
 
 def copy_until_it_breaks(way: Way) -> GeosyncError | None:
-    """Copy once; what it raised, None when it coped by itself."""
+    """Copy once; return the error, None where the copy succeeded."""
     try:
         way.copy("v1")
     except ReplicationError as error:

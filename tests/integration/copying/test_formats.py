@@ -1,4 +1,4 @@
-"""Every format of image, byte for byte, to registries of every kind; and clear words where one cannot be copied."""
+"""Every format of image arrives byte for byte at registries of every kind, or is refused with a clear reason."""
 
 from __future__ import annotations
 

@@ -111,7 +111,7 @@ def resident_peak() -> int:
 
 
 class SmallBodies(Registry):
-    """What takes small bodies only: a layer of a few MiB goes in chunks of one."""
+    """A registry that takes small bodies only: a layer of a few MiB goes in chunks of one MiB."""
 
     upload_limits = UploadLimits(max_body=MIB)
 
@@ -142,7 +142,7 @@ def leave_under_way(secondary: Secondary, place: Place, repository: str) -> tupl
 
 
 def finish(secondary: Secondary, repository: str, made: Manifest) -> int:
-    """Have the next invocations finish; the bytes that they sent in chunks."""
+    """Let the next invocations finish; return the bytes that they sent in chunks."""
     secondary.sweep_until(lambda: not secondary.owed(repository))
     assert secondary.digest(repository, "v1") == made.digest
     assert secondary.row(repository).state == SYNCED
@@ -259,7 +259,7 @@ def test_bytes_that_are_not_the_layers_are_found_out_at_its_end(
 
 
 class InOnePiece(Registry):
-    """What takes a blob in one piece only, as Google's Artifact Registry."""
+    """A registry that takes a blob in one piece only, as Google's Artifact Registry."""
 
     upload_limits = UploadLimits(chunked=False)
 

@@ -1,4 +1,4 @@
-"""What answers as if all were well, and is not: nothing is called synced for it, and nothing is given up."""
+"""False answers of success: nothing is called synced for them, and nothing is given up."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LOGIN = b"<html><body>Please sign in</body></html>"
 
 
 def page(method: str | None, kind: str) -> Status:
-    """Whatever is before the registry shows a page, with 200, as long as the fault is there."""
+    """A proxy before the registry answers 200 with a web page."""
     return Status(method=method, kind=kind, status=200, headers=PAGE, body=LOGIN, times=999)
 
 
@@ -27,7 +27,7 @@ def stored_nothing(kind: str) -> Status:
 
 
 def shows_another() -> Status:
-    """The tag is something else than what was put there."""
+    """The registry shows another manifest under the tag than the one put there."""
     other = {
         "Docker-Content-Digest": f"sha256:{'0' * 64}",
         "Content-Type": "application/vnd.oci.image.manifest.v1+json",

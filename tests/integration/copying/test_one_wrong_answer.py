@@ -1,4 +1,4 @@
-"""One wrong answer on its way parks nothing for ever: the image is tried again, and arrives without an operator."""
+"""A single wrong answer parks nothing for good: the image is tried again, and arrives without an operator."""
 
 from __future__ import annotations
 

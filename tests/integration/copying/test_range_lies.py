@@ -1,4 +1,4 @@
-"""A source that lies about ranges, or breaks: one connection brings the layer then, and the reason is said once."""
+"""A source that lies about ranges or breaks: one connection brings the layer, and the log names the reason once."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class Source:
             assert not [thread for thread in threading.enumerate() if thread.name.startswith("range-")]
 
     def whole(self) -> int:
-        """How often all of the blob was asked for."""
+        """The number of requests for the whole blob."""
         return sum(asked(request) is None for request in self.server.requests)
 
     def is_there(self) -> bool:

@@ -63,7 +63,7 @@ def reads(way: Way, layer: Descriptor) -> list[Exchange]:
 
 
 def assert_brought(way: Way, layer: Descriptor) -> None:
-    """It is there, and the registry has checked its digest; nothing of the ring is left."""
+    """Check that the layer is there with a checked digest, and that the ring is freed."""
     assert way.writer.head_blob(way.repository, layer.digest) == layer.size
     assert way.reader.memory.rings.held == 0
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("range-")]

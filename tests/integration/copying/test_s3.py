@@ -1,4 +1,4 @@
-"""Layers that S3 copies from bucket to bucket, between two real registries: bytes, proofs, and what falls back."""
+"""Layers that S3 copies between the buckets of two real registries: bytes, proofs, and the fallback to streaming."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A function killed at each request of a copy inside S3: the next one makes it good, and nothing unproved is linked."""
+"""A function killed at each request of a copy inside S3: the next one completes it, and no unproved layer is linked."""
 
 from __future__ import annotations
 

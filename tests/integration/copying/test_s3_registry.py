@@ -1,4 +1,4 @@
-"""The two registries around a copy inside S3: what they are asked, and what they say against it."""
+"""The two registries around a copy inside S3: the requests to them, and the answers that forbid the copy."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ def mount(make: ImageMaker, source: str, repository: str, digests: Sequence[str]
 
 
 def sync(secondary: Secondary, made: Made) -> None:
-    """Bring an image, and see it there; afterwards nothing was asked yet."""
+    """Sync an image, and check that its tag is at the secondary."""
     secondary.receive(pushed(made))
     assert secondary.digest(made.repository, made.reference) == made.digest
     assert secondary.row(made.repository).state == SYNCED

@@ -45,7 +45,7 @@ def index(make: ImageMaker, repository: str, *children: Document, **more: Any) -
 
 
 def layer_that_is_at_a_url_too(media_type: str) -> Build:
-    """The registry has it, and need not have it."""
+    """A layer that is in the registry although its URL would do."""
 
     def build(make: ImageMaker, repository: str) -> Document:
         return image(make, repository, {**make.blob(repository, make._word().encode(), media_type), **AT_URL})

@@ -14,7 +14,7 @@ from geosync.copying.connecting import AHEAD
 
 
 def becomes(is_so: Callable[[], bool]) -> bool:
-    """Wait for what another thread does."""
+    """Wait for a condition that another thread makes true."""
     end_s = time.monotonic() + PATIENCE_S
     while not is_so() and time.monotonic() < end_s:
         time.sleep(0.01)
