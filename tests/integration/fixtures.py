@@ -28,13 +28,13 @@ def ways() -> Iterator[Callable[..., Way]]:
 
 @pytest.fixture
 def way(ways: Callable[..., Way], plain_registry: Place, second_registry: Place, repository: str) -> Way:
-    """From the file system to the file system; nobody is asked."""
+    """A way between two registries on the file system, without passwords."""
     return ways(plain_registry, second_registry, repository)
 
 
 @pytest.fixture
 def primary(plain_registry: Place) -> Place:
-    """The primary's registry; with what other tests pushed in it."""
+    """The primary's registry, which other tests push to as well."""
     return plain_registry
 
 
@@ -47,6 +47,6 @@ def secondary(primary: Place, second_registry: Place) -> Iterator[Secondary]:
 
 @pytest.fixture
 def make(primary: Place) -> Iterator[ImageMaker]:
-    """What pushes to the primary's registry, past the proxy."""
+    """An image maker for the primary's registry, past the proxy."""
     with primary.maker(seed=time.time_ns()) as maker:
         yield maker

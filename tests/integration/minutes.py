@@ -1,4 +1,4 @@
-"""A secondary with the queues before it, and its minutes, as the recovery point needs them: nobody waits for one."""
+"""A secondary with its queues and minutes, as the recovery point needs them, without waits."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ def now() -> int:
 
 
 class ImpatientClock(Clock):
-    """The machine's time; nobody waits."""
+    """The machine's time; a sleep returns at once."""
 
     def sleep(self, seconds: float) -> None:
-        """Go on at once."""
+        """Return at once."""
 
 
 class Site:
@@ -99,7 +99,7 @@ def followed(primary: HasUrl, secondary: HasUrl, monkeypatch: pytest.MonkeyPatch
 
 
 def compare(site: Site, *repositories: str) -> status.Status:
-    """A comparison from its beginning to where it is complete."""
+    """Run a comparison until it is complete."""
     site.secondary.receive(WALK)
     site.secondary.sweep_until(lambda: not any(site.secondary.owed(one) for one in repositories))
     site.minute()

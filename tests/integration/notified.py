@@ -40,7 +40,7 @@ class NotifiedPrimary:
 
     @property
     def url(self) -> str:
-        """Where it listens: the same after a restart."""
+        """The registry's URL, the same after a restart."""
         return self.registry.url
 
     def maker(self, seed: int) -> ImageMaker:
@@ -48,11 +48,11 @@ class NotifiedPrimary:
         return ImageMaker(self.url, seed=seed)
 
     def kill(self) -> None:
-        """End the process as a power cut does: what it had in memory is gone."""
+        """Kill the process, as a power cut does: its memory is lost."""
         kill(self.registry)
 
     def start_again(self) -> None:
-        """Start it where it was, with the data that it had. What the former process sent is refused from now on."""
+        """Start the registry again on the same port and data. Notifications of the former process are refused then."""
         self._path = f"/events/{int(self._path.rpartition('/')[2]) + 1}"
         self._spec = replace(self._spec, notifications=self._notifications())
         self.registry = start(self._spec, self._folder)

@@ -60,7 +60,7 @@ _ids = itertools.count(1)
 
 
 class Queue:
-    """What a holder needs of SQS: the DLQ, as a list."""
+    """The part of SQS that a holder needs: the DLQ, as a list."""
 
     def __init__(self) -> None:
         self.messages: list[dict[str, Any]] = []
@@ -75,7 +75,7 @@ class SilentMetrics:
 
 
 class AlwaysOpen:
-    """Registries that are there, whatever the settings and secrets."""
+    """Registries that can be used, whatever the settings and secrets."""
 
     unread = None
 
@@ -89,11 +89,11 @@ class AlwaysOpen:
         return registries.primary.name, registries.secondary.name
 
     def reread(self) -> None:
-        """There is no secret to read."""
+        """Do nothing: there is no secret to read."""
 
 
 class HasUrl(Protocol):
-    """A registry, or what stands before one."""
+    """A registry or a proxy before one."""
 
     @property
     def url(self) -> str: ...
@@ -193,11 +193,11 @@ class Secondary:
         return self.primary_proxy.total() + self.secondary_proxy.total()
 
     def receive(self, *messages: GeoEvent | str) -> None:
-        """Hand the messages in at once, each in a thread of its own, as invocations of the functions come."""
+        """Deliver the messages at once, each in a thread of its own, as Lambda invokes the functions."""
         self._hand_in([message if isinstance(message, str) else message.to_json() for message in messages])
 
     def receive_together(self, *events: GeoEvent) -> None:
-        """The same of events that come in one batch: all of them are marked before the first is worked off."""
+        """Deliver events in one batch: all of them are marked before the first is worked off."""
         taken = self.intake.take([event.to_json() for event in events])
         assert not taken.again
         self._hand_in([WorkMessage(repository=repository, reason="event").to_json() for repository in taken.wakes])
@@ -243,7 +243,7 @@ class Secondary:
             }
 
     def decide_about_deletes(self) -> None:
-        """What functions/reconcile does once the events queue was seen empty a minute after the last comparison."""
+        """Do as functions/reconcile once the events queue was seen empty a minute after the last comparison."""
         self.have_passed(COUNTS_SETTLE_MS / 1000)
         doubt.decide(self.sync_registry, lambda: 0, primary=None)
 
@@ -263,7 +263,7 @@ class Secondary:
         return seen.digest if seen is not None else None
 
     def put(self, repository: str, tag: str, made: Made) -> None:
-        """Somebody tags an image at the secondary."""
+        """Tag an image at the secondary, as somebody else may."""
         answer = requests.put(
             f"{self.secondary_proxy.url}/v2/{repository}/manifests/{tag}",
             data=made.content,

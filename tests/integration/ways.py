@@ -1,4 +1,4 @@
-"""A way from one registry to another for one repository, and a look at both ends that needs no code under test."""
+"""A way from one registry to another for one repository, and looks at both ends without the code under test."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The recovery point between real registries: what it says would be lost against what the secondary lacks."""
+"""The recovery point between real registries: the reported losses against the images that the secondary lacks."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def site(primary: Place, second_registry: Place, monkeypatch: pytest.MonkeyPatch
 
 @pytest.fixture
 def seed() -> int:
-    """Given by GEOSYNC_SEED to see a failure again."""
+    """The seed, which GEOSYNC_SEED sets to repeat a failure."""
     return int(os.environ.get("GEOSYNC_SEED", time.time_ns() % 10**9))
 
 
@@ -186,7 +186,7 @@ def test_a_reference_that_is_parked_twice_holds_nothing_else_back_and_leaves_no_
 
 
 class Load:
-    """What happens at a registry, each notification of it into the queue, and the truth of it: what was pushed last."""
+    """Random pushes and deletes at a registry, with their notifications in the queue, and the last push of each tag."""
 
     def __init__(self, site: Site, make: ImageMaker, repository: str, seed: int) -> None:
         self.site = site
@@ -210,7 +210,7 @@ class Load:
         self.site.queue.append(told)
 
     def delete(self, tag: str) -> None:
-        """Delete what the tag is, as Distribution 2.8 can and tells it: by digest, and its siblings go with it."""
+        """Delete the tag's manifest as Distribution 2.8 does and announces it: by digest, with its sibling tags."""
         made = self.truth[tag][0]
         self.make.delete(made)
         gone = {name for name, (other, _) in self.truth.items() if other.digest == made.digest}
@@ -219,7 +219,7 @@ class Load:
         self.site.queue.append(event("deleted", self.repository, digest=made.digest))
 
     def step(self) -> None:
-        """Do something, and most often deliver something."""
+        """Take a random step, most often with a delivery."""
         site, step = self.site, self.chance.random()
         if step < 0.25:
             self.push(self.chance.choice(self.tags), self.chance.choice(self.pool) if step < 0.12 else None)
@@ -258,7 +258,7 @@ class Load:
             assert tag in listed or tag in waiting, f"{where}: it is not among what would be lost: {listed}"
 
     def minute_and_check(self) -> None:
-        """See what a minute that ends now would claim."""
+        """Run a minute, and check its claims."""
         self.site.minute()
         self.check()
 

@@ -1,4 +1,4 @@
-"""An account that is lent for a time: asked for once, renewed in time, and given back when it is refused."""
+"""Credentials that are lent for a time: asked for once, renewed in time, and replaced when refused."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ OTHERS = st.sampled_from(["x", "con\ufb01g", "layerss", "manifests2"])
 
 
 def case(key: str) -> st.SearchStrategy[str]:
-    """A key as somebody may write it; Go folds the long s and the Kelvin sign, too."""
+    """A spelling of a key that Go takes for it; Go folds the long s and the Kelvin sign, too."""
     written = st.sampled_from([key] * 4 + [key.upper(), key.title(), key.swapcase()])
     return written | st.just(key.replace("s", "\u017f").replace("k", "\u212a"))
 

@@ -1,4 +1,4 @@
-"""Getting in: challenges, tokens, and where credentials go and where not."""
+"""Authentication: challenges, tokens, and the hosts that credentials may go to."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One request and its answer: what is sent once more, what has an unknown outcome, what connections are used."""
+"""One request and its answer: repeats, unknown outcomes, and the use of connections."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is not there, what must not get into a URL, and what a ping says."""
+"""Absent manifests, names that must not get into a URL, and pings."""
 
 from __future__ import annotations
 

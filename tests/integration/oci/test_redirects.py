@@ -1,4 +1,4 @@
-"""Redirects and locations elsewhere: followed without credentials, and nothing secret is told."""
+"""Redirects and locations on other hosts: followed without credentials, and no secret is shown."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Streams from and to servers that lie, cut, hang or close, and what the client makes of it."""
+"""Streams from and to servers that lie, cut, hang or close, and the client's errors."""
 
 from __future__ import annotations
 

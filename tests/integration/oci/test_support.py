@@ -1,4 +1,4 @@
-"""The tools of the tests themselves: the proxy counts and breaks as it says, and the local registries start and end."""
+"""The tests' own tools: the proxy counts and breaks as told, and the local registries start and end."""
 
 from __future__ import annotations
 

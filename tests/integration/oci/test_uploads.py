@@ -1,4 +1,4 @@
-"""Uploads in chunks, uploads gone on with, and blobs read from the middle: the client's verbs."""
+"""The client's verbs for uploads in chunks, resumed uploads, and blobs read from an offset."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Selective sync: events, comparison and resync give the same answer, and what is outside is left as it is."""
+"""Selective sync: events, comparison and resync agree, and tags outside of the selection stay as they are."""
 
 from __future__ import annotations
 

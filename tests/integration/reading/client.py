@@ -40,7 +40,7 @@ class Got:
 
     @property
     def code(self) -> str:
-        """The code of its first error, in the specification's form."""
+        """The code of the answer's first error, in the specification's form."""
         return str(json.loads(self.body)["errors"][0]["code"])
 
 
@@ -120,7 +120,7 @@ class Client:
         self.own.close()
 
     def account(self, ago_s: float = 100) -> None:
-        """Write down that all which was pushed until `ago_s` seconds ago is marked, and a comparison complete."""
+        """Record that everything pushed until `ago_s` seconds ago is marked, and a comparison complete."""
         at = time.time_ns() // 1_000_000 - round(ago_s * 1000)
         walk = {"started_at": at, "finished_at": at, "touched_at": at, "proved_at": at, "settled_at": at}
         store = self.secondary.store
@@ -137,7 +137,7 @@ class Client:
         query: Mapping[str, str] | None = None,
         **headers: str,
     ) -> Got:
-        """Send a request, in an invocation that has so many seconds."""
+        """Send a request, in an invocation of `seconds`."""
         self.deadline.set(seconds)
         given = headers | ({"Authorization": authorization} if authorization is not None else {})
         event = {"httpMethod": method, "path": path, "headers": given, "queryStringParameters": query}

@@ -122,7 +122,7 @@ def test_a_tag_that_is_older_than_allowed_is_looked_at_and_then_served(
 
 
 def old_and_refused(secondary: Secondary, client: Client, make: ImageMaker, repository: str) -> Made:
-    """Push an image, and lose the primary: `client` is refused it once it is old, and the primary is on hold."""
+    """Push an image and lose the primary: the image becomes too old for `client`, and the primary is on hold."""
     made = make.image(repository, "v1")
     secondary.receive(pushed(made))
     secondary.have_passed(LONG_AGO_S)

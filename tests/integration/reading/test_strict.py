@@ -1,4 +1,4 @@
-"""Pulls at a secondary that promises the primary's tag of now (MaxStaleness 0), between real registries."""
+"""Pulls at a secondary that promises the primary's present tag (MaxStaleness 0), between real registries."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PULLERS = 8
 
 @pytest.fixture
 def strict(secondary: Secondary) -> Iterator[Client]:
-    """A client at a site that promises the tag of now; its first comparison is complete, its events are accounted."""
+    """A client at a site with MaxStaleness 0, whose first comparison is complete and whose events are accounted."""
     with Client(secondary, max_staleness_ms=0) as one:
         one.account(ago_s=0)
         yield one

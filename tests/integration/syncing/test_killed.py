@@ -44,13 +44,13 @@ PASSING = 5.0
 
 
 class Dead(BotoCoreError):
-    """What the code of a killed invocation gets of its table; nothing it does about it leaves the invocation."""
+    """Raised to a killed invocation by its table; nothing that it does then leaves the invocation."""
 
     fmt = "the function was killed"
 
 
 class Life:
-    """What one invocation asks of the outside, counted; it ends before step `killed_at` takes place."""
+    """Counts the requests of one invocation, and kills it before step `killed_at`."""
 
     def __init__(self, killed_at: float) -> None:
         self._killed_at = killed_at
@@ -59,7 +59,7 @@ class Life:
         self.over = threading.Event()
 
     def before(self) -> None:
-        """A step is about to be taken; raises Dead at the last one, and ever after."""
+        """Count a step before it is taken; raise Dead at the last one and from then on."""
         with self._lock:
             self.steps += 1
             if self.steps >= self._killed_at:
@@ -67,7 +67,7 @@ class Life:
         self.after()
 
     def after(self) -> None:
-        """A step has taken place; what is dead does not hear of it."""
+        """Raise Dead if the invocation was killed during the step."""
         if self.over.is_set():
             raise Dead
 
@@ -175,7 +175,7 @@ def live(one: Secondary, made: Made) -> threading.Thread:
 
 
 def completed(*secondaries: Secondary) -> Counter[str]:
-    """How often the registry answered the closing PUT of each blob with 201, whether anybody heard it or not."""
+    """The number of 201s to the closing PUT of each blob, also of those that no client received."""
     return Counter(
         one.target.rpartition("digest=")[2]
         for secondary in secondaries
@@ -206,7 +206,7 @@ def assert_same(site: Site, made: Made) -> None:
 
 
 def undisturbed_steps(site: Site, made: Made) -> int:
-    """How many steps the copy takes when nobody disturbs it."""
+    """The number of steps of an undisturbed copy."""
     table = MemoryStore()
     life = Life(float("inf"))
     lives = [*site.first(table, made), site.second(table, made, life)]
@@ -222,7 +222,7 @@ def undisturbed_steps(site: Site, made: Made) -> int:
 
 
 def kill_and_go_on(site: Site, made: Made, at: int) -> str | None:
-    """Kill an invocation at a step, have the sweep wake others until all is well; what was wrong then, else None."""
+    """Kill an invocation at a step, and sweep until all is well; return the fault that stays, else None."""
     table = MemoryStore()
     life = Life(at)
     earlier = site.first(table, made)
@@ -252,7 +252,7 @@ def kill_and_go_on(site: Site, made: Made, at: int) -> str | None:
 
 
 def kill_at_every_step(site: Site, push: Callable[[], Made]) -> int:
-    """Kill a copy of its own at each of its steps. Returns how many those are."""
+    """Kill a copy at each of its steps, each time another copy; return the number of steps."""
     steps = undisturbed_steps(site, push())
     kills = [(push(), at) for at in range(1, steps + 1)]
     with ThreadPoolExecutor(AT_ONCE) as pool:
@@ -276,7 +276,7 @@ def test_a_multi_arch_copy_killed_at_every_request_ends_the_same(
 
 
 class SmallBodies(Registry):
-    """A registry behind something that takes small bodies only: layers go in chunks."""
+    """A registry behind a proxy that takes small bodies only: layers go in chunks."""
 
     upload_limits = UploadLimits(max_body=CHUNK)
 

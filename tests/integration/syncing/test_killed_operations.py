@@ -1,4 +1,4 @@
-"""What is no first copy, killed in its middle (see test_killed.py): a delete, a tag that moves back, a repair."""
+"""Operations killed in the middle (see test_killed.py): a delete, a tag that moves back, a repair."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ EVERY_STEP = "GEOSYNC_KILL_AT_EVERY_STEP"
 
 @dataclass(kw_only=True)
 class Operation:
-    """Something that happened to a repository at the primary, and what the secondary is told of it."""
+    """A change of a repository at the primary, and the events of it for the secondary."""
 
     make: ImageMaker
     storage: Path
@@ -46,15 +46,15 @@ class Operation:
     """What there is at the primary in the end."""
 
     def prepare(self) -> None:
-        """Push what there was before it."""
+        """Push the state before the operation."""
         self.before = [self.make.image(self.repository, tag, layers=1) for tag in ("v1", "keep")]
 
     def happen(self, one: Secondary) -> list[GeoEvent]:
-        """Have it happen. `one` is an invocation that nobody kills."""
+        """Carry out the operation. `one` is an invocation that is not killed."""
         raise NotImplementedError
 
     def is_good(self) -> bool:
-        """Whether the secondary is what it must be, beside its tags."""
+        """Tell whether the secondary is right beside its tags."""
         return True
 
 
@@ -170,7 +170,7 @@ def tags(place: Place, repository: str) -> dict[str, str]:
 
 @pytest.fixture
 def makers(plain_registry: Place) -> Iterator[list[ImageMaker]]:
-    """One for each thread: a session is not for two."""
+    """One image maker for each thread: threads must not share a session."""
     made = [plain_registry.maker(seed=time.time_ns() + number) for number in range(AT_ONCE)]
     yield made
     for one in made:

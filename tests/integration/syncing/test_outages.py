@@ -109,7 +109,7 @@ def test_100_pushes_while_the_secondary_is_down_are_one_hold_and_no_failure(
 
 
 def equal(secondary: Secondary, images: list[Made]) -> bool:
-    """Whether the secondary's registry serves all of them."""
+    """Tell whether the secondary's registry serves all images."""
     return all(secondary.digest(made.repository, made.reference) == made.digest for made in images)
 
 

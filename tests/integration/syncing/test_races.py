@@ -1,4 +1,4 @@
-"""What happens at the primary while a copy is under way: the end is what the primary is then."""
+"""Changes at the primary during a copy: the secondary ends equal to the primary."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A registry that stumbles in the middle of a DELETE: the tag is neither served nor listed in the end."""
+"""A registry that fails in the middle of a DELETE: in the end the tag is neither served nor listed."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_a_tag_is_not_listed_after_a_removal_that_the_registry_broke_off(
     marker = removal_marker("v1").digest
 
     def lose_the_manifest() -> None:
-        """What Distribution 2.8 has done by then: its tag is left, and shows as 404."""
+        """Do the first half of a DELETE as Distribution 2.8: the tag stays, and answers 404."""
         revisions = next(second_registry.registry.folder.rglob(f"repositories/{repository}/_manifests/revisions"))
         shutil.rmtree(revisions / "sha256" / marker.partition(":")[2])
 

@@ -1,4 +1,4 @@
-"""A repository that GitLab's registry renamed: the new name is filled from the old one, the old one goes on proof."""
+"""A repository that GitLab's registry renamed: the new name is mounted from the old one, which goes on proof."""
 
 from __future__ import annotations
 

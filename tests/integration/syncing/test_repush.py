@@ -25,7 +25,7 @@ CONSUMERS = 4
 
 @pytest.fixture
 def make(secondary: Secondary) -> Iterator[ImageMaker]:
-    """What pushes through the proxy, which so knows when each tag was written."""
+    """An image maker that pushes through the proxy, so that the proxy knows when each tag was written."""
     with ImageMaker(secondary.primary_proxy.url, seed=time.time_ns()) as maker:
         yield maker
 

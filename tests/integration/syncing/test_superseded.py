@@ -1,4 +1,4 @@
-"""A digest that a later push of the tag overtook is owed like any other: pinned deployments pull it by digest."""
+"""A superseded digest is owed like any other: pinned deployments pull it by digest."""
 
 from __future__ import annotations
 

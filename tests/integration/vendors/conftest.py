@@ -15,7 +15,7 @@ from tests.support.vendors.ecr import EcrDouble
 
 @pytest.fixture
 def aws(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """Keys of nobody, and no profile of this machine."""
+    """Made-up AWS keys, and no profile of this machine."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
     monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
@@ -60,7 +60,7 @@ def world(plain_registry: Place, second_registry: Place, no_aws: pytest.MonkeyPa
 
 @pytest.fixture
 def below(repository: str) -> str:
-    """Below what Google's double has made; for the others a name like any other."""
+    """A repository name; for Google below a repository that its double has made."""
     return f"my-project/geo/{repository.replace('/', '-')}"
 
 

@@ -350,7 +350,7 @@ def test_throttling_holds_the_registry_as_long_as_it_says_and_loses_nothing(
 
 
 class InParts(Ecr):
-    """ECR for a layer that does not fit into one invocation."""
+    """ECR with layers that do not fit into one invocation."""
 
     upload_limits = replace(Ecr.upload_limits, max_body=20 * MIB)
 

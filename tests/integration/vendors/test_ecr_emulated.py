@@ -59,7 +59,7 @@ class Aws:
         return self.emulator.url
 
     def become(self, name: str, *sids: str) -> None:
-        """Be a user who may do what these statements say."""
+        """Become a user with the permissions of these statements."""
         key = make_user(self.emulator, name, policy(*sids))
         self.environment.setenv("AWS_ACCESS_KEY_ID", key["aws_access_key_id"])
         self.environment.setenv("AWS_SECRET_ACCESS_KEY", key["aws_secret_access_key"])

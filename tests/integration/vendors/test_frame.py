@@ -1,4 +1,4 @@
-"""What every vendor builds on: repositories made on demand, refusals that mean success, listings with digests."""
+"""The base of every vendor: repositories made on demand, refusals that mean success, listings with digests."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ PAGE = 4
 
 
 class WithoutRepositories(VendorDouble):
-    """Has no repository that was not made."""
+    """A registry that has only repositories that were made."""
 
     made: set[str]
 

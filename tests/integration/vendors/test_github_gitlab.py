@@ -1,4 +1,4 @@
-"""GitHub's and GitLab's registries as their doubles have them: what they do not do, and what they do not trust."""
+"""GitHub's and GitLab's registries as their doubles have them: unsupported requests and untrusted tokens."""
 
 from __future__ import annotations
 

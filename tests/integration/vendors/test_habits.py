@@ -1,4 +1,4 @@
-"""A secondary's Distribution 3: what it checks of an index may change while it is copied to."""
+"""A secondary's Distribution 3, whose checks of an index may change during a copy."""
 
 from __future__ import annotations
 

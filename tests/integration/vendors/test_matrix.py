@@ -83,7 +83,7 @@ def digest(secondary: Secondary, made: Made) -> str | None:
 
 
 def refers(secondary: Secondary, subject: Made) -> set[str]:
-    """What refers to `subject` at the secondary: by its API, or in the fallback tag."""
+    """The referrers of `subject` at the secondary: by its API, or in the fallback tag."""
     registry = secondary.registries.secondary
     listed = registry.referrers(subject.repository, subject.digest)
     if listed is None:

@@ -1,4 +1,4 @@
-"""A registry that does not let us in: row and log say which one, which request, its answer, and what to check."""
+"""A registry that refuses us: row and log name the registry, the request, its answer, and what to check."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ CASES: dict[str, tuple[str, Credentials | dict[str, str], str]] = {
 
 
 def said(secondary: Secondary, repository: str, caplog: pytest.LogCaptureFixture) -> tuple[str, str]:
-    """What the row's reference has for its failure, and what the log says."""
+    """The failure of the owed reference, and the log's text."""
     (owed,) = secondary.owed(repository)
     reasons = [str(one.reason) for one in caplog.records if hasattr(one, "reason")]
     assert reasons, "nothing of it is in the log"

@@ -55,7 +55,7 @@ def double(world: World, vendor: str) -> TokenDouble:
 
 @pytest.fixture
 def digests(world: World, double: TokenDouble, name: str) -> list[str]:
-    """Images whose tag was pushed again before Geosync came; the last one has it."""
+    """The digests of images pushed under one tag before Geosync's first comparison; the last one has the tag."""
     made = [world.beside.image(name, "latest", layers=1).digest for _ in range(NUMBER)]
     double.untagged[name] = made
     return made

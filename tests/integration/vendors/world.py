@@ -64,7 +64,7 @@ class World:
     def open(
         self, name: str, double: TokenDouble, secret: str | None = None, *, clock: Clock = SYSTEM_CLOCK
     ) -> Registry:
-        """The vendor's registry by itself, opened as the function does."""
+        """Open the vendor's registry as the function does."""
         one = open_registry(double.url, secret or double.secret, vendor=name, deadline=Deadline(clock), writes=True)
         self.stack.callback(one.close)
         return one

@@ -32,7 +32,7 @@ class Breakable:
 
 @pytest.fixture(scope="session")
 def forgetful(start_registry: StartRegistry, tmp_path_factory: pytest.TempPathFactory) -> Breakable:
-    """Without a cache of blob descriptors: each HEAD looks at the storage."""
+    """A registry without a cache of blob descriptors: each HEAD looks at the storage."""
     root = tmp_path_factory.mktemp("forgetful-data")
     storage = {
         "filesystem": {"rootdirectory": str(root)},
@@ -45,7 +45,7 @@ def forgetful(start_registry: StartRegistry, tmp_path_factory: pytest.TempPathFa
 
 @pytest.fixture(scope="session")
 def remembering(start_registry: StartRegistry, tmp_path_factory: pytest.TempPathFactory) -> Breakable:
-    """With the cache that the Debian package configures: a blob that was there once is there for ever."""
+    """A registry with the Debian package's cache of descriptors: a blob that was there once is reported for ever."""
     root = tmp_path_factory.mktemp("remembering-data")
     spec = RegistrySpec(name="remembering", storage=FileSystem(root=root))
     return Breakable(place=Place(registry=start_registry(spec)), root=root)

@@ -1,4 +1,4 @@
-"""A verified repository is equal at both sites, down to its blobs; what is not is found, named and copied again."""
+"""A verified repository is equal at both sites, down to its blobs; a difference is found, named and copied again."""
 
 from __future__ import annotations
 

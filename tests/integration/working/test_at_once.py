@@ -24,7 +24,7 @@ def held_back(kind: str, barrier: threading.Barrier) -> Call:
 
 
 def work_off(secondary: Secondary, repository: str, made: Sequence[Made]) -> None:
-    """Have all of them owed, and one holder work them off."""
+    """Mark all images, and have one holder work them off."""
     for one in made:
         secondary.sync_registry.mark(repository, Reference.tag(one.reference), Mark(expects=one.digest))
     secondary.receive(WorkMessage(repository=repository, reason="event").to_json())

@@ -1,4 +1,4 @@
-"""A message comes in, and the secondary becomes equal: the whole way of functions/sync, on real registries."""
+"""The whole way of functions/sync, from a message to an equal secondary, between real registries."""
 
 from __future__ import annotations
 
