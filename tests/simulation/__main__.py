@@ -1,4 +1,4 @@
-"""`python -m tests.simulation`: the command, in a process whose sets have one order, with this checkout's library."""
+"""`python -m tests.simulation`: the command, with a fixed hash seed and this checkout's library."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The fate of a call: how long it takes, if it has an effect, if its answer comes, if its caller dies."""
+"""The fate of a call: its duration, its effect, its answer, and the death of its caller."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ class Calls:
         return result
 
     def is_instant(self) -> bool:
-        """True for most of the calls that come in dozens: they take no time, and nobody runs between them."""
+        """True for most of the calls that come in dozens: they take no time, and no other task runs between them."""
         self._scheduler.check()
         return self._random.random() < INSTANT
 
@@ -134,20 +134,20 @@ class Calls:
         return self._random.randrange(number)
 
     def trouble(self) -> None:
-        """Note that the caller may have done what it does not know of."""
+        """Note that the caller may not know of an effect of its call."""
         place = self._scheduler.current.place
         if isinstance(place, Caller):
             place.tally.is_troubled = True
 
     def note(self, what: str) -> None:
-        """Count one thing that whoever has the baton did."""
+        """Count an action of the task that has the baton."""
         place = self._scheduler.current.place
         if isinstance(place, Caller):
             place.tally.did[what] += 1
 
     @contextmanager
     def noting(self, what: str) -> Iterator[None]:
-        """Count it where what is within ends with an error."""
+        """Count an action if the block ends with an error."""
         try:
             yield
         except Exception:
@@ -175,7 +175,7 @@ class Calls:
 
 
 def _quietly(effect: Callable[[], object]) -> None:
-    """Carry out what nobody hears the answer of."""
+    """Carry out an effect whose answer gets lost."""
     try:
         effect()
     except Exception:  # noqa: BLE001 - the answer goes to nobody

@@ -13,14 +13,14 @@ EPOCH_MS = 1_800_000_000_000
 
 
 class SimulatedClock(Clock):
-    """What SYSTEM_CLOCK is in a simulated world."""
+    """SYSTEM_CLOCK in a simulated world."""
 
     __slots__ = ()
 
     scheduler: ClassVar[Scheduler]
 
     def now_ms(self) -> int:
-        """The wall clock of the place that asks (ms)."""
+        """The wall clock of the asking place (ms)."""
         scheduler = self.scheduler
         return EPOCH_MS + int(scheduler.now_s * 1000) + scheduler.current.place.skew_ms
 
@@ -29,5 +29,5 @@ class SimulatedClock(Clock):
         return self.scheduler.now_s
 
     def sleep(self, seconds: float) -> None:
-        """Give the baton away for so long."""
+        """Pass the baton on for `seconds`."""
         self.scheduler.sleep(max(seconds, 0.0))

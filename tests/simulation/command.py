@@ -74,7 +74,7 @@ def _tell(seed: int, rule: str | None, focus: Focus) -> int:
 
 
 def _shrink(seed: int, rule: str | None, focus: Focus) -> int:
-    """Print the arguments of a smaller story, after each one that was found."""
+    """Print the arguments of each smaller story as it is found."""
     with broken(rule):
         first = run(seed, focus=focus).violation
         if first is None:

@@ -35,11 +35,11 @@ class Run:
 
     @property
     def tally(self) -> Tally:
-        """What it measured and did."""
+        """The tally of its measurements and actions."""
         return self.place.tally
 
     def did(self, what: str) -> Bounds:
-        """It did this so many times; it may not know of all, or have done it once more where no answer came."""
+        """The number of times that it did this: the least and the most, as answers may be lost."""
         number = self.tally.did[what]
         return (0, number) if self.tally.is_troubled else (number, number)
 
@@ -82,7 +82,7 @@ def _answered(*statuses: int) -> Rule:
 
 
 def _skipped(run: Run) -> Bounds:
-    """An event that was done, and marked nothing, was seen already; not one that is outside the selection."""
+    """An event that was done without a mark was seen already, unless it is outside the selection."""
     if not run.is_following:
         return 0, math.inf
     failed = {one["itemIdentifier"] for one in run.answer["batchItemFailures"]}
@@ -110,7 +110,7 @@ def _read(body: str) -> dict[str, Any]:
 
 
 def _refused(run: Run) -> Bounds:
-    """A message that was sent a second time to the DLQ, as no answer came, is there twice, and refused once."""
+    """A message sent twice to the DLQ because an answer was lost is there twice, and refused once."""
     number = run.tally.did["refused letter"]
     return number - run.tally.did[REPEATED], (math.inf if run.tally.is_troubled else number)
 
@@ -124,14 +124,14 @@ def _failed(run: Run) -> Bounds:
 
 
 def _synced(run: Run) -> Bounds:
-    """What is discharged because it is outside the selection was not synced, nor was what a pull only had looked at."""
+    """A discharge outside the selection is no sync, nor is a look that a pull only asked for."""
     low, high = run.did("discharged")
     low = max(0, low - run.did("discharged what was asked for")[1])
     return (low if len(run.site.selections.periods) == 1 else 0), high
 
 
 def _held(run: Run) -> Bounds:
-    """It is said for each reference that met a registry which serves nobody; who writes a hold has met one."""
+    """Counted for each reference that met a registry which serves nobody; each written hold met one."""
     return run.did("held")[0], math.inf if run.tally.did["was not served"] else 0
 
 
@@ -143,7 +143,7 @@ def _ended(task: str, *, done: bool) -> Rule:
 
 
 def _arrivals_failed(run: Run) -> Bounds:
-    """The bus, the topic or the outbox failed; nothing else in a minute asks one of them. It ends the task."""
+    """The bus, the topic or the outbox failed, which ends the task; nothing else in a minute uses them."""
     return _is(run.tally.did["not told"] > 0)
 
 

@@ -1,4 +1,4 @@
-"""The event log's table as the low-level client reaches it: the few requests that Geosync sends to it."""
+"""The event log's table behind a low-level client, with the few requests that Geosync sends."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Log:
         self.listeners: list[Listener] = []
 
     def put(self, item: Stored) -> None:
-        """Put one item in place of what was there."""
+        """Put one item, in the place of a former one."""
         identifier = item["id"]["S"]
         before = self.items.get(identifier)
         self.items[identifier] = item

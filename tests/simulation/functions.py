@@ -25,7 +25,7 @@ TIMEOUTS_S = {"notifications": 10.0, "log_cursor": 120.0, "sync": 900.0, "reconc
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """An invocation's end: what it answered, or that it crashed (an error, a kill, a time-out)."""
+    """An invocation's end: its answer or its crash (an error, a kill, a time-out)."""
 
     answer: Any = None
     crashed: str | None = None
@@ -74,7 +74,7 @@ class Function:
 
     @property
     def is_new(self) -> bool:
-        """No invocation goes on that began before the last update."""
+        """Tell whether every invocation from before the last update has ended."""
         return self.running == self._running_of[self._version]
 
     def forget(self) -> None:

@@ -33,7 +33,7 @@ from geosync.threads import SYSTEM_THREADS, Threads
 
 @contextmanager
 def installed(scheduler: Scheduler, names: Random, wire: Wire, recorder: Recorder) -> Iterator[None]:
-    """Put the world's parts where the real ones are; `names` decides every name that is made by chance."""
+    """Replace the real parts by the world's; `names` decides every random name."""
 
     def make_uuid() -> uuid.UUID:
         return uuid.UUID(int=names.getrandbits(128), version=4)

@@ -1,4 +1,4 @@
-"""What happened at the sites, written down as it happens: the truth that the invariants compare with."""
+"""The history of the sites, recorded as it happens: the truth for the invariants."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Taken:
 
     @property
     def occurred_ms(self) -> int:
-        """When it happened, by the registry's clock."""
+        """The moment of the event by the registry's clock."""
         return int(datetime.fromisoformat(self.event["timestamp"]).timestamp() * 1000)
 
     @property
@@ -261,7 +261,7 @@ def _event_of(message: Message) -> dict[str, Any] | None:
 
 
 def _counted(row: Item | None) -> tuple[object, object]:
-    """What a row says that the sums have it as."""
+    """The states as which the counters have a row, by its own record."""
     return (row or {}).get("state_counted"), (row or {}).get("verification_counted")
 
 

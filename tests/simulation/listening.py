@@ -53,7 +53,7 @@ class Arrived(NamedTuple):
 
 @dataclass(slots=True)
 class Heard:
-    """What happened, and what the bus and the topic were told of it."""
+    """The arrivals, and the events on the bus and the topic."""
 
     happened: set[Arrived] = field(default_factory=set)
     bus: set[Arrived] = field(default_factory=set)
@@ -62,7 +62,7 @@ class Heard:
     """Invocations that were killed at one of their calls."""
 
     def written(self, site: str, key: Key, before: Item | None, after: Item | None) -> None:
-        """Note what the table says of a reference from now on."""
+        """Note the table's record of a reference from now on."""
         if not key.item.startswith(SEEN) or key.repository.startswith("#") or after is None:
             return
         is_the_primarys = after.get("looked_at", 0) > 0 and not {"gone_since", "missing_since", "outside_since"} & {
@@ -72,7 +72,7 @@ class Heard:
             self.happened.add(Arrived(site, key.repository, key.item, str(after["digest"])))
 
     def lost(self, sites: dict[str, Site]) -> set[Arrived]:
-        """What happened and was not told, and is not in an outbox."""
+        """The arrivals that were not announced and are in no outbox."""
         return self.happened - (self.bus & self.topic) - set(_left_over(sites))
 
 
@@ -90,7 +90,7 @@ def _arrived(detail: dict[str, Any]) -> Arrived:
 
 
 class ArrivalsTopic(Topic):
-    """The topic of all sites: it remembers what it was told."""
+    """The topic of all sites: it remembers its messages."""
 
     heard: Heard
 
@@ -183,7 +183,7 @@ class ListeningWorld(World):
 
 
 class ListeningStory(Story):
-    """A story in which each site's minute is judged by what was told, too."""
+    """A story in which each site's minute is also judged by the announced arrivals."""
 
     def judge_site(self, site: Site) -> None:
         """Judge a site whose minute has ended."""

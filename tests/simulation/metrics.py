@@ -1,4 +1,4 @@
-"""What the functions measure, judged when they put it out: no number is one that was not so while they ran."""
+"""Judges metrics when they are put out: each number must have been right at some moment of the invocation."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Scene:
 
 
 def _age(scene: Scene, measured: Measured) -> Iterator[str]:
-    """The age is that of the point which the log tells, and everything pushed before that is here."""
+    """The age belongs to the logged point, and everything pushed before that point is here."""
     point, age_ms = measured.point_ms, measured.value * 1000
     if point is None:
         yield f"{measured.value} s, and no point is known"
@@ -109,7 +109,7 @@ def _rows(scene: Scene, measured: Measured, kind: str) -> Iterator[str]:
 
 
 def _burn(_: Scene, measured: Measured) -> Iterator[str]:
-    """Nobody spends less than nothing."""
+    """The burn rate is not negative."""
     if measured.value < 0:
         yield f"{measured.value}"
 

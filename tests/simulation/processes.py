@@ -33,7 +33,7 @@ def simulate(*arguments: str) -> Ended:
 
 
 def simulate_apart(*arguments: str) -> Ended:
-    """Run it in a process that nobody else has anything in common with."""
+    """Run it in a process of its own, which is no fork."""
     done = run_module("tests.simulation", "--jobs", "1", *arguments)
     return Ended(done.returncode == 0, done.stdout + done.stderr)
 

@@ -14,7 +14,7 @@ from geosync.errors import ConfigurationError, GeosyncError
 
 
 class Recorder:
-    """Keeps log lines and metrics. `note` is told a line of the story, `fault` of an error that is only ours."""
+    """Keeps log lines and metrics. `note` takes a line of the story, `fault` an error of the simulation itself."""
 
     def __init__(self, note: Callable[[str], None], fault: Callable[[str], None]) -> None:
         self.note = note
@@ -41,7 +41,7 @@ class Recorder:
             self._fault(f"{site}: {name}: {trace}")
 
     def crashed(self, site: str, what: str, error: Exception) -> None:
-        """Take an error that a handler let through; a setting that is missing is the simulation's fault."""
+        """Take an error that a handler let through; a missing setting is a fault of the simulation."""
         self.line(site, "error", what, {"reason": str(error)}, error)
         if isinstance(error, ConfigurationError):
             self._fault(f"{site}: {what}: {error}")
@@ -53,7 +53,7 @@ class Recorder:
 
 
 class QuietLogger:
-    """What stands in place of Powertools' Logger."""
+    """Replaces Powertools' Logger."""
 
     def __init__(self, recorder: Recorder, site: str) -> None:
         self._recorder = recorder

@@ -1,4 +1,4 @@
-"""What a registry's tags may become: judged at the moment when somebody moves one."""
+"""Judges each move of a registry's tag at the moment of the move."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class TagRules:
         return None
 
     def _shows_ours(self, move: TagMove) -> bool:
-        """What the tag was is what Geosync put there, or what the primary's was at a time: somebody may take a name."""
+        """The tag had what Geosync put there, or what the primary's tag once was: somebody may take a name."""
         before = [
             one
             for one in self.site.server.storage.moves
@@ -76,7 +76,7 @@ class TagRules:
         return not before or before[-1].why.startswith("sync@") or before[-1].digest in self._ever(move)
 
     def _was_the_primarys(self, move: TagMove) -> bool:
-        """What the tag was is what a client gave it at the primary: the event of that makes it Geosync's to remove."""
+        """The tag had what a client gave it at the primary, whose event allows Geosync to remove it."""
         here = [
             one.digest
             for one in self.site.server.storage.moves
@@ -90,7 +90,7 @@ class TagRules:
         )
 
     def _ever(self, move: TagMove) -> set[str | None]:
-        """What the tag ever was at any other site."""
+        """The digests that the tag ever had at any other site."""
         return {
             one.digest
             for primary in self.primaries()
@@ -99,7 +99,7 @@ class TagRules:
         }
 
     def _values_at_primary(self, move: TagMove) -> set[str | None]:
-        """What the tag was at the primary lately."""
+        """The digests that the tag had at the primary lately."""
         found: set[str | None] = set()
         for primary in self.primaries():
             value: str | None = None

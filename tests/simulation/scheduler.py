@@ -18,11 +18,11 @@ from typing import Any, Protocol
 
 
 class Killed(BaseException):
-    """Raised in every thread of an invocation that was killed. No code of ours catches it; what it calls is undone."""
+    """Raised in every thread of a killed invocation. No code of ours catches it; its calls have no effect."""
 
 
 class Stuck(AssertionError):
-    """Nobody can go on, or somebody goes on for ever."""
+    """No task can go on, or one goes on for ever."""
 
 
 class Place(Protocol):
@@ -101,7 +101,7 @@ class Scheduler:
             raise self.failure
 
     def fail(self, error: BaseException) -> None:
-        """End the world with this error, the first one that is told. Returns to the caller, which ends soon."""
+        """End the world with this error, or an earlier one. Returns to the caller, which ends soon."""
         self.failure = self.failure or error
 
     # ------------------------------------------------------------------------------------------------- for the tasks
@@ -122,7 +122,7 @@ class Scheduler:
         self._switch(task)
 
     def park(self, timeout_s: float | None = None) -> bool:
-        """Wait until somebody wakes this task, at most `timeout_s`. False: nobody did. Raises Killed."""
+        """Wait until this task is woken, at most `timeout_s`. False: it was not. Raises Killed."""
         task = self.check()
         task.is_woken = False
         task.ticket += 1
@@ -166,7 +166,7 @@ class Scheduler:
     # ------------------------------------------------------------------------------------------------------- within
 
     def _in(self, seconds: float) -> float:
-        """The moment in so many seconds; however few, a later one than now: else who waits again never ends."""
+        """The moment in `seconds`, always later than now: otherwise a task that waits again and again never ends."""
         at_s = self.now_s + seconds
         return max(at_s, math.nextafter(self.now_s, math.inf)) if seconds > 0 else at_s
 

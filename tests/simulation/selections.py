@@ -1,4 +1,4 @@
-"""What a site is to replicate, now and before, by the world's own reading of the patterns, without the library.
+"""A site's selections, now and before, by the world's own reading of the patterns, without the library.
 
 An update changes one function after the other, and an invocation goes on with what it began with. So two selections can
 be in force at a time: the former one ends when nobody works with it any more.
@@ -97,9 +97,9 @@ class Selections:
         return self.periods[-1].has(repository, tag)
 
     def entered_s(self, repository: str, tag: str | None) -> float:
-        """Since when all that are in force have it: 0 from the beginning, infinite while one has not."""
+        """The moment since when all selections in force have it: 0 from the beginning, infinite while one has not."""
         return max((one.until_s for one in self.periods if not one.has(repository, tag)), default=0.0)
 
     def marked_since_s(self, repository: str, tag: str | None) -> float:
-        """Since when all by which anything is marked have it, as above."""
+        """The moment since when all selections by which events are marked have it, as above."""
         return max((one.marks_until_s for one in self.periods if not one.has(repository, tag)), default=0.0)

@@ -1,4 +1,4 @@
-"""One namespace with many slow images, and one push after another in a second one: how late those arrive.
+"""The lag of pushes in one namespace beside many slow images in another.
 
     python -m tests.simulation.shares PERCENT
 

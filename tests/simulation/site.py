@@ -1,4 +1,4 @@
-"""One site: the parts that its stack would have, as fakes, and the real functions between them."""
+"""One site: the parts of its stack as fakes, and the real functions between them."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ class Stack:
 
     @property
     def is_quiet(self) -> bool:
-        """It is not just being changed."""
+        """Tell whether no update is under way."""
         return not self.state.endswith("_IN_PROGRESS")
 
     def describe(self) -> dict[str, Any]:
@@ -117,7 +117,7 @@ class Stack:
 
 
 class Session:
-    """What stands in place of boto3.Session on an operator's machine."""
+    """Replaces boto3.Session on an operator's machine."""
 
     def __init__(self, stacks: Mapping[str, Stack]) -> None:
         self._stacks = stacks

@@ -66,7 +66,7 @@ class Story:
 
     @property
     def random(self) -> Random:
-        """Decides what happens."""
+        """The random choices of the story."""
         return self.world.random
 
     @property
@@ -92,7 +92,7 @@ class Story:
         return Client(self.primary.server, self.world.scheduler, self.random)
 
     def tell(self, text: str) -> None:
-        """Say what happens next."""
+        """Add a line to the story."""
         self.world.note(f"** {text}")
 
     def later(self, seconds: float, do: Callable[[], None]) -> None:
@@ -112,12 +112,12 @@ class Story:
             self.judge()
 
     def judge(self) -> None:
-        """Ask each secondary what it says, and compare it with what is so. Raises Violation."""
+        """Compare each secondary's words with the truth. Raises Violation."""
         for site in self.world.sites.values():
             self.judge_site(site)
 
     def judge_step(self) -> None:
-        """Judge a site in the middle of whatever goes on, after one step in `judged_steps`."""
+        """Judge a site between other steps, after one step in `judged_steps`."""
         if self.world.scheduler.failure is not None or self.lots.random() * self.judged_steps >= 1:
             return
         try:
@@ -163,7 +163,7 @@ class Story:
         )
 
     def judge_metric(self, site: Site, measured: Measured) -> None:
-        """Judge what a function of a secondary measured, while it runs; one that began as the primary's is none."""
+        """Judge a metric of a running function of a secondary, unless its invocation began at the primary."""
         if self.world.follows(site, self.primary) and self.world.followed_s[site.name] < measured.began_s:
             scene = Scene(
                 now_s=self.world.scheduler.now_s,
@@ -176,7 +176,7 @@ class Story:
                 self.world.violated(text)
 
     def view(self, site: Site) -> View:
-        """What a secondary says now, and what is so."""
+        """A secondary's words now, and the truth."""
         world = self.world
         view = look(site, self.primary, world.ledgers, world.scheduler.now_s)
         view.clocks_ms, view.followed_s = world.clocks_ms, world.followed_s[site.name]

@@ -100,7 +100,7 @@ class Table(MemoryStore):
         return [(key, due) for due, key in found[:limit]]
 
     def _follow(self) -> None:
-        """Bring the index to where it is by now."""
+        """Bring the index up to the present."""
         if not self._behind:
             return
         now_s = self._scheduler.now_s
@@ -167,7 +167,7 @@ class RemoteStore:
             )
 
     def _noting(self, *partitions: str) -> AbstractContextManager[None]:
-        """Note an error where the outbox is read, or forgets what was told."""
+        """Note an error of a read of the outbox, or of a delete of announced events."""
         return self._calls.noting("not told") if {*partitions} & {*SPREAD} else nullcontext()
 
     def due(self, repository: str, at: int, limit: int, *, untried: bool = False) -> list[Item]:

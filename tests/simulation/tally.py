@@ -1,4 +1,4 @@
-"""What one invocation measured, and what it did as the fakes saw it: a count says no more and no less than was done."""
+"""The metrics of one invocation, and its actions as the fakes saw them: the two must agree."""
 
 from __future__ import annotations
 

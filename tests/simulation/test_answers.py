@@ -1,4 +1,4 @@
-"""The judge of the numbers in one answer: those that contradict each other are found."""
+"""The judge of the numbers in one answer finds those that contradict each other."""
 
 from __future__ import annotations
 

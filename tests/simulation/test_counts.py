@@ -18,7 +18,7 @@ MANY = 40
 
 
 def refuse(random: Random, *, measured: int) -> tuple[int, list[str]]:
-    """Have an invocation of log_cursor refuse a message: how many letters there are, and what is false."""
+    """Have an invocation of log_cursor refuse a message; return the number of letters and the false counts."""
     scheduler, place = Scheduler(random), Caller("log_cursor@beta/1")
     calls, dlq = Calls(scheduler, random), Queue("dlq", scheduler, random)
     site: Any = type("Beta", (), {"name": "beta"})()

@@ -1,4 +1,4 @@
-"""The fakes of the simulated world, where a seed found one to be false."""
+"""Faults of the fakes that a seed found."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The judges of a secondary, where somebody else pushes to its registry: what they forgive, and what not."""
+"""The judges of a secondary forgive differences that a stranger's push to its registry made, and no others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The service level that a site says is the one of the simulated world, in its real functions and its own time."""
+"""The service level that a site reports is that of the simulated world."""
 
 from __future__ import annotations
 

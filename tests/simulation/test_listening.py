@@ -1,4 +1,4 @@
-"""None is lost in worlds in which somebody listens and whoever tells is killed; and without a rule of it one is."""
+"""No arrival is lost in worlds where the announcing invocations are killed; without one of the rules one is."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ KEPT = (7061,)
 
 
 def listen(*arguments: str) -> tuple[int, str]:
-    """Run seeds in a process of their own: the exit code, and what was said."""
+    """Run seeds in a process of their own; return the exit code and the output."""
     done = run_module("tests.simulation.listening", *arguments)
     return done.returncode, done.stdout + done.stderr
 

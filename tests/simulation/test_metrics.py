@@ -1,4 +1,4 @@
-"""The judge of NotificationsLost: each push of a tag has its own notification, whichever digest it is of."""
+"""The judge of NotificationsLost: each push of a tag has its own notification, whatever its digest."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ANOTHER = "sha256:" + "2" * 64
 
 
 class Site:
-    """A secondary that says that a notification was lost, of what its primary's registry was given."""
+    """A secondary that reports a lost notification, for given pushes to its primary's registry."""
 
     def __init__(self) -> None:
         self.now_s = 0.0
@@ -33,7 +33,7 @@ class Site:
             self.taken[str(len(self.taken))] = Taken(self.now_s, {"target": target, "timestamp": timestamp})
 
     def is_false(self, reference: str) -> bool:
-        """The judge finds the metric false."""
+        """Tell whether the judge finds the metric false."""
         primary: Any = SimpleNamespace(server=SimpleNamespace(storage=self.storage), skew_ms=0)
         here: Any = SimpleNamespace(name="beta")
         unused: Any = None

@@ -1,4 +1,4 @@
-"""The simulation finds what is false when a rule of Geosync's is taken out: else no seed would say anything."""
+"""The simulation finds a violation when a rule of Geosync's is taken out: otherwise its seeds would prove nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who pushes many slow images delays their own only: in the whole site, with its real functions and simulated time."""
+"""Many slow images delay only their own namespace: a whole site with its real functions in simulated time."""
 
 from __future__ import annotations
 

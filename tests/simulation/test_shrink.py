@@ -1,4 +1,4 @@
-"""A failing seed is made smaller, and what is left fails still."""
+"""A failing seed is made smaller and still fails."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The words of a site are judged in the middle of whatever goes on, too, and not only after deeds and minutes."""
+"""A site is judged between any two steps, not only after deeds and minutes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Nothing is false, and nothing lost, in worlds in which AWS throttles; and without a rule of it something is."""
+"""Nothing is false or lost in worlds where AWS throttles; without one of the rules something is."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ BROKEN = 30
 
 
 def throttle(seeds: int, *arguments: str) -> tuple[int, str]:
-    """Run seeds in a process of their own: the exit code, and what was said."""
+    """Run seeds in a process of their own; return the exit code and the output."""
     done = run_module("tests.simulation.throttling", "--seeds", str(seeds), *arguments)
     return done.returncode, done.stdout + done.stderr
 

@@ -21,7 +21,7 @@ YIELDS = 1 / 8
 
 
 class SimulatedThreads(Threads):
-    """What SYSTEM_THREADS is in a simulated world."""
+    """SYSTEM_THREADS in a simulated world."""
 
     __slots__ = ()
 
@@ -38,15 +38,15 @@ class SimulatedThreads(Threads):
         return _Pool(self.scheduler, limit, name)
 
     def lock(self) -> threading.Lock:
-        """A lock that hands the baton on."""
+        """A lock whose waiters pass the baton on."""
         return cast(threading.Lock, _Lock(self.scheduler))
 
     def event(self) -> threading.Event:
-        """A flag that hands the baton on."""
+        """An event whose waiters pass the baton on."""
         return cast(threading.Event, _Event(self.scheduler))
 
     def condition(self) -> threading.Condition:
-        """A condition that hands the baton on."""
+        """A condition whose waiters pass the baton on."""
         return cast(threading.Condition, _Condition(self.scheduler))
 
 
@@ -86,12 +86,12 @@ class _ShortLock:
 
 
 class InOneThread(Threads):
-    """Pools that do what they are given at once, for whoever judges: what it reads takes no time, and nobody waits."""
+    """Pools that run work where it is submitted, for the judges: their reads take no time and no thread waits."""
 
     __slots__ = ()
 
     def pool(self, limit: int, *, name: str) -> Executor:
-        """A pool that works where something is submitted."""
+        """A pool that runs work where it is submitted."""
         return _AtOnce()
 
 
@@ -104,7 +104,7 @@ class _AtOnce(Executor):
 
 
 class _Done:
-    """The result of what was done where it was submitted; what it raised was raised there."""
+    """The result of work that ran where it was submitted; its error was raised there."""
 
     __slots__ = ("_result",)
 

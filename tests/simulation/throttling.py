@@ -36,7 +36,7 @@ REGISTRY, ANONYMOUS = "primary-registry", '{"type": "anonymous"}'
 
 
 def throttle(story: Story) -> None:
-    """One service at a site has too much to do."""
+    """Throttle one service of a site."""
     random, site = story.random, story.site()
     name = random.choice(("dynamodb", "dynamodb", "sqs", "sns", "secrets"))
     weather: Weather = getattr(site, name)
@@ -118,7 +118,7 @@ def throttled(seed: int, minutes: float) -> Throttled:
 
 
 def _note_not_served(world: World) -> None:
-    """Whoever cannot read the secret of a registry may hold it, as it would one that serves nobody."""
+    """Note each reference that met an unreadable secret: it may hold the registry, as one that serves nobody."""
     place = world.scheduler.current.place
     if isinstance(place, Caller):
         place.tally.did["was not served"] += 1

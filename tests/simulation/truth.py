@@ -1,4 +1,4 @@
-"""What is so, from what the fakes hold. Nothing here asks the library."""
+"""The truth, from the content of the fakes. Nothing here asks the library."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ COPY_S = 60.0
 
 
 def lost_since(here: Storage, at_s: float) -> bool:
-    """Content went away since a moment, or while the copy went on that ended then."""
+    """Content went away since a moment, or during the copy that ended then."""
     return any(lost_s > at_s - COPY_S for lost_s in here.lost_at_s)
 
 
@@ -33,7 +33,7 @@ def cut_below(here: Storage) -> list[str]:
 
 
 def differences(primary: Storage, site: Site) -> list[str]:
-    """What a secondary lacks, or has otherwise, of what it selects."""
+    """The selected tags that a secondary lacks, or has with another digest."""
     found, secondary = [], site.server.storage
     here = {(repository, tag): digest for repository, tag, digest in primary.all_tags()}
     there = {(repository, tag): digest for repository, tag, digest in secondary.all_tags()}
@@ -73,7 +73,7 @@ def extras(primary: Storage, site: Site, since_s: float) -> list[str]:
 
 
 def _was_let_go(site: Site, move: TagMove) -> bool:
-    """What left the selection while such tags stay is not known as Geosync's any more."""
+    """A tag that left the selection while such tags stay is no longer known as Geosync's."""
     after = site.selections.since(move.at_s)
     return any(not one.removes and not one.has(move.repository, move.tag) for one in after)
 

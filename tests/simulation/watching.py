@@ -22,7 +22,7 @@ VERIFIED, DIFFERS = "2", "3"
 
 @dataclass(slots=True)
 class Watcher:
-    """Listens to one site, and counts in the tally of whoever has the baton."""
+    """Listens to one site, and counts in the tally of the task that has the baton."""
 
     site: Site
     scheduler: Scheduler
@@ -36,7 +36,7 @@ class Watcher:
         self.site.server.on_upload.append(self._uploaded)
 
     def note(self, what: str, by: int = 1) -> None:
-        """Count one thing that whoever has the baton did."""
+        """Count an action of the task that has the baton."""
         tally = self._tally()
         if tally is not None:
             tally.did[what] += by

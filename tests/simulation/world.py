@@ -40,7 +40,7 @@ POST_TIMEOUT_S = 0.5
 
 
 class Violation(AssertionError):
-    """Something is not as it must be."""
+    """Raised where an invariant does not hold."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +103,7 @@ class World:
         self.violated(f"a fault in the code: {text}")
 
     def violated(self, text: str) -> None:
-        """End the world: something is not as it must be."""
+        """End the world with a violation."""
         self.note(f"!! {text}")
         self.scheduler.fail(Violation(text))
 
@@ -326,7 +326,7 @@ class World:
         return site.functions["pull"].call(event, API_TIMEOUT_S, lambda _: None)
 
     def _session(self, _site: str) -> Any:
-        """What stands in place of requests.Session: the sites' own endpoints, and nothing else."""
+        """Replaces requests.Session: reaches the sites' own endpoints, and nothing else."""
 
         def post(url: str, *, headers: dict[str, str], timeout: float, **more: Any) -> Any:
             parts = urlsplit(url)

@@ -1,4 +1,4 @@
-"""Where the specification leaves a registry a choice: what this one does today. Anybody may configure it anew."""
+"""The choices that the specification leaves to a registry, as this one is configured now."""
 
 from __future__ import annotations
 

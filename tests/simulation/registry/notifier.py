@@ -58,7 +58,7 @@ class Notifier:
         self._scheduler.wake(self._task)
 
     def restart(self) -> None:
-        """Lose what was not delivered: it is in memory only."""
+        """Lose the undelivered events, which are in memory only."""
         self.lost += self._waiting
         self._waiting.clear()
 

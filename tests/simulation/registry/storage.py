@@ -1,4 +1,4 @@
-"""What a registry holds: blobs once for all, and for each repository its manifests, its links to blobs and its tags."""
+"""A registry's content: all blobs once, and for each repository its manifests, links to blobs and tags."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class Storage:
         return digest
 
     def link(self, repository: str, digest: str) -> None:
-        """Have a blob in a repository, too."""
+        """Link a stored blob in a repository."""
         self.changes += 1
         self.repository(repository).blobs.add(digest)
 
@@ -118,7 +118,7 @@ class Storage:
         found.manifests.pop(digest, None)
 
     def missing_below(self, repository: str, content: bytes) -> list[str]:
-        """What a manifest names and the repository has not."""
+        """The digests that a manifest names and the repository lacks."""
         found = self.repository(repository)
         blobs, children = below(content)
         lacks = [one for one in blobs if one not in found.blobs or one not in self.blobs]

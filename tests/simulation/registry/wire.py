@@ -1,4 +1,4 @@
-"""The wire to the registries: what takes the place of geosync.oci.transport.Transport. Everything above it is real."""
+"""The wire to the registries, in the place of geosync.oci.transport.Transport. Everything above it is real."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ class Wire:
         return effect
 
     def _body(self, request: HttpRequest, seconds: float) -> bytes:
-        """Read what is to be sent, as fast as the wire takes it."""
+        """Read the body to send, at the speed of the wire."""
         body = request.body
         if body is None or isinstance(body, bytes):
             return body or b""
@@ -153,7 +153,7 @@ class Wire:
         return self._hang(self._effect(server, request, body) if has_effect else None, patience_s)
 
     def _hang(self, effect: Callable[[], Answer] | None, patience_s: float) -> Answered:
-        """Have the client wait and give up; what it asked for may happen by then, or later still."""
+        """Let the client wait and give up; its request may take effect before that, or later."""
         self._note_bad()
         if effect is not None:
             delay_s = self._random.random() * (patience_s + GIVEN_UP_S)
@@ -237,7 +237,7 @@ class WireTransport:
         return self.wire.send(request, timeouts, left)
 
     def idle(self, _: str) -> int:
-        """Be ready: to connect is no step of this world."""
+        """Do nothing: to connect is no step of this world."""
         return 1000
 
     def close(self) -> None:
