@@ -1,4 +1,4 @@
-"""The machine's clock, and what a test adds to it: days pass without anybody waiting for them."""
+"""The machine's clock plus the time that a test adds: days pass without a wait."""
 
 from __future__ import annotations
 

@@ -85,7 +85,7 @@ def _aliased(_: EventAliaser, event_name: str) -> str:
 
 
 def _takes_any(handler: Any) -> bool:
-    """Whether a handler takes any keyword: without the signature, which tells the same."""
+    """Tell whether a handler takes any keyword, without the cost of its signature."""
     code = getattr(getattr(handler, "__func__", handler), "__code__", None)
     return bool(code.co_flags & inspect.CO_VARKEYWORDS if code is not None else _accepts_kwargs(handler))
 

@@ -57,7 +57,7 @@ class ThrottlingProxy:
 
     @property
     def url(self) -> str:
-        """What a function takes for AWS."""
+        """The URL that stands for AWS."""
         return f"http://127.0.0.1:{self._server.server_port}"
 
     def __enter__(self) -> ThrottlingProxy:

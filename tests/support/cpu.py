@@ -1,4 +1,4 @@
-"""Processor time of a piece of work, for what no counter sees: one measurement is compared with another of the test."""
+"""Processor time of work that no counter sees; a test compares one measurement with another."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.support.garbage import uncollected
 
 
 def cpu_s(run: Callable[[], object]) -> float:
-    """Processor seconds that this thread spends on `run`: the least of three, as anything else only adds to it."""
+    """Processor seconds that this thread spends on `run`: the least of three runs, as disturbances only add."""
     took: list[float] = []
     with uncollected():
         for _ in range(3):

@@ -22,7 +22,7 @@ _BATCH = 25
 
 
 def backlog(clock: Clock, owed: int) -> MemoryStore:
-    """So many tags that are owed, in REPOSITORIES named `backlog/app-<number>`: what one mark writes, many times."""
+    """Make a store with `owed` owed tags in REPOSITORIES named `backlog/app-<number>`, as that many marks would."""
     one, many = MemoryStore(), MemoryStore()
     mark = Mark(expects="sha256:" + "a" * 64)
     SyncRegistry(one, clock=clock).mark("backlog/app-0", Reference.tag("v0"), mark)
@@ -35,7 +35,7 @@ def backlog(clock: Clock, owed: int) -> MemoryStore:
 
 
 def more_synced(store: MemoryStore, like: str, rows: int) -> None:
-    """Put in so many more repositories that are as `like`, which is synced: its items, its names, and its count."""
+    """Put in more repositories like the synced one `like`: items, index entries and counts."""
     items = [item for key, item in store.table.items() if key.repository == like]
     row = Row.from_item(store.table[Key(like, ROW)])
     for number in range(rows):
@@ -53,7 +53,7 @@ def _put(store: MemoryStore, item: Item) -> None:
 
 
 def fill(dynamodb: Any, table: str, store: MemoryStore) -> None:
-    """Put every item of `store` into `table`, in the place of what is there under its key."""
+    """Put every item of `store` into `table`, in the place of any item with its key."""
     serialize = TypeSerializer().serialize
     items = [{name: serialize(value) for name, value in item.items()} for item in store.table.values()]
     for start in range(0, len(items), _BATCH):

@@ -17,5 +17,5 @@ def problem(found: Iterable[CheckFinding], name: Name, *, site: str = "") -> Che
 
 
 def problems(found: Iterable[CheckFinding]) -> set[str]:
-    """The names of what is not well."""
+    """The names of the findings that are not ok."""
     return {one.name for one in found if one.result != "ok"}

@@ -1,4 +1,4 @@
-"""Keeps the garbage collector out of a measurement: when it comes, and what it finds, depends on the tests before."""
+"""Keeps the garbage collector out of a measurement: its moment and its finds depend on earlier tests."""
 
 from __future__ import annotations
 

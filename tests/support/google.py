@@ -47,7 +47,7 @@ class Google:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What makes a program reach this double in Google's place."""
+        """The environment that makes a program reach this double in Google's place."""
         return {"HTTPS_PROXY": self.proxy, "SSL_CERT_FILE": str(self.ca_file)}
 
     def token(self, *, kid: str | None = None, key: Any = None, algorithm: str = "RS256", **claims: Any) -> str:

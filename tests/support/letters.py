@@ -30,12 +30,12 @@ def gave_up(event: dict[str, Any], *, condition: str = "RetriesExhausted", error
 
 
 def no_event(event: str) -> None:
-    """For a DLQ without an event of Amazon ECR."""
+    """Fail: the DLQ has no event of Amazon ECR."""
     raise AssertionError(event)
 
 
 class LetterBox:
-    """Letters in a list; `in_hand` of them are in somebody's hands."""
+    """Letters in a list; `in_hand` of them are in flight."""
 
     def __init__(self, letters: list[DeadLetter] | None = None) -> None:
         self.letters = letters if letters is not None else []
@@ -56,6 +56,6 @@ class LetterBox:
 def letter(
     number: int, body: str, *, kind: str = "parked", mark: str | None = None, sent_at: int | None = None
 ) -> DeadLetter:
-    """A letter; the higher its number, the later it was sent, unless that is said."""
+    """A letter; a higher number was sent later, unless a moment is given."""
     at = number if sent_at is None else sent_at
     return DeadLetter(id=f"m-{number}", kind=kind, reason="why", sent_at=at, body=body, receipt="r", mark=mark)

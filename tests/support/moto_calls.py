@@ -39,7 +39,7 @@ _process_request = BotocoreStubber.process_request
 
 
 def _wire(stubber: BotocoreStubber, request: Any) -> Any:
-    """Answer a call on the wire; a test that puts something in its place (throttled.py) has all calls go through it."""
+    """Answer a call on the wire; a test that replaces this (throttled.py) gets all calls."""
     with _turn:
         return _process_request(stubber, request)
 

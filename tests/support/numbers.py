@@ -22,7 +22,7 @@ class RunNumber:
         return number
 
     def choose(self, config: pytest.Config) -> None:
-        """Choose the number once: the workers of a parallel run have it of who started them."""
+        """Choose the number once: the workers of a parallel run get it from the controller."""
         given = getattr(config, "workerinput", {}).get(self._name, config.getoption(self._name))
         number = random.SystemRandom().randrange(NUMBERS) if given is None else given
         setattr(config.option, self._name, number)

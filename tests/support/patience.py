@@ -1,4 +1,4 @@
-"""The longest wait for what comes as soon as this machine gets to it: it ends a test that hangs, decides nothing."""
+"""The longest wait for another thread or process: it ends a test that hangs, and decides no verdict."""
 
 from __future__ import annotations
 

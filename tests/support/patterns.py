@@ -107,7 +107,7 @@ class _Module:
 
     @cached_property
     def uses(self) -> list[tuple[str, re.Pattern[Any] | None]]:
-        """The ways in which something is matched here that is a pattern, or a variable (None) that may be one."""
+        """The ways in which this module matches a pattern, or a variable (None) that may be one."""
         found: list[tuple[str, re.Pattern[Any] | None]] = []
         for method in self._methods:
             value = self._matched(method)

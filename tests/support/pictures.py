@@ -15,7 +15,7 @@ MOST_BYTES = 80_000
 
 
 def digest_of_pages() -> str:
-    """The digest of what a browser runs: names and contents of all files of the dashboard, others' work too."""
+    """The digest of the dashboard's files, vendored ones too: their names and contents."""
     found = hashlib.sha256()
     for path in sorted(PAGES.rglob("*")):
         if path.suffix in {".html", ".css", ".js", ".svg"}:

@@ -86,7 +86,7 @@ def preloaded() -> Iterator[Preloaded]:
 
 
 def serve(address: str) -> NoReturn:
-    """Fork for each who calls."""
+    """Fork for each caller."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for those who wait for a command
     listening = socket.socket(socket.AF_UNIX)
     listening.bind(address)
@@ -119,7 +119,7 @@ def _read_modules() -> None:
 
 
 def _answer(line: socket.socket) -> NoReturn:
-    """Run what is asked for in a child, and tell its exit code."""
+    """Run the command in a child, and send its exit code."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     head, ancillary, _, _ = line.recvmsg(_LENGTH, socket.CMSG_SPACE(3 * array.array("i").itemsize))
     streams = array.array("i")

@@ -101,7 +101,7 @@ class Delay(Fault):
 
 @dataclass(kw_only=True)
 class Status(Fault):
-    """Answer so, without asking the registry; the request's body is read and dropped."""
+    """Answer with this status, without the registry; the request's body is read and dropped."""
 
     status: int
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -349,7 +349,7 @@ class CountingProxy:
         return answer.replace(b"//%s:%d/" % (self.upstream[0].encode(), self.upstream[1]), f"//{self.host}/".encode())
 
     def _look(self, upstream: Wire, request: _Request) -> str | None:
-        """Note what a tag is now, and return what it was `_late` seconds ago (None: it was not there)."""
+        """Note the tag's digest now, and return the one of `_late` seconds ago (None: it was not there)."""
         lines = [f"HEAD {request.target} HTTP/1.1", "Host: registry", f"Accept: {_ACCEPT}"]
         if "authorization" in request.headers:
             lines.append(f"Authorization: {request.headers['authorization']}")

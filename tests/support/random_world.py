@@ -1,4 +1,4 @@
-"""A table with some hundred repositories in all states, by chance, and what is true of it, counted as it was made.
+"""A random table of some hundred repositories in all states, with the truth about it, counted as it was made.
 
 The library's transitions write. What is counted here is counted from what was asked of them, and read from nothing.
 """
@@ -21,7 +21,7 @@ CAUSE = "registry:5000: GET /v2/: 500"
 
 @dataclass(slots=True)
 class Repository:
-    """What is so of one repository. `owed` are references, True for one that is parked; `failed` some of these."""
+    """The truth about one repository. `owed` are references, True for one that is parked; `failed` some of these."""
 
     name: str
     state: str

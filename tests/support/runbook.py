@@ -24,7 +24,7 @@ class Step:
 
     @property
     def is_by_hand(self) -> bool:
-        """True for what no test can do: it has no command."""
+        """True for a step without a command, which no test can do."""
         return self.text.startswith("By hand:")
 
     @property

@@ -35,7 +35,7 @@ Fault = Callable[[str, Request], Reply | None]
 
 
 def crc_of(content: bytes) -> str:
-    """What stands for the CRC-64/NVME of some bytes."""
+    """A stand-in for the CRC-64/NVME of some bytes."""
     return base64.b64encode(hashlib.sha256(b"crc" + content).digest()[:8]).decode()
 
 
@@ -195,7 +195,7 @@ class S3Double(ScriptedServer):
 
 
 def operation_of(request: Request) -> str:
-    """Name what a request asks for, in snake case."""
+    """The operation of a request, in snake case."""
     query = parse_qs(request.target.partition("?")[2], keep_blank_values=True)
     match request.method:
         case "POST":

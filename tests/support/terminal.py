@@ -24,7 +24,7 @@ ESCAPE = re.compile(r"\x1b(?:\[[0-9;?]*[A-Za-z]|[()][A-Z0-9]|[=>78])")
 
 
 def without_escapes(shown: str) -> str:
-    """The characters alone."""
+    """The text without its escape sequences."""
     return ESCAPE.sub("", shown)
 
 

@@ -76,7 +76,7 @@ class _Timing:
         return next(self._numbers)
 
     def begin(self, number: int) -> None:
-        """A thread begins: late, or slow at all that it does."""
+        """Begin a thread late, or make it slow in all that it does."""
         self._local.random = random.Random(f"{self._seed} {number}")  # noqa: S311
         self.pause(4)
         if self.random.random() < self.slow_threads and sys.getprofile() is None:

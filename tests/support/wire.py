@@ -24,7 +24,7 @@ class CutOff(Exception):
 
 
 class Wire:
-    """A socket with what was read of it too far."""
+    """A socket with the bytes that were read too far."""
 
     def __init__(self, wire: socket.socket) -> None:
         self.socket = wire
@@ -32,7 +32,7 @@ class Wire:
 
     @property
     def has_more(self) -> bool:
-        """Whether something was read already that nobody has taken."""
+        """Tell whether bytes were read that are not taken yet."""
         return bool(self._left)
 
     def send(self, data: bytes | memoryview) -> None:

@@ -1,4 +1,4 @@
-"""Imports go one way: what an operator or a queue reaches stands on what it uses, and nothing below knows of it."""
+"""Imports go one way: handlers and commands import the layers below them, and no layer imports one above."""
 
 import ast
 import re

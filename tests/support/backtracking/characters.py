@@ -49,7 +49,7 @@ class CharacterSet:
         return False  # NEGATE
 
     def _cases(self, character: int) -> set[int]:
-        """The character, and what is the same one where case is ignored."""
+        """The character and its equals where case is ignored."""
         if not self._flags & re.IGNORECASE:
             return {character}
         if not self._flags & re.UNICODE:

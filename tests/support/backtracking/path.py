@@ -1,4 +1,4 @@
-"""A way through a program: where it is, and where it can go on if what follows fails."""
+"""A way through a program: its place, and the places to go back to if the rest fails."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Text:
 
 
 class Path:
-    """Where a match has come to."""
+    """The place that a match has reached."""
 
     __slots__ = ("back", "loops", "pos", "text")
 

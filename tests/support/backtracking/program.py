@@ -25,7 +25,7 @@ class Compiler:
         self._flags = flags
 
     def program(self, tree: Tree) -> Program:
-        """Return the instructions of what is matched by itself."""
+        """Return the instructions of a part that is matched by itself."""
         made: list[Instruction] = []
         self._append(made, tree)
         return made
@@ -50,7 +50,7 @@ class Compiler:
         return Compiler((self._flags | added) & ~removed)
 
     def _looking(self, code: Any, value: Any, after: int) -> Instruction:
-        """Return the instruction of what takes no character."""
+        """Return the instruction of a part that takes no character."""
         if code is _constants.AT:
             place = _constants.AT_MULTILINE.get(value, value) if self._flags & re.MULTILINE else value
             return _at(_PLACES[place], self._flags, after)

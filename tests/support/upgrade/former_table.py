@@ -41,7 +41,7 @@ TOKEN = "former" * 8
 
 
 class Stopped(Clock):
-    """It is always the present."""
+    """A clock that stands at the present."""
 
     def __init__(self, now_ms: int) -> None:
         self.at_ms = now_ms
@@ -57,7 +57,7 @@ class Stopped(Clock):
 
 
 def rows(known: SyncRegistry, prefix: str, now_ms: int) -> None:
-    """What the sync of repositories leaves: one is synced, one failed, one is parked, one held, one renamed."""
+    """Write rows of repositories: one is synced, one failed, one is parked, one held, one renamed."""
     seen = Seen(digest=DIGEST, looked_at=now_ms - 1000, seen_at=now_ms - 500)
     lease = mark(known, f"{prefix}/synced", Reference.tag("v1"), Reference.digest(DIGEST))
     for one in known.due(lease.repository):
@@ -97,7 +97,7 @@ def mark(known: SyncRegistry, repository: str, *references: Reference) -> Any:
 
 
 def of_the_site(known: SyncRegistry, prefix: str, now_ms: int) -> None:
-    """What concerns the whole site."""
+    """Write the items of the whole site."""
     known.pause("an upgrade")
     known.hold("gone.example", reason="no answer")
     assert known.take_slot("work", f"{prefix}-namespace", most=2, lasting_s=60) is not None
@@ -134,7 +134,7 @@ def history(known: SyncRegistry, now_ms: int) -> None:
 
 
 def of_others(known: SyncRegistry, prefix: str, now_ms: int) -> None:
-    """What is known of other sites, and what a comparison found."""
+    """Write the items about other sites, and the findings of a comparison."""
     known.sites.add(name="oslo", url="https://oslo.example/geo", key="1" * 64, now_ms=now_ms)
     known.sites.record(SiteReport(site="oslo", sent_at=now_ms, arrived_at=now_ms, status="{}"))
     row = ReportedRow(name="group/app", state="2", verification_state="0", last_synced_at=now_ms)

@@ -182,7 +182,7 @@ class Distribution3(VendorDouble):
         return self._where(202, request.path, content)
 
     def _broke(self, request: Request) -> None:
-        """What came of a PATCH that broke stays."""
+        """Keep the bytes of a PATCH that broke."""
         found = _UPLOAD.fullmatch(request.path)
         with self._state:
             content = self._uploads.get(found["id"]) if found is not None and request.method == "PATCH" else None

@@ -36,7 +36,7 @@ _REFERRERS = re.compile(r"/v2/(?P<name>.+)/referrers/(?P<digest>[^/]+)")
 
 @dataclass(kw_only=True)
 class Repository:
-    """What CreateRepository was given, and what was pushed."""
+    """The parameters of CreateRepository, and the pushed content."""
 
     request: dict[str, Any]
     tags: dict[str, str] = field(default_factory=dict)
@@ -405,7 +405,7 @@ class EcrDouble(VendorDouble):
 
 
 def tags_of(double: EcrDouble) -> dict[str, dict[str, str]]:
-    """What each repository's tags are."""
+    """The digests of each repository's tags."""
     found: dict[str, dict[str, str]] = defaultdict(dict)
     for name, repository in double.repositories.items():
         found[name] = dict(repository.tags)

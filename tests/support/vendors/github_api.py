@@ -48,7 +48,7 @@ class GitHubApi(StrictServer):
         return [request.target for request in self.requests]
 
     def break_rule(self, rule: str) -> None:
-        """Note it where the registry's double does."""
+        """Note a broken rule at the registry's double."""
         self._double.break_rule(rule)
 
     def limit(self, status: int, **headers: str) -> None:
@@ -79,7 +79,7 @@ class GitHubApi(StrictServer):
         return self._said(404, "Not Found") if login is None else self._page(login, query)
 
     def _refused(self, request: Request) -> Reply | None:
-        """What is asked of every request."""
+        """The refusal of a request that breaks a general rule."""
         if request.method != "GET" or request.body:
             self.break_rule(f"{request.method}: a listing is a GET without a body")  # packages
         if self._pat in request.target:

@@ -68,7 +68,7 @@ class TokenDouble(VendorDouble):
     @property
     @abstractmethod
     def secret(self) -> str:
-        """The text of a secret that is let in."""
+        """The text of a valid secret."""
 
     @property
     def service(self) -> str:
@@ -76,7 +76,7 @@ class TokenDouble(VendorDouble):
 
     @property
     def realm(self) -> str:
-        """Where the challenge says that tokens are had."""
+        """The realm that the challenge names."""
         return f"{self.url}{self.realm_path}"
 
     def close(self) -> None:
@@ -102,7 +102,7 @@ class TokenDouble(VendorDouble):
         """Answer as the token service."""
 
     def let_in(self, request: Request) -> Reply:
-        """Answer a request that has a token for what it asks."""
+        """Answer a request with a sufficient token."""
         found = _MANIFEST.fullmatch(request.path)
         if found is not None and (found["name"], found["reference"]) in self._untagged:
             if request.method != "PUT":
@@ -117,7 +117,7 @@ class TokenDouble(VendorDouble):
         return self.relocated(self.forward(request))
 
     def tags(self, name: str, request: Request) -> Reply:
-        """Answer `tags/list`: a page, with a relative Link that has more in its query than was asked for."""
+        """Answer `tags/list`: a page, with a relative Link that has more in its query than the request."""
         names, link = self.page_of(name, request, f"/v2/{name}/tags/list")
         return self.document({"name": name, "tags": names}, *link)
 
@@ -158,7 +158,7 @@ class TokenDouble(VendorDouble):
         return [digest for digest in self.untagged.get(name, ()) if digest not in self.digests(name).values()]
 
     def untag(self, name: str, tag: str) -> None:
-        """Take a tag away, which the registry behind cannot."""
+        """Remove a tag, which the registry behind cannot."""
         with self._state:
             self._untagged.add((name, tag))
 
@@ -242,7 +242,7 @@ class TokenDouble(VendorDouble):
 
 @cache
 def some_pair() -> KeyPair:
-    """A key to sign with, made once: it takes a moment."""
+    """A signing key, made once because that is slow."""
     return signing_pair("vendor")
 
 

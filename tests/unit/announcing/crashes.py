@@ -27,11 +27,11 @@ METHODS = ("get", "batch_get", "write", "transact", "batch_delete", "items", "du
 
 
 class KilledError(Exception):
-    """The process is gone."""
+    """The process is killed."""
 
 
 class Fate:
-    """Kills whoever makes one of the calls whose numbers are given: a negative one after it has had its effect."""
+    """Kills the caller of each given call by number: before its effect, or after it for a negative number."""
 
     def __init__(self, *kills: int) -> None:
         self.kills = list(kills)
@@ -129,7 +129,7 @@ class CrashingSite:
         return SyncRegistry(self.store, clock=self.clock, names=self._names, tells=True)
 
     def announcer(self, registry: SyncRegistry) -> Announcer:
-        """What a new process tells with."""
+        """The announcer of a new process."""
         listening: Any = self.listening
         nothing: Any = Nothing()
         listeners = Listeners(lambda _: listening, topic_arn="arn", site="oregon")
@@ -176,7 +176,7 @@ class CrashingSite:
         return [key.item for key in self.store.table if key.repository in SPREAD]
 
     def lost(self) -> set[str]:
-        """What happened to a reference, by the table, that the bus or the topic was never told."""
+        """The changes of references in the table that never reached the bus or the topic."""
         happened = {f"{key.item} replicated" for key in self.store.table if key.item.startswith("tag#")}
         happened |= {"tag#v0 failed"}
         return happened - (_told(self.listening.put) & _published(self.listening.published))

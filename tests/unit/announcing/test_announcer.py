@@ -1,4 +1,4 @@
-"""The form of what is told, the batches in which it is told, and what becomes of what is not taken."""
+"""The form of the announced events, their batches, and entries that are refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""None is lost: whoever dies at whichever call, the bus and the topic are told each event at least once."""
+"""No event is lost: after a kill at any call, the bus and the topic get each event at least once."""
 
 from __future__ import annotations
 

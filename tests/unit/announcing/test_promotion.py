@@ -1,4 +1,4 @@
-"""After a promotion a site follows another primary: what it had already has not arrived anew."""
+"""After a promotion a site follows another primary: images that it had do not arrive again."""
 
 from __future__ import annotations
 

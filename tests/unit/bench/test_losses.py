@@ -1,4 +1,4 @@
-"""What a measurement did not meet is said below its table, as plainly as what it did."""
+"""A target that a measurement misses is reported below its table."""
 
 from __future__ import annotations
 

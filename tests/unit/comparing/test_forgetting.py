@@ -36,7 +36,7 @@ class Site:
         return Rows(self.sync_registry, selection, removals, check=check, on_death=self.vanished.append)
 
     def vanish(self) -> Lease:
-        """A holder takes the repository, names a tag, and is never heard of again until its lease ran out."""
+        """Have a holder take the repository and name a tag, and vanish; let its lease run out."""
         lease = self.acquire()
         named = frozenset({Reference.tag("v1").seen_key})
         HeldLease(self.sync_registry, lease).work_on(named, at_once=True)

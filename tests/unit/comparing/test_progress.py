@@ -1,4 +1,4 @@
-"""The state of a comparison, and the time that is left of it."""
+"""The state of a comparison, and its time left."""
 
 from __future__ import annotations
 

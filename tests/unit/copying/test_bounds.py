@@ -1,4 +1,4 @@
-"""What no copy takes: loops, depth, more parts or bytes of manifests than the limits."""
+"""Manifests that no copy takes: loops, too much depth, too many parts or bytes."""
 
 from __future__ import annotations
 

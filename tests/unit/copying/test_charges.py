@@ -1,4 +1,4 @@
-"""Two references that have parts in common: what is too much for the one is nothing to the other."""
+"""Two references with common parts: a bound that ends the one does not end the other."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A destination that changes its habits: what was learnt of it is no proof that what is below a manifest is there."""
+"""A destination that changes its habits: a former check is no proof that the parts of a manifest are there."""
 
 from __future__ import annotations
 

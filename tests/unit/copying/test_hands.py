@@ -42,7 +42,7 @@ from geosync.sync_registry.shared_blobs import SharedBlob, SharedBlobItems
 
 
 class Enough(Exception):
-    """What was asked is all that a test is about."""
+    """Ends a test once the requests for help are known."""
 
 
 def stop(_: Sequence[Help]) -> None:

@@ -1,4 +1,4 @@
-"""Lists in a report: what is not named is counted."""
+"""Lists in a report: lines that are not named are counted."""
 
 from __future__ import annotations
 

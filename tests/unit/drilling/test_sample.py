@@ -1,4 +1,4 @@
-"""The sample: right to the last byte is what was read to its last byte, and was right."""
+"""The sample: a reference is right to the last byte only if all of it was read and right."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The truth: each tag that differs is counted where it belongs, and what was not looked at is said."""
+"""The truth of a drill: each different tag is counted in its class, and tags without a look are reported."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ V1, V2 = Reference.tag("v1"), Reference.tag("v2")
 
 
 class StandingClock(FakeClock):
-    """Who waits takes no time: only the test moves it."""
+    """A clock that only the test moves: waits take no time."""
 
     def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)

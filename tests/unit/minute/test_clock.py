@@ -1,4 +1,4 @@
-"""A clock that was set back: what lies in the future is said and forgotten, and the site is well again by itself."""
+"""A clock that was set back: moments in the future are reported and forgotten, and the site recovers by itself."""
 
 from __future__ import annotations
 

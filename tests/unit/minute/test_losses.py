@@ -1,4 +1,4 @@
-"""Notifications that may be lost: what is decided, when, and what takes it back."""
+"""Notifications that may be lost: when that is decided, and when it is taken back."""
 
 from __future__ import annotations
 

@@ -168,7 +168,7 @@ def test_with_more_owed_than_is_read_the_recovery_point_stays(secondary: Seconda
 
 
 def walk(secondary: Secondary, repositories: int = 1) -> int:
-    """A walk that was through the catalogue just now."""
+    """A walk that has just ended."""
     times = {"started_at": secondary.clock.now, "finished_at": secondary.clock.now, "touched_at": secondary.clock.now}
     secondary.store.write(Update(key=catalogue_item.KEY, set=times | {"repositories": repositories}))
     return secondary.clock.now

@@ -1,4 +1,4 @@
-"""What is delivered joins what was compared: a gap between them is never passed over by a heartbeat."""
+"""Delivered events join the comparison: a heartbeat never passes over a gap between them."""
 
 from __future__ import annotations
 

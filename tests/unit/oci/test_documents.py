@@ -1,4 +1,4 @@
-"""JSON as Go's decoder takes it: whatever stands in a manifest's other fields, what it refers to is read."""
+"""JSON as Go's decoder takes it: a manifest's references are read whatever its other fields hold."""
 
 from __future__ import annotations
 

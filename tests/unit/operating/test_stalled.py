@@ -1,4 +1,4 @@
-"""What keeps the recovery point where it is, said from the queues at the moment of the status."""
+"""The reasons why the recovery point stands still, from the queues at the moment of the status."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Discharges of several threads: what one of them meets does not end the others."""
+"""Discharges of several threads: an error of one does not end the others."""
 
 from __future__ import annotations
 

@@ -115,7 +115,7 @@ def sync(sync_registry: SyncRegistry) -> None:
 
 
 def fail(sync_registry: SyncRegistry) -> None:
-    """Fail for good at all that is owed."""
+    """Park everything that is owed."""
     _work(sync_registry, lambda _: [sync_registry.fail(owed, "500", parked=True) for owed in sync_registry.owed(NAME)])
 
 

@@ -1,4 +1,4 @@
-"""What an owed reference says of pushes: the earliest that may be missing, and the earliest that an event told of."""
+"""The pushes of an owed reference: the earliest that may be missing, and the earliest that an event announced."""
 
 from __future__ import annotations
 

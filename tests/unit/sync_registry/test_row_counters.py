@@ -153,7 +153,7 @@ def test_a_forgotten_repository_is_counted_no_more(site: Site) -> None:
 
 
 class Anything:
-    """One step after another, each by chance, at a few repositories."""
+    """Random steps at a few repositories."""
 
     def __init__(self, seed: int) -> None:
         self.site = Site()

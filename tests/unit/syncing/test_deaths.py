@@ -68,7 +68,7 @@ class Site:
         return lease
 
     def vanish(self, *references: Reference) -> None:
-        """A holder takes the repository, names what it works on, and is never heard of again."""
+        """Have a holder take the repository, name what it works on, and vanish."""
         lease = self.acquire()
         HeldLease(self.sync_registry, lease).work_on(frozenset(one.seen_key for one in references), at_once=True)
         self.clock.pass_(self.sync_registry.timing.lease_s + self.sync_registry.timing.suspect_s + 1)

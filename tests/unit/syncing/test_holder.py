@@ -1,4 +1,4 @@
-"""The loop of a holder: it turns for what happens, and not while it waits."""
+"""The loop of a holder turns for events, and not while it waits."""
 
 from __future__ import annotations
 

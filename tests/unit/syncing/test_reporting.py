@@ -32,7 +32,7 @@ class Told:
         self.names.add("synced")
 
     def note_bytes(self, _: int) -> None:
-        """Not of interest here."""
+        """Ignore the bytes."""
 
 
 def told(outcome: Outcome, caplog: pytest.LogCaptureFixture, **about: Any) -> set[str]:

@@ -1,4 +1,4 @@
-"""A holder tells what arrives while it works, and writes down what fails before it counts it."""
+"""A holder announces arrivals while it works, and records a failure before it counts it."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ DRILL = ["geosync", "--stack", "geosync-oregon", "--region", "us-west-2", "drill
 
 @pytest.fixture
 def run(tmp_path: Path) -> Any:
-    """Run a shell's commands; the words of each program that they call, none of which does anything."""
+    """Run shell commands with programs that do nothing; return the words of each call."""
     programs, said = tmp_path / "bin", tmp_path / "said"
     programs.mkdir()
     for name in ("aws", "geosync", "pip", "pipx", "python"):

@@ -1,4 +1,4 @@
-"""Verify now: what is made due, and the message that asks for it."""
+"""A requested verification: the rows that it makes due, and its message."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ class Passing(threading.Event):
 
 
 class Work(Threads):
-    """Work that takes so many seconds: whatever is done beside it is done when `take` is called, in that time."""
+    """Work of some seconds; actions beside it happen when `take` is called, within that time."""
 
     __slots__ = ("_beside", "_clock", "_lasts_s")
 
