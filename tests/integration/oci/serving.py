@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
 
 import pytest
 from tests.support.scripted import Script, ScriptedServer
@@ -21,7 +22,8 @@ from geosync.oci.transport import Timeouts
 DATA = bytes(range(256)) * 4000
 DIGEST = "sha256:" + hashlib.sha256(DATA).hexdigest()
 BLOB = Descriptor(media_type="application/octet-stream", digest=DIGEST, size=len(DATA))
-QUICK = Timeouts(connect_s=1, send_s=1, answer_s=0.3, read_s=0.3)
+IMPATIENT = Timeouts(answer_s=2, read_s=2)
+"""Long enough for a busy machine to have the server read the request, as some tests count the requests."""
 Serve = Callable[[Script], tuple[ScriptedServer, RegistryClient]]
 
 
@@ -34,24 +36,28 @@ class Stream(io.BytesIO):
 
 @pytest.fixture
 def serve(deadline: Deadline) -> Iterator[Serve]:
-    made: list[tuple[ScriptedServer, RegistryClient]] = []
+    """Start a server, and a client of it that waits as long as the product does, however busy this machine is."""
+    with _served(deadline, ClientOptions()) as begin:
+        yield begin
 
-    def begin(script: Script) -> tuple[ScriptedServer, RegistryClient]:
-        server = ScriptedServer(script)
-        client = RegistryClient(
-            server.url,
-            Anonymous(),
-            deadline=deadline,
-            writes=True,
-            options=ClientOptions(timeouts=QUICK, tag_write_s=0.4),
-        )
-        made.append((server, client))
-        return made[-1]
 
-    yield begin
-    for server, client in made:
-        client.close()
-        server.close()
+@pytest.fixture
+def serve_impatient(deadline: Deadline) -> Iterator[Serve]:
+    """Start a server that does not answer in time, and a client of it that does not wait long."""
+    with _served(deadline, ClientOptions(timeouts=IMPATIENT, tag_write_s=IMPATIENT.answer_s)) as begin:
+        yield begin
+
+
+@contextmanager
+def _served(deadline: Deadline, options: ClientOptions) -> Iterator[Serve]:
+    with ExitStack() as stack:
+
+        def begin(script: Script) -> tuple[ScriptedServer, RegistryClient]:
+            server = stack.enter_context(closing(ScriptedServer(script)))
+            client = RegistryClient(server.url, Anonymous(), deadline=deadline, writes=True, options=options)
+            return server, stack.enter_context(closing(client))
+
+        yield begin
 
 
 def drain(reader: BlobReader) -> bytes:

@@ -5,7 +5,18 @@ from __future__ import annotations
 import time
 
 import pytest
-from tests.integration.oci.serving import BLOB, DATA, DIGEST, MANIFEST, QUICK, Serve, Stream, drain, serve
+from tests.integration.oci.serving import (
+    BLOB,
+    DATA,
+    DIGEST,
+    IMPATIENT,
+    MANIFEST,
+    Serve,
+    Stream,
+    drain,
+    serve,
+    serve_impatient,
+)
 from tests.support.scripted import Reply, Request, ScriptedServer
 from tests.support.waits import socket_timeouts
 
@@ -26,7 +37,7 @@ from geosync.oci.manifests import MAX_MANIFEST_BYTES, SIZE_UNKNOWN, Descriptor
 from geosync.oci.options import ClientOptions
 from geosync.oci.uploads import Upload
 
-__all__ = ["serve"]  # fixtures
+__all__ = ["serve", "serve_impatient"]  # fixtures
 
 
 def test_a_broken_get_is_sent_once_more_on_a_new_connection(serve: Serve) -> None:
@@ -44,12 +55,14 @@ def test_a_get_that_breaks_twice_is_given_up(serve: Serve) -> None:
 
 
 @pytest.mark.parametrize("reply", [Reply(silent=True), Reply(hang=True)])
-def test_a_tag_write_without_an_answer_has_an_unknown_outcome_and_is_sent_once(serve: Serve, reply: Reply) -> None:
-    server, client = serve(lambda _: reply)
+def test_a_tag_write_without_an_answer_has_an_unknown_outcome_and_is_sent_once(
+    serve_impatient: Serve, reply: Reply
+) -> None:
+    server, client = serve_impatient(lambda _: reply)
     with socket_timeouts() as timeouts, pytest.raises(OutcomeUnknown):
         client.put_manifest("a/b", "v1", MANIFEST)
     assert timeouts[-1] is not None
-    assert 0 < timeouts[-1] <= QUICK.answer_s
+    assert 0 < timeouts[-1] <= IMPATIENT.answer_s
     assert len(server.requests) == 1
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 
 import pytest
-from tests.integration.oci.serving import BLOB, DATA, DIGEST, MANIFEST, Serve, Stream, drain, serve
+from tests.integration.oci.serving import BLOB, DATA, DIGEST, MANIFEST, Serve, Stream, drain, serve, serve_impatient
 from tests.support.scripted import Reply, Request
 from tests.support.waits import socket_timeouts
 
@@ -22,7 +22,7 @@ from geosync.oci.deadline import Deadline
 from geosync.oci.manifests import SIZE_UNKNOWN, Descriptor
 from geosync.oci.uploads import Upload
 
-__all__ = ["serve"]  # fixtures
+__all__ = ["serve", "serve_impatient"]  # fixtures
 
 
 @pytest.mark.parametrize(
@@ -186,8 +186,8 @@ def test_a_registry_that_is_silent_until_the_deadline_is_out_of_time(serve: Serv
         client.get_manifest("a/b", "v1")
 
 
-def test_a_registry_that_does_not_answer_is_unavailable(serve: Serve) -> None:
-    server, client = serve(lambda _: Reply(hang=True))
+def test_a_registry_that_does_not_answer_is_unavailable(serve_impatient: Serve) -> None:
+    server, client = serve_impatient(lambda _: Reply(hang=True))
     with pytest.raises(RegistryUnavailable, match="no answer"):
         client.head_manifest("a/b", "v1")
     assert len(server.requests) == 1, "a time-out is not tried again"
