@@ -101,6 +101,8 @@ class Ledger:
     """When it came to the end of the catalogue; None: it has not."""
     compared: Counter[str] = field(default_factory=Counter)
     """How often it had each repository looked at: a page that is begun twice counts twice."""
+    walk_repositories: int = 0
+    """The repositories that it counts: those of the catalogue, without rows that the catalogue did not list."""
     recorded: dict[str, set[int]] = field(default_factory=dict)
     """The minutes in which each hour of the history was written."""
 
@@ -169,6 +171,7 @@ class Ledger:
         if catalogue.get("started_at") != self.walk:
             self.walk, self.walk_listed_s = catalogue.get("started_at"), None
             self.compared.clear()
+        self.walk_repositories = catalogue.get("repositories", 0)
         if catalogue.get("finished_at") is None:
             self.walk_listed_s = None
         elif self.walk_listed_s is None:
@@ -217,7 +220,9 @@ class Ledger:
         waiting, _ = self.owed_since(at_s, lambda one: one.is_whole and one.walk is not None and one.walk == walk)
         is_listed = self.walk_listed_s is not None and self.walk_listed_s < at_s
         _, most = self.owed_since(at_s, lambda one: one.is_whole and one.walk is not None)
-        return (max(waiting - repeated, 0) if is_listed else 0), most
+        # A row that the catalogue did not list is compared, too, and is not among the repositories of the walk.
+        unlisted = max(len(self.compared) - self.walk_repositories, 0)
+        return (max(waiting - repeated - unlisted, 0) if is_listed else 0), most
 
     def _event_done(self, message: Message) -> None:
         """No message is lost: an event is deleted once it is marked, seen, or in the DLQ."""

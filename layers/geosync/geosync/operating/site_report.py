@@ -141,7 +141,10 @@ def _measured(status: Status) -> dict[str, object] | None:
 
 
 def _comparing(progress: Progress | None) -> int:
-    """Repositories that the comparison under way has still to look at; it may not know all of them yet."""
+    """Repositories that the comparison under way has still to look at, or fewer.
+
+    It may not know all of them yet, and does not count those that the primary's catalogue did not list.
+    """
     return max(progress.repositories - progress.compared, 0) if progress is not None else 0
 
 

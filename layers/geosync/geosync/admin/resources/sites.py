@@ -112,7 +112,9 @@ class GeoSiteStatus(BaseModel):
     container_repositories_synced_count: int | None = Field(default=None, description="Rows in state synced.")
     container_repositories_failed_count: int | None = Field(default=None, description="Rows in state failed.")
     container_repositories_comparing_count: int | None = Field(
-        default=None, description="Repositories that the comparison under way has still to look at."
+        default=None,
+        description="Repositories that the comparison under way has still to look at, or fewer: it also compares those "
+        "of this site that the primary's catalogue did not list, and counts only those that it listed.",
     )
     container_repositories_synced_in_percentage: str | None = None
     container_repositories_verification_total_count: int | None = None
