@@ -51,13 +51,26 @@ def test_what_a_backup_of_the_primary_brought_back_is_not_before_it_is_pushed_ag
     assert pair.missing(pushed_s=4.0) == [pair.digest]
 
 
+def test_garbage_is_noted_where_a_registry_does_not_check_what_a_manifest_names() -> None:
+    here = Storage(lambda: 3.0)
+    here.collect_garbage(untagged=False, checks_blobs=False)
+    assert here.unused_went_at_s == [], "there was none"
+    for checks_blobs, noted in ((True, []), (False, [3.0])):
+        here.blobs["sha256:brought"] = b"a layer whose manifest comes next"
+        here.collect_garbage(untagged=False, checks_blobs=checks_blobs)
+        assert here.unused_went_at_s == noted
+
+
+@pytest.mark.parametrize("lost", ["lost_at_s", "unused_went_at_s"])
 @pytest.mark.parametrize(
     ("put_s", "why", "is_cut"),
     [(4.0, "sync@beta/1", True), (4.0 + COPY_S, "sync@beta/1", False), (4.0, "client", False)],
 )
-def test_an_image_lacks_layers_where_a_restore_came_into_its_copy(put_s: float, why: str, is_cut: bool) -> None:
+def test_an_image_lacks_layers_where_a_restore_or_a_collection_came_into_its_copy(
+    put_s: float, why: str, is_cut: bool, lost: str
+) -> None:
     here = Storage(lambda: put_s)
-    here.lost_at_s.append(3.0)
+    getattr(here, lost).append(3.0)
     content = json.dumps({"layers": [{"digest": "sha256:gone"}]}).encode()
     here.tag("solo", "v1", here.put_manifest("solo", content, MANIFEST), why)
     assert cut_below(here) == (["solo"] if is_cut else [])

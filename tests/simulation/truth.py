@@ -8,7 +8,7 @@ from tests.simulation.registry.storage import Storage, TagMove
 from tests.simulation.site import Site
 
 COPY_S = 60.0
-"""What a restore took away may have been brought so long before the tag of its image was put, or seen."""
+"""What a restore or garbage collection took may have been brought so long before its image's tag was put, or seen."""
 
 
 def lost_since(here: Storage, at_s: float) -> bool:
@@ -22,7 +22,9 @@ def was_cut_below(here: Storage, repository: str, tag: str) -> bool:
     Only a verification finds that (docs/operations/act.md): a later look at the tag alone does not show it.
     """
     last = next((one for one in reversed(here.moves) if (one.repository, one.tag) == (repository, tag)), None)
-    return last is not None and last.why.startswith("sync@") and lost_since(here, last.at_s)
+    if last is None or not last.why.startswith("sync@"):
+        return False
+    return lost_since(here, last.at_s) or any(went_s > last.at_s - COPY_S for went_s in here.unused_went_at_s)
 
 
 def cut_below(here: Storage) -> list[str]:
@@ -85,7 +87,7 @@ def missing_digests(events: Ledger, secondary: Ledger) -> list[tuple[str, str, s
     primary brought back, is not listed by a registry of this kind, so no comparison brings it.
     """
     primary, here = events.site.server.storage, secondary.site.server.storage
-    if here.lost_at_s or here.has_dropped_untagged:
+    if here.lost_at_s or here.has_dropped_untagged or here.unused_went_at_s:
         return []
     found = []
     for identifier in secondary.marked:

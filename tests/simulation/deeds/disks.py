@@ -16,7 +16,7 @@ def collect_garbage(story: Story) -> None:
     site.server.refuses_writes = NO_SUCH_VERB if untagged else UNAVAILABLE
 
     def end() -> None:
-        site.server.storage.collect_garbage(untagged=untagged)
+        site.server.storage.collect_garbage(untagged=untagged, checks_blobs=site.server.habits.checks_blobs)
         site.server.is_read_only = False
 
     story.later(2 + random.random() * 20, end)

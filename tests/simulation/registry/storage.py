@@ -68,6 +68,9 @@ class Storage:
         self.on_move: list[Callable[[TagMove], None]] = []
         self.lost_at_s: list[float] = []
         """When content went away by other than a request: a restore, an empty disk."""
+        self.unused_went_at_s: list[float] = []
+        """When garbage collection took blobs of no manifest, at a registry that does not check what a manifest names:
+        a copy may have brought them a moment before, and puts its manifest next."""
         self.came_back_s: dict[tuple[str, str], float] = {}
         """When a backup brought a manifest back, by repository and digest: nobody pushed it."""
         self.changes = 0
@@ -135,7 +138,7 @@ class Storage:
             one in found.blobs and one in self.blobs and digest_of(self.blobs[one]) == one for one in blobs
         ) and all(self.is_complete(repository, one) for one in children)
 
-    def collect_garbage(self, *, untagged: bool) -> None:
+    def collect_garbage(self, *, untagged: bool, checks_blobs: bool = True) -> None:
         """Remove what nothing refers to; with `untagged`, manifests that no tag leads to as well."""
         self.changes += 1
         self.has_dropped_untagged |= untagged
@@ -147,6 +150,8 @@ class Storage:
             blobs = {blob for digest in kept for blob in below(self.blobs[digest])[0]}
             repository.blobs &= blobs
             used |= kept.keys() | blobs
+        if not checks_blobs and not self.blobs.keys() <= used:
+            self.unused_went_at_s.append(self.now_s())
         self.blobs = {digest: content for digest, content in self.blobs.items() if digest in used}
 
     def _kept(self, name: str, *, untagged: bool) -> dict[str, None]:
