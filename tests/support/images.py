@@ -338,13 +338,13 @@ class ImageMaker:
     def send(
         self, method: str, target: str, repository: str, body: bytes | None = None, media_type: str | None = None
     ) -> requests.Response:
-        """Send one request, authorised as the registry asks."""
+        """Send one request, authorised as the registry asks; a token that has ended is renewed."""
         headers = {"Content-Type": media_type} if media_type else {}
         if token := self._tokens.get(repository):
             headers["Authorization"] = token
         url = urljoin(self.url, target)
         answer = self._session.request(method, url, data=body, headers=headers, timeout=120)
-        if answer.status_code == 401 and "Authorization" not in headers and self._credentials:
+        if answer.status_code == 401 and self._credentials:
             self._tokens[repository] = self._authorize(answer.headers["WWW-Authenticate"], repository)
             headers["Authorization"] = self._tokens[repository]
             answer = self._session.request(method, url, data=body, headers=headers, timeout=120)
