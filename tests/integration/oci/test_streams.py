@@ -224,3 +224,12 @@ def test_a_registry_that_nobody_listens_for_is_unavailable(serve: Serve) -> None
     with pytest.raises(RegistryUnavailable, match="refused") as caught:
         client.put_manifest("a/b", "v1", MANIFEST)
     assert not isinstance(caught.value, OutcomeUnknown), "it was never sent"
+
+
+def test_a_long_path_that_a_registry_links_to_does_not_fill_the_error(serve: Serve) -> None:
+    first = Reply(body=b'{"repositories":["a/b"]}', headers=[("Link", f'</{"x" * 3000}?last=a>; rel="next"')])
+    _, client = serve(lambda request: first if request.path == "/v2/_catalog" else Reply(status=500))
+    with pytest.raises(RegistryUnavailable) as caught:
+        list(client.repositories())
+    assert "GET /xxx" in str(caught.value)
+    assert len(str(caught.value)) < 1000

@@ -21,6 +21,7 @@ from geosync.oci.options import DEFAULT_OPTIONS, ClientOptions
 from geosync.oci.realms import is_plain, is_plain_path
 from geosync.oci.throttle import COUNTED_BYTES, PATIENCE_S, PAUSES_S, NoTurn, Throttle
 from geosync.oci.transport import Body, Broken, HttpAnswer, HttpRequest, Timeouts, Transport
+from geosync.oci.words import LONGEST_PATH, shown
 
 MAX_REDIRECTS = 5
 _FIRST_S = 30.0
@@ -159,10 +160,8 @@ class Requester:
         return url.startswith(self.base + "/") or _origin(url) == self._origin
 
     def label(self, call: Call) -> str:
-        """Return the text by which errors name a call: its method and its path, without query."""
-        if call.shown is not None:
-            return call.shown
-        return f"{call.method} {urlsplit(self._url(call)).path}"
+        """Return the text by which errors name a call: its method and its path, without query, cut to LONGEST_PATH."""
+        return call.shown or f"{call.method} {shown(urlsplit(self._url(call)).path, LONGEST_PATH)}"
 
     def send(self, call: Call) -> HttpAnswer:
         """Send a call and return its answer, whatever its status but a redirect; a 401 is tried once more, authorised.

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+LONGEST_PATH = 500
+"""Characters of a path in an error. A repository and a digest have some 330; a registry may link to a longer one."""
+
 
 def printable(text: str, instead: str = " ") -> str:
     """Return `text` on one line, with `instead` in place of each character that is not printed."""
