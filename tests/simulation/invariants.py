@@ -359,7 +359,11 @@ def _strictly_pulled(moves: list[TagMove], served: Served) -> Iterator[str]:
 
 
 INVARIANTS: tuple[Callable[[View], Iterator[str]], ...] = (
-    *(recovery_point, would_be_lost, digests, numbers, synced),
+    recovery_point,
+    would_be_lost,
+    digests,
+    numbers,
+    synced,
     history,
 )
 
