@@ -13,7 +13,6 @@ from dataclasses import replace
 
 from geosync.clock import SYSTEM_CLOCK, Clock
 from geosync.recovery.point import COUNTS_SETTLE_MS
-from geosync.sync_registry.readings import SEEN_PAGE
 from geosync.sync_registry.site.breaker import State
 from geosync.sync_registry.sync_registry import SyncRegistry
 
@@ -56,10 +55,8 @@ def _missing(sync_registry: SyncRegistry, repository: str, *, accepted_at: int) 
     primary count towards the total. Else each comparison would have the doubt that this dismisses, and remove nothing.
     """
     missing = of = 0
-    after = ""
-    while page := sync_registry.seen_tags(repository, limit=SEEN_PAGE, after=after):
+    for page in sync_registry.seen_pages(repository):
         gone = [one for one, seen in page if seen.missing_since is not None and seen.missing_since > accepted_at]
         missing += len(gone) - len(sync_registry.told_deleted(repository, gone))
         of += sum(seen.outside_since is None for _, seen in page)
-        after = page[-1][0].seen_key
     return missing, of

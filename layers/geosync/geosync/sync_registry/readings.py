@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import chain
 
 from geosync.errors import CorruptItem
 from geosync.sync_registry import decisions
@@ -181,12 +182,16 @@ class Readings(TableAccess):
             after = str(items[-1]["item"])
         return []
 
-    def all_seen_tags(self, repository: str) -> Iterator[tuple[Reference, Seen]]:
-        """All of them, in the order of the keys: a query for each SEEN_PAGE, made as they are taken."""
+    def seen_pages(self, repository: str, *, size: int = SEEN_PAGE) -> Iterator[list[tuple[Reference, Seen]]]:
+        """All tags that were ever discharged, in the order of the keys: a query for each page, made as it is taken."""
         after = ""
-        while page := self.seen_tags(repository, limit=SEEN_PAGE, after=after):
-            yield from page
+        while page := self.seen_tags(repository, limit=size, after=after):
+            yield page
             after = page[-1][0].seen_key
+
+    def all_seen_tags(self, repository: str, *, page: int = SEEN_PAGE) -> Iterator[tuple[Reference, Seen]]:
+        """The tags of `seen_pages`, one by one."""
+        return chain.from_iterable(self.seen_pages(repository, size=page))
 
 
 def _tag(item: Item) -> Reference:

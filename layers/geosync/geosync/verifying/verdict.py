@@ -61,12 +61,9 @@ def conclude(
 
 def _selected(sync_registry: SyncRegistry, selection: Selection, repository: str) -> Iterator[tuple[str, Seen]]:
     """The selected tags that were seen equal, sorted; read a page at a time."""
-    after = ""
-    while page := sync_registry.seen_tags(repository, limit=SEEN_PAGE, after=after):
-        for reference, seen in page:
-            if selection.has_tag(repository, reference.value):
-                yield reference.value, seen
-        after = page[-1][0].seen_key
+    for reference, seen in sync_registry.all_seen_tags(repository, page=SEEN_PAGE):
+        if selection.has_tag(repository, reference.value):
+            yield reference.value, seen
 
 
 def _distrusted(suspect: Suspect) -> frozenset[str]:
