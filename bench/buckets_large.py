@@ -5,9 +5,9 @@
 As bench.buckets, with ten layers of 1 GiB, for which no emulator has the memory: the S3 is that of bench/disk_s3.py, in
 a process of its own. It takes a quarter of an hour, and NEEDED bytes of disk below TMPDIR. The layers are put into the
 primary's bucket one by one, as a push leaves them. Each half is copied to a new registry with a new bucket, by a
-process of its own, whose memory is measured, and is deleted at once. What S3 copied is read back from the destination's
-registry and hashed before, outside of the time; what is streamed, that registry hashes itself. Streaming goes first:
-what the system still has in memory of the layers is to its advantage, and not to ours.
+process of its own, whose memory is measured, and is deleted at once. Before that, what S3 copied is read back from the
+destination's registry and hashed, outside of the time. That registry itself hashes what is streamed. Streaming goes
+first: it gains if the system still has the layers in memory, and our half does not.
 """
 
 from __future__ import annotations

@@ -110,7 +110,7 @@ class Readings(TableAccess):
     ) -> list[str]:
         """Repositories with something due and no live lease at `at_ms` (now), at most `limit`.
 
-        Left out are those for which `skip` is true; what is due behind thousands of them may be left to a later call.
+        It leaves out those for which `skip` is true. What is due behind thousands of them may be left to a later call.
         Those with something that was never tried come before those where all that is due has failed.
 
         In a shard the longest due come first. A row that cannot be read counts as free: the worker that takes it

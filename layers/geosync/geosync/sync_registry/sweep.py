@@ -39,8 +39,8 @@ def free_repositories(store: Store, now_ms: int, limit: int, skip: Callable[[str
     """Repositories with something due at `now_ms` (ms) and no live lease, at most `limit`: the never tried first.
 
     One of each namespace in turn, and of a namespace the longest due first, as far as its shards can be compared. A row
-    that cannot be read counts as free: whoever takes it says why not. Left out is that for which `skip` is true, and
-    what is due in a shard behind PASSED_OVER keys of that.
+    that cannot be read counts as free: whoever takes it says why not. It leaves out those for which `skip` is true, and
+    what is due in a shard behind PASSED_OVER of their keys.
     """
     fresh = _take(store, SHARDS, now_ms, limit, skip)
     taken = set(fresh)
