@@ -13,6 +13,7 @@ from boto3.dynamodb.conditions import Attr
 from geosync.admin.resources.metrics import Gauge
 from geosync.clock import Clock
 from geosync.comparing.looks import TagLooks
+from geosync.comparing.progress import Progress
 from geosync.copying.blobs import BlobMover
 from geosync.copying.copy import Copier
 from geosync.intake import marking
@@ -22,7 +23,7 @@ from geosync.observability import Metrics, Unit
 from geosync.oci.requests import Call
 from geosync.oci.scopes import push
 from geosync.oci.upload_verbs import UploadVerbs
-from geosync.operating import geo_site_status, site_report
+from geosync.operating import geo_site_status
 from geosync.operating.audit import Audit, AuditEntry
 from geosync.operating.health import Health
 from geosync.operating.owed_references import OwedReference
@@ -434,11 +435,10 @@ RULES: dict[str, Rule] = {
     ),
     "comparing": Rule(
         says="a comparison counts the repositories that it has still to look at",
-        without=(_answer(site_report, "_comparing", 3),),
-        finds="comparing_count is 3",
+        without=(_instead(Progress, "to_compare", property(lambda _: 3)),),
+        finds="to compare: 3 are said",
         minutes=1,
         seeds=30,
-        often=("look",),
     ),
     "checksummed": Rule(
         says="a repository that was not verified has no checksum",

@@ -17,6 +17,7 @@ from tests.simulation.threads import InOneThread
 from tests.simulation.truth import lost_since, missing_digests, was_cut_below
 
 from geosync.clock import Clock
+from geosync.comparing.progress import progress_of
 from geosync.operating import status as site_status
 from geosync.operating.status import Status
 from geosync.sync_registry.sync_registry import SyncRegistry
@@ -266,6 +267,11 @@ def numbers(view: View) -> Iterator[str]:
     ):
         if number != there:
             yield f"{name}: {number} are said, {there} are there"
+    least, most = view.ledger.comparing_since(view.now_s)
+    if most and status.comparison is not None:
+        far = progress_of(_opened(view.site.table), status.comparison, now_ms=status.at)
+        if not least <= far.to_compare <= most:
+            yield f"to compare: {far.to_compare} are said, between {least} and {most} are there"
 
 
 def history(view: View) -> Iterator[str]:

@@ -1,11 +1,17 @@
-"""The state of a comparison, and its time left."""
+"""The state of a comparison, what it has still to look at, and its time left."""
 
 from __future__ import annotations
 
 import pytest
+from tests.support.clock import FakeClock
 
-from geosync.comparing.progress import Progress
+from geosync.comparing.missing import Removals
+from geosync.comparing.progress import Progress, progress_of
+from geosync.comparing.rows import Rows
+from geosync.pair.selection import Selection
+from geosync.sync_registry.items import Reference
 from geosync.sync_registry.site.catalogue import PACES, CatalogueItem, Walk, WalkPace
+from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.table.memory import MemoryStore
 
 NOW = 1_700_000_000_000
@@ -16,6 +22,23 @@ def progress(*, compared: int, of: int, settled: int = 0, found: int = 0, **more
     values: dict[str, object] = {"started_at": NOW - 3_600_000, "at": NOW, "listed": True, "complete": False, "tags": 0}
     values |= {"repositories": of, "compared": compared, "found": found, "settled": settled}
     return Progress(**{**values, **more})  # type: ignore[arg-type]
+
+
+def test_a_repository_that_the_catalogue_does_not_list_is_counted_with_the_others() -> None:
+    clock = FakeClock()
+    sync_registry = SyncRegistry(MemoryStore(), clock=clock)
+    sync_registry.mark("team/unlisted", Reference.tag("v1"))
+    lease = sync_registry.acquire("team/unlisted")
+    assert lease is not None
+    sync_registry.release(lease)
+    removals = Removals(breaker=sync_registry.breaker)
+    rows = Rows(sync_registry, Selection(), removals, check=lambda: None, on_death=lambda _: None)
+    clock.pass_(1)
+    walk = sync_registry.catalogue.begin(now_ms=clock.now)
+    for _ in range(2):
+        rows.walk(walk)
+        far = progress_of(sync_registry, walk, now_ms=clock.now)
+        assert (walk.repositories, far.repositories, far.compared, far.to_compare) == (0, 1, 0, 1)
 
 
 def test_a_backfill_settles_from_its_last_copy_until_it_is_complete() -> None:

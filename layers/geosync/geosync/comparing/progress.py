@@ -21,8 +21,9 @@ WORTH_AN_ESTIMATE = 10
 class Progress:
     """The progress of the latest walk, and of the comparison of what it found. Times in milliseconds since the epoch.
 
-    `repositories` is what the catalogue named so far, all of it once `listed`; of those `compared` are done. `tags`
-    were listed in those, `found` of them were different, `settled` of those were copied and seen.
+    `repositories` are to be compared: what the catalogue named so far, and what this site has besides. It is all of
+    them once `listed`; of those `compared` are done. `tags` were listed in those, `found` of them were different,
+    `settled` of those were copied and seen.
     """
 
     started_at: int
@@ -45,8 +46,13 @@ class Progress:
         return "settling" if self.listed and not self._left_over else "running"
 
     @property
+    def to_compare(self) -> int:
+        """Repositories that the comparison has still to look at, or fewer: it may not know all of them yet."""
+        return max(self.repositories - self.compared, 0)
+
+    @property
     def _left_over(self) -> int:
-        return max(self.repositories - self.compared, 0) + max(self.found - self.settled, 0)
+        return self.to_compare + max(self.found - self.settled, 0)
 
     @property
     def seconds(self) -> float:
@@ -92,14 +98,15 @@ def _left_s(done: int, total: int, lately: int, seconds: float) -> float | None:
 def progress_of(sync_registry: SyncRegistry, walk: Walk, *, now_ms: int) -> Progress:
     """Read how far `walk` got: one request for its counters."""
     counts = sync_registry.walks.total(walk.started_at)
+    repositories = walk.repositories + counts[walks.UNLISTED]
     return Progress(
         started_at=walk.started_at,
         at=(walk.moved_at or now_ms) if walk.complete else now_ms,
         listed=walk.finished_at is not None,
         complete=walk.complete,
-        repositories=walk.repositories,
+        repositories=repositories,
         # A page of the catalogue that was begun twice marks, and counts, twice.
-        compared=min(counts[walks.COMPARED], walk.repositories),
+        compared=min(counts[walks.COMPARED], repositories),
         tags=counts[walks.TAGS],
         found=counts[walks.FOUND],
         settled=counts[walks.SETTLED],

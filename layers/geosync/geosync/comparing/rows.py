@@ -75,6 +75,7 @@ class Rows:
                 dropped += self._drop(name)
             else:
                 self._sync_registry.mark(name, Reference.whole(), mark_of(walk))
+                self._sync_registry.walks.count_unlisted(walk.started_at, name)
         return dropped
 
     def has_ours(self, repository: str) -> bool:

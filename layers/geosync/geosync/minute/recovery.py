@@ -136,7 +136,7 @@ def _compared(sync_registry: SyncRegistry, status: Status) -> Walk | None:
         return walk
     done = progress_of(sync_registry, walk, now_ms=status.at)
     left = [one for one in status.references if one.is_a_find]
-    clean = done.compared >= walk.repositories and _is_all_parked(left, status)
+    clean = done.compared >= done.repositories and _is_all_parked(left, status)
     noted = sync_registry.catalogue.note_progress(
         walk, WalkPace(at=status.at, compared=done.compared, settled=done.settled), clean=clean, parked=bool(left)
     )

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from geosync.clock import optional_moment, optional_seconds
-from geosync.comparing.progress import Progress
 from geosync.messages.event_log import LastEvent
 from geosync.operating.comparison_report import comparison_report
 from geosync.operating.drill_schedule import last_drill_fields, why_due
@@ -99,7 +98,7 @@ def _of_secondary(status: Status, facts: SiteFacts, queued: QueuedMessages) -> d
         "service_level": level_now(status, facts.objective).fields(),
         "measured": _measured(status),
         "comparison": comparison_report(status.comparison, status.progress),
-        "container_repositories_comparing_count": _comparing(status.progress),
+        "container_repositories_comparing_count": status.progress.to_compare if status.progress is not None else 0,
         "deletes_suspended_since": optional_moment(status.deletes.suspended_at),
         "deletes_suspended_because": status.deletes.reason,
         "last_heartbeat_at": optional_moment(status.heartbeat.sent_at) if status.heartbeat is not None else None,
@@ -138,14 +137,6 @@ def _measured(status: Status) -> dict[str, object] | None:
         "bytes": total.get("bytes", 0),
         "requests": total.get("requests", 0),
     }
-
-
-def _comparing(progress: Progress | None) -> int:
-    """Repositories that the comparison under way has still to look at, or fewer.
-
-    It may not know all of them yet, and does not count those that the primary's catalogue did not list.
-    """
-    return max(progress.repositories - progress.compared, 0) if progress is not None else 0
 
 
 def _last_event_here(status: Status, queued: QueuedMessages) -> LastEvent | None:

@@ -17,8 +17,9 @@ from geosync.operating.comparison_report import NOT_BEGUN, comparison_report
 class Backfill(AnswerModel):
     """The progress of the latest walk through the primary's catalogue: at first the backfill, then the comparison.
 
-    `repositories` is what the catalogue named so far, all of it once `listed`; `tags` were listed in those compared,
-    `found` of them were different, `settled` of those were copied and seen here.
+    `repositories` are to be compared: what the catalogue named so far, and what this site has besides; it is all of
+    them once `listed`. `tags` were listed in those compared, `found` of them were different, `settled` of those were
+    copied and seen here.
     """
 
     state: Literal["not_begun", "running", "settling", "finished", "failed"] = Field(

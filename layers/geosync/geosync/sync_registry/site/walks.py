@@ -1,13 +1,15 @@
 """Progress of a comparison: counters of one walk through the primary's catalogue, changed where the work is done.
 
+    unlisted   repositories of this site that the primary's catalogue did not list, and that are compared as well
     compared   repositories whose `owed#*` was discharged
     tags       tags that the primary listed in them
     found      of those, tags that were not seen equal and became owed, and referrers of the others that did
     settled    of those, what was discharged
 
-`compared` and `settled` change in the transaction that discharges, and are exact; `tags` and `found` are added page by
-page, so that a page that was begun twice counts twice. 32 items for each walk, as holders of different repositories end
-at the same time, and DynamoDB refuses one of two transactions on the same item. They are forgotten by TTL.
+`compared` and `settled` change in the transaction that discharges, and are exact. `unlisted` is added after the mark:
+a repository is not counted if the invocation dies in between. `tags` and `found` are added page by page, so that a page
+that was begun twice counts twice. 32 items for each walk, as holders of different repositories end at the same time,
+and DynamoDB refuses one of two transactions on the same item. They are forgotten by TTL.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from geosync.sync_registry.table.changes import Key, Store, Update
 COUNTERS = 32
 KEPT_S = 30 * 86_400
 """Lifetime of a walk's counters (TTL `expire_at`)."""
-COMPARED, TAGS, FOUND, SETTLED = "compared", "tags", "found", "settled"
+UNLISTED, COMPARED, TAGS, FOUND, SETTLED = "unlisted", "compared", "tags", "found", "settled"
 
 
 def keys(walk: int) -> list[Key]:
@@ -52,7 +54,7 @@ def total(items: Iterable[Item]) -> Counter[str]:
     """Sum up a walk's counters."""
     summed: Counter[str] = Counter()
     for item in items:
-        for name in (COMPARED, TAGS, FOUND, SETTLED):
+        for name in (UNLISTED, COMPARED, TAGS, FOUND, SETTLED):
             summed[name] += whole_number(item, name)
     return summed
 
@@ -67,6 +69,10 @@ class Walks:
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
         self._clock = clock
+
+    def count_unlisted(self, walk: int, repository: str) -> None:
+        """Count a repository that the catalogue did not list, marked for the walk that began at `walk` (ms)."""
+        self._store.write(count(walk, repository, {UNLISTED: 1}, now_ms=self._clock.now_ms()))
 
     def count_page(self, owed: Owed, *, tags: int, found: int) -> None:
         """Count a page of a whole repository for the walk that asked for it: tags listed, and found different."""
