@@ -14,7 +14,7 @@ from tests.support.letters import no_event
 from geosync.errors import GeosyncError
 from geosync.operating import actions, deletions
 from geosync.operating.dead_letters import DeadLetters
-from geosync.sync_registry.items import Reference
+from geosync.sync_registry.items import KEEP, Reference
 from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.verifying.reverify import reverify
 
@@ -61,7 +61,7 @@ def resync(story: Story) -> None:
     act(
         story,
         f"{site.name}: resync {repository} {references}{', and keep what is here' if keep else ''}",
-        lambda: actions.resync(site.client("sqs"), url, repository, references, keep=keep),
+        lambda: actions.resync(site.client("sqs"), url, repository, references, if_absent=KEEP if keep else None),
     )
 
 

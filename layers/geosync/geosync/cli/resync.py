@@ -76,7 +76,8 @@ def _one(
         if wait:
             _mark(site, repository, wanted, keep=keep)
         else:
-            actions.resync(site.client("sqs"), site.outputs["WorkQueueUrl"], repository, wanted, keep=keep)
+            if_absent = KEEP if keep else None
+            actions.resync(site.client("sqs"), site.outputs["WorkQueueUrl"], repository, wanted, if_absent=if_absent)
     said = f"{repository} ({', '.join(names) or 'whole'}) is enqueued to be resynced at {site.name}."
     return said, owed_in(site, {repository}, only=wanted)
 

@@ -14,7 +14,7 @@ from geosync.errors import MalformedMessage
 from geosync.messages.queues import Queue
 from geosync.messages.work import CatalogueMessage, WorkMessage
 from geosync.oci.references import is_digest, is_tag
-from geosync.sync_registry.items import KEEP, Reference
+from geosync.sync_registry.items import Reference
 from geosync.sync_registry.site.catalogue import Walk
 from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.threads import SYSTEM_THREADS, Threads
@@ -40,19 +40,18 @@ def reference(text: str) -> Reference:
 
 
 def resync(
-    sqs: SQSClient, work_url: str, repository: str, references: Sequence[Reference] = (), *, keep: bool = False
+    sqs: SQSClient,
+    work_url: str,
+    repository: str,
+    references: Sequence[Reference] = (),
+    *,
+    if_absent: str | None = None,
 ) -> None:
     """Have references (none: the whole repository) marked and made equal to the primary's now.
 
-    With `keep` a tag that the primary no longer has, or that left the selection, stays here.
+    `if_absent` has the meaning that it has in Owed: with KEEP a tag that the primary no longer has, or that left the
+    selection, stays here.
     """
-    send_resync(sqs, work_url, repository, references, if_absent=KEEP if keep else None)
-
-
-def send_resync(
-    sqs: SQSClient, work_url: str, repository: str, references: Sequence[Reference], *, if_absent: str | None
-) -> None:
-    """Have references (none: the whole repository) marked; `if_absent` has the meaning that it has in Owed."""
     wanted = references or (Reference.whole(),)
     for start in range(0, len(wanted), MOST_IN_A_MESSAGE):
         part = tuple(wanted[start : start + MOST_IN_A_MESSAGE])

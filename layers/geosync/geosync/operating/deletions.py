@@ -14,7 +14,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Literal
 
 from geosync.clock import moment
-from geosync.operating.actions import send_resync
+from geosync.operating.actions import resync
 from geosync.sync_registry.items import ADOPT, KEEP, Reference
 from geosync.sync_registry.site import findings
 from geosync.sync_registry.site.breaker import State
@@ -122,7 +122,7 @@ def adopt(
     sync_registry: SyncRegistry, sqs: SQSClient, work_url: str, repository: str, tags: Sequence[str] = ()
 ) -> None:
     """Treat extra tags (none named: all of the repository) as Geosync's own: those that the primary lacks go."""
-    send_resync(sqs, work_url, repository, [*map(Reference.tag, tags)], if_absent=ADOPT)
+    resync(sqs, work_url, repository, [*map(Reference.tag, tags)], if_absent=ADOPT)
     sync_registry.findings.speak_of(repository, tags)
 
 
@@ -131,7 +131,7 @@ def keep(sync_registry: SyncRegistry, sqs: SQSClient, work_url: str, repository:
 
     From then on they are tags that Geosync did not put there.
     """
-    send_resync(sqs, work_url, repository, [*map(Reference.tag, tags)], if_absent=KEEP)
+    resync(sqs, work_url, repository, [*map(Reference.tag, tags)], if_absent=KEEP)
     sync_registry.findings.speak_of(repository, tags)
 
 

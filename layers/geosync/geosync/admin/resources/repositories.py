@@ -29,7 +29,7 @@ from geosync.oci.references import is_repository
 from geosync.operating import actions, documents, repositories, sorted_repositories
 from geosync.operating.repositories import RowDetail, RowFilter
 from geosync.operating.sorted_repositories import SORTED, Order, OrderBy
-from geosync.sync_registry.items import Row
+from geosync.sync_registry.items import KEEP, Row
 from geosync.verifying import reverify
 
 MOST_OWED_SHOWN = 20
@@ -241,7 +241,8 @@ class RepositoryRoutes:
             references = [actions.reference(text) for text in asked.references]
         except MalformedMessage as error:
             raise HttpRefusal(400, f"references: one of them is {error}") from None
-        actions.resync(site.sqs, site.settings.work_queue_url, name, references, keep=asked.keep)
+        if_absent = KEEP if asked.keep else None
+        actions.resync(site.sqs, site.settings.work_queue_url, name, references, if_absent=if_absent)
         return Enqueued(message=f"Registry entry of {name} enqueued to be resynced", count=len(references) or None)
 
     def resync_many(self, asked: Many) -> Enqueued:
