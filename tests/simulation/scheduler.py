@@ -42,11 +42,10 @@ class Task:
 
     __slots__ = ("baton", "error", "is_done", "is_woken", "name", "place", "ticket", "waiters")
 
-    def __init__(self, name: str, place: Place) -> None:
+    def __init__(self, name: str, place: Place, baton: threading.Lock) -> None:
         self.name = name
         self.place = place
-        self.baton = threading.Lock()
-        self.baton.acquire()
+        self.baton = baton
         self.ticket = 0  # of its one entry in the heap that counts
         self.is_woken = False
         self.is_done = False
@@ -108,9 +107,9 @@ class Scheduler:
 
     def spawn(self, run: Callable[[], Any], name: str, place: Place, *, delay_s: float = 0.0) -> Task:
         """Begin a task; it runs when the baton comes to it."""
-        task = Task(name, place)
-        self._alive[task] = None
         worker = self._idle.pop() if self._idle else _KEPT.pop() if _KEPT else _Worker()
+        task = Task(name, place, worker.baton)
+        self._alive[task] = None
         worker.take(self, task, run)
         self._push(task, self.now_s + delay_s)
         return task
@@ -224,26 +223,24 @@ class Scheduler:
 
 
 class _Worker:
-    """One real thread, for one task after another."""
+    """One real thread, for one task after another. It sleeps until the baton comes, also while it has no task."""
 
     def __init__(self) -> None:
+        self.baton = threading.Lock()
+        self.baton.acquire()
         self._given: tuple[Scheduler, Task, Callable[[], Any]] | None = None
-        self._wanted = threading.Lock()
-        self._wanted.acquire()
         threading.Thread(target=self._serve, daemon=True).start()
 
     def take(self, scheduler: Scheduler, task: Task, run: Callable[[], Any]) -> None:
-        """Run a task next."""
+        """Run a task, once the baton comes to it."""
         self._given = scheduler, task, run
-        self._wanted.release()
 
     def _serve(self) -> None:
         while True:
-            self._wanted.acquire()
+            self.baton.acquire()
             assert self._given is not None
             scheduler, task, run = self._given
             self._given = None
-            task.baton.acquire()
             try:
                 scheduler.check()
                 run()
