@@ -121,7 +121,7 @@ class Counters:
         found = self._store.batch_get([FORMER_ROWS, *KEYS])
         if FORMER_ROWS in found and any("counted_at" not in found.get(key, {}) for key in KEYS):
             return None
-        return total(found.get(key, {}) for key in KEYS)
+        return total(found[key] for key in KEYS if key in found)
 
     def read(self) -> RowCounts | None:
         """Read how many rows there are: one request. None as in `sums`."""
@@ -135,7 +135,7 @@ class Counters:
 
 def total(items: Iterable[Item]) -> Counter[str]:
     """Sum up counters; what is no number counts as 0."""
-    summed: Counter[str] = Counter()
+    summed = Counter(dict.fromkeys(NAMES, 0))
     for item in items:
         for name in NAMES:
             summed[name] += whole_number(item, name)
