@@ -209,6 +209,7 @@ class Worker:
             work_queue=place.work_queue if bandwidth is place.bandwidth and not self._was_asked_for_help else None,
             shared_copy_bytes=self._options.shared_copy_bytes,
             clock=place.clock,
+            threads=place.threads,
         )
         with place.reporter.measured(invocation.registries):
             ending = Holder(invocation, lease).run()
