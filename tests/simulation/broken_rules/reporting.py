@@ -18,6 +18,7 @@ from geosync.operating.audit import Audit, AuditEntry
 from geosync.operating.health import Health
 from geosync.operating.status import Status
 from geosync.sync_registry.site import counters, history
+from geosync.sync_registry.site.walks import Walks
 from geosync.sync_registry.table.changes import Update
 from geosync.verifying.counts import VerificationCounts, verification_counts_of
 
@@ -142,6 +143,13 @@ RULES: dict[str, Rule] = {
         finds="to compare: 3 are said",
         minutes=1,
         seeds=30,
+    ),
+    "unlisted": Rule(
+        says="a comparison counts the repositories that the primary's catalogue does not list, too",
+        without=(answer(Walks, "count_unlisted", None),),
+        finds="to compare",
+        seeds=5,
+        often=("restore", "resync_all"),
     ),
     "checksummed": Rule(
         says="a repository that was not verified has no checksum",
