@@ -73,7 +73,7 @@ def chromium(profile: Path) -> Iterator[webdriver.Chrome]:
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     running = webdriver.Chrome(options=options, service=Service(driver))
     try:
-        running.set_script_timeout(30)
+        running.set_script_timeout(PATIENCE_S)  # axe judges every element of a page
         yield running
     finally:
         running.quit()
