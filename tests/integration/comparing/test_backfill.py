@@ -73,7 +73,7 @@ def test_pushes_stay_ahead_of_hundreds_of_tags_of_the_same_repository(
     waited = {tag: order.index(tag) - at for tag, at in told.items()}
     record_property("waited", waited)
     assert 0 < still_owed < tags, "the backfill went on all the time, and was not over"
-    assert max(waited.values()) < tags / 6
+    assert max(waited.values()) < tags / 2, "behind the tags that were owed before, it would wait for most of them"
 
 
 @dataclass(frozen=True, kw_only=True)

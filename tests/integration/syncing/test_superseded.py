@@ -10,6 +10,7 @@ from tests.integration.secondary import Secondary, event, pushed
 from tests.support.images import ImageMaker, Made
 
 from geosync.pair.selection import Selection
+from geosync.pair.settings import REFERENCES
 from geosync.sync_registry.items import SYNCED, Item, Reference
 from geosync.sync_registry.table.changes import Delete, Update
 from geosync.sync_registry.table.memory import MemoryStore
@@ -63,7 +64,8 @@ def test_sixty_pushes_of_a_tag_arrive_and_the_newest_comes_first(
 
     assert lacking(secondary, repository, images) == []
     puts = [call for call in secondary.secondary_proxy.exchanges if call.method == "PUT" and "/manifests/" in call.path]
-    assert puts[0].path.endswith("/manifests/latest")
+    # It begins first; of those that are worked on at once, chance decides which is put first.
+    assert any(call.path.endswith("/manifests/latest") for call in puts[:REFERENCES])
 
 
 def test_the_digest_of_a_tag_that_was_deleted_after_its_push_arrives_if_the_primary_has_it(
