@@ -101,12 +101,6 @@ class Ledger:
     """When it came to the end of the catalogue; None: it has not."""
     compared: Counter[str] = field(default_factory=Counter)
     """How often it had each repository looked at: a page that is begun twice counts twice."""
-    walk_repositories: int = 0
-    """The repositories of the catalogue that it counts."""
-    walk_unlisted: Counter[Key] = field(default_factory=Counter)
-    """The rows that the catalogue did not list and that it counts, in each of its counters."""
-    crashed: int = 0
-    """Invocations that crashed since it began."""
     recorded: dict[str, set[int]] = field(default_factory=dict)
     """The minutes in which each hour of the history was written."""
 
@@ -136,8 +130,6 @@ class Ledger:
             self.lost.append((self.now_s(), max((after or {}).get("count", 0), 0)))
         if key == Key("#site", "catalogue"):
             self._walks(after or {})
-        if key.repository == "#site" and key.item.startswith(f"walk#{self.walk}#"):
-            self.walk_unlisted[key] = (after or {}).get("unlisted", 0)
         if key.repository == "#history" and key.item.startswith("hour#") and after is not None:
             self.recorded.setdefault(key.item, set()).add(after["last_at"] // 60_000)
         mark = (after or {}).get("mark")
@@ -177,9 +169,6 @@ class Ledger:
         if catalogue.get("started_at") != self.walk:
             self.walk, self.walk_listed_s = catalogue.get("started_at"), None
             self.compared.clear()
-            self.walk_unlisted.clear()
-            self.crashed = 0
-        self.walk_repositories = catalogue.get("repositories", 0)
         if catalogue.get("finished_at") is None:
             self.walk_listed_s = None
         elif self.walk_listed_s is None:
@@ -228,10 +217,7 @@ class Ledger:
         waiting, _ = self.owed_since(at_s, lambda one: one.is_whole and one.walk is not None and one.walk == walk)
         is_listed = self.walk_listed_s is not None and self.walk_listed_s < at_s
         _, most = self.owed_since(at_s, lambda one: one.is_whole and one.walk is not None)
-        # A row that the catalogue did not list is marked, and then counted: not if the invocation died in between.
-        counted = self.walk_repositories + self.walk_unlisted.total()
-        uncounted = max(len(self.compared) - counted, 0) if self.crashed else 0
-        return (max(waiting - repeated - uncounted, 0) if is_listed else 0), most
+        return (max(waiting - repeated, 0) if is_listed else 0), most
 
     def _event_done(self, message: Message) -> None:
         """No message is lost: an event is deleted once it is marked, seen, or in the DLQ."""

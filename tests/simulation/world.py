@@ -125,10 +125,9 @@ class World:
             place.tally.said = keys
 
     def _ended(self, site: Site, place: Caller, event: Any, ended: Ended) -> None:
-        ledger = self.ledgers[site.name]
         if ended.crashed is not None:
-            ledger.crashed += 1
             return
+        ledger = self.ledgers[site.name]
         is_following = ledger.is_following() and self.followed_s[site.name] < place.began_s
         run = Run(site=site, ledger=ledger, place=place, event=event, answer=ended.answer, is_following=is_following)
         for text in false_counts(run, place.name.partition("@")[0]):

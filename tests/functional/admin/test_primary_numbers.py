@@ -43,7 +43,7 @@ def test_a_primary_knows_of_its_repositories_what_a_site_s_comparison_saw(primar
 
 def test_a_site_tells_how_many_names_its_last_whole_comparison_saw(site: Site, ask: Ask) -> None:
     items = CatalogueItem(site.store)
-    walk = items.note_page(items.begin(now_ms=now()), ["a", "b", "c"], selected=1, now_ms=now())
+    walk = items.note_page(items.begin(now_ms=now(), after=items.latest()), ["a", "b", "c"], selected=1, now_ms=now())
     assert ask("GET", f"{ALL}/{BERLIN_ID}/status").json["primary_repositories_count"] is None, "it goes on"
     items.note_finished(walk, now_ms=now())
     status = ask("GET", f"{ALL}/{BERLIN_ID}/status").json
@@ -114,7 +114,7 @@ def test_a_status_is_of_one_moment(site: Site, ask: Ask) -> None:
     site.synced("group/app", v1=A)
     site.sync_registry.sweep.record(woken=0, reason=None)
     site.sync_registry.subscription.record("subscription", settle_s=0)
-    site.sync_registry.catalogue.begin(now_ms=now() + 1)
+    site.sync_registry.catalogue.begin(now_ms=now() + 1, after=site.sync_registry.catalogue.latest())
     known = site.sync_registry.recovery.read()
     site.sync_registry.recovery.write(type(known)(why="events wait in the queue: 9"))
     status = ask("GET", f"{ALL}/{BERLIN_ID}/status").json

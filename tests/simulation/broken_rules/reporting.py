@@ -17,9 +17,11 @@ from geosync.operating import geo_site_status
 from geosync.operating.audit import Audit, AuditEntry
 from geosync.operating.health import Health
 from geosync.operating.status import Status
+from geosync.sync_registry.items import Reference
+from geosync.sync_registry.marking import Marks
 from geosync.sync_registry.site import counters, history
-from geosync.sync_registry.site.walks import Walks
 from geosync.sync_registry.table.changes import Update
+from geosync.sync_registry.transitions.marks import Mark
 from geosync.verifying.counts import VerificationCounts, verification_counts_of
 
 _verification_counts_of = verification_counts_of
@@ -40,6 +42,10 @@ def _put_twice(metrics: Metrics, values: Mapping[str, float], unit: Unit = "Coun
 def _read_one_more(gauge: Gauge, status: Any) -> float | None:
     value = _read(gauge, status)
     return None if value is None else value + 1
+
+
+def _mark_uncounted(marks: Marks, repository: str, said: Mark, walk: int) -> None:
+    marks.mark(repository, Reference.whole(), said)
 
 
 def _write_anew(audit: Audit, entry: AuditEntry, *, status: int) -> None:
@@ -146,7 +152,7 @@ RULES: dict[str, Rule] = {
     ),
     "unlisted": Rule(
         says="a comparison counts the repositories that the primary's catalogue does not list, too",
-        without=(answer(Walks, "count_unlisted", None),),
+        without=(instead(Marks, "mark_unlisted", _mark_uncounted),),
         finds="to compare",
         seeds=5,
         often=("restore", "resync_all"),

@@ -34,7 +34,7 @@ def test_a_repository_that_the_catalogue_does_not_list_is_counted_with_the_other
     removals = Removals(breaker=sync_registry.breaker)
     rows = Rows(sync_registry, Selection(), removals, check=lambda: None, on_death=lambda _: None)
     clock.pass_(1)
-    walk = sync_registry.catalogue.begin(now_ms=clock.now)
+    walk = sync_registry.catalogue.begin(now_ms=clock.now, after=sync_registry.catalogue.latest())
     for _ in range(2):
         rows.walk(walk)
         far = progress_of(sync_registry, walk, now_ms=clock.now)
@@ -77,22 +77,22 @@ def test_an_earlier_long_wait_does_not_change_the_time_left() -> None:
 
 def test_the_pace_of_the_last_minutes_is_kept() -> None:
     items = CatalogueItem(MemoryStore())
-    walk: Walk | None = items.note_finished(items.begin(now_ms=NOW), now_ms=NOW)
+    walk: Walk | None = items.note_finished(items.begin(now_ms=NOW, after=items.latest()), now_ms=NOW)
     for minute in range(10):
         assert walk is not None
         pace = WalkPace(at=NOW + minute * MINUTE, compared=minute, settled=2 * minute)
         walk = items.note_progress(walk, pace, clean=False)
     assert walk is not None
     assert [one.compared for one in walk.paces] == list(range(10 - PACES, 10))
-    assert items.begin(now_ms=NOW + 3_600_000).paces == ()
+    assert items.begin(now_ms=NOW + 3_600_000, after=items.latest()).paces == ()
 
 
 def test_the_names_of_a_whole_catalogue_are_counted_whoever_replicates_them() -> None:
     items = CatalogueItem(MemoryStore())
-    walk = items.begin(now_ms=NOW)
+    walk = items.begin(now_ms=NOW, after=items.latest())
     walk = items.note_page(walk, ["a", "b", "c"], selected=1, now_ms=NOW)
     assert (walk.named, walk.counted, walk.repositories) == (3, None, 1)
     walk = items.note_finished(items.note_page(walk, [], selected=0, now_ms=NOW), now_ms=NOW + 5)
     assert (walk.counted, walk.counted_at) == (3, NOW)
-    walk = items.begin(now_ms=NOW + MINUTE)
+    walk = items.begin(now_ms=NOW + MINUTE, after=items.latest())
     assert (walk.named, walk.counted, walk.counted_at) == (0, 3, NOW)

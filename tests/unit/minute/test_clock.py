@@ -60,7 +60,7 @@ class Minutes:
         """Run a comparison that finds nothing."""
         self.subscribe()
         notes = self.sync_registry.catalogue
-        walk = notes.note_finished(notes.begin(now_ms=self.clock.now), now_ms=self.clock.now)
+        walk = notes.note_finished(notes.begin(now_ms=self.clock.now, after=notes.latest()), now_ms=self.clock.now)
         for _ in range(2):
             walk = notes.note_progress(walk, WalkPace(at=self.clock.now, compared=0, settled=0), clean=True) or walk
             self.clock.now += MINUTE

@@ -25,7 +25,7 @@ def sync_registry(clock: FakeClock) -> SyncRegistry:
     sync_registry = SyncRegistry(MemoryStore(), clock=clock)
     sync_registry.sweep.record(woken=0, reason=None)
     sync_registry.subscription.record("subscription", settle_s=0)
-    sync_registry.catalogue.begin(now_ms=clock.now)
+    sync_registry.catalogue.begin(now_ms=clock.now, after=sync_registry.catalogue.latest())
     return sync_registry
 
 

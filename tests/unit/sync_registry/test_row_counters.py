@@ -258,7 +258,7 @@ def test_a_finished_comparison_brings_the_next_recount(site: Site) -> None:
     assert site.sync_registry.recount.go_on() is not None
     site.clock.now += 60_000
     assert site.sync_registry.recount.go_on() is None
-    walk = site.sync_registry.catalogue.begin(now_ms=site.clock.now)
+    walk = site.sync_registry.catalogue.begin(now_ms=site.clock.now, after=site.sync_registry.catalogue.latest())
     site.sync_registry.catalogue.note_finished(walk, now_ms=site.clock.now)
     assert site.sync_registry.recount.go_on() is not None
     assert site.sync_registry.recount.go_on() is None

@@ -14,7 +14,7 @@ from geosync.errors import OutOfTime, RegistryError, RegistryUnavailable
 from geosync.pair.selection import Selection
 from geosync.registries.registry import Registry
 from geosync.sync_registry.items import Reference
-from geosync.sync_registry.site.catalogue import Walk
+from geosync.sync_registry.site.catalogue import Walk, WalkTakenUp
 from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.timing import ms
 from geosync.threads import SYSTEM_THREADS, Threads
@@ -69,16 +69,28 @@ class Catalogue:
         self._clock = clock
         self._threads = threads
 
-    def walk(self) -> Walk:
+    def walk(self) -> Walk | None:
         """Begin a walk, or go on with the one that was not finished, to the end of the catalogue and of the rows.
+
+        None: another invocation walks. EventBridge may start a minute twice, and SQS deliver a message twice. Of two
+        invocations at one walk, the later goes on; two walks at once would overwrite each other's marks.
 
         Raises OutOfTime between pages, RegistryUnavailable, and RegistryError where the catalogue cannot be read. All
         of them leave the walk where it is, the last with its reason. RegistryUnavailable leaves its reason, too, where
         it is about another host than the registry's: a vendor's API that lists its catalogue.
         """
+        try:
+            return self._go_on(self._begun())
+        except WalkTakenUp:
+            return None
+
+    def _begun(self) -> Walk:
         walk = self._notes.latest()
         if walk is None or walk.finished_at is not None:
-            walk = self._notes.begin(now_ms=self._clock.now_ms())
+            return self._notes.begin(now_ms=self._clock.now_ms(), after=walk)
+        return self._notes.take_up(walk)
+
+    def _go_on(self, walk: Walk) -> Walk:
         try:
             for page in self._primary.repositories(last=walk.last):
                 selected = [name for name in page if self._selection.has_repository(name)]

@@ -74,8 +74,7 @@ class Rows:
             if self._is_gone(name):
                 dropped += self._drop(name)
             else:
-                self._sync_registry.mark(name, Reference.whole(), mark_of(walk))
-                self._sync_registry.walks.count_unlisted(walk.started_at, name)
+                self._sync_registry.mark_unlisted(name, mark_of(walk), walk.started_at)
         return dropped
 
     def has_ours(self, repository: str) -> bool:

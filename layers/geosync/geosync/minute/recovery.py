@@ -129,6 +129,11 @@ def _is_all_parked(left: Iterable[OwedReference], status: Status) -> bool:
     return not status.more_owed and not status.more_parked and all(one.parked for one in left)
 
 
+def _parked_wholes(left: Iterable[OwedReference]) -> int:
+    """The repositories that cannot be compared now."""
+    return sum(one.parked and one.reference == "*" for one in left)
+
+
 def _compared(sync_registry: SyncRegistry, status: Status) -> Walk | None:
     """Note the progress of the last walk. It is complete when nothing that a walk made owed is left."""
     walk = status.comparison
@@ -136,7 +141,7 @@ def _compared(sync_registry: SyncRegistry, status: Status) -> Walk | None:
         return walk
     done = progress_of(sync_registry, walk, now_ms=status.at)
     left = [one for one in status.references if one.is_a_find]
-    clean = done.compared >= done.repositories and _is_all_parked(left, status)
+    clean = done.compared + _parked_wholes(left) >= walk.repositories and _is_all_parked(left, status)
     noted = sync_registry.catalogue.note_progress(
         walk, WalkPace(at=status.at, compared=done.compared, settled=done.settled), clean=clean, parked=bool(left)
     )

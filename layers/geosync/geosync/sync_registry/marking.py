@@ -11,8 +11,9 @@ from boto3.dynamodb.conditions import Attr
 from geosync.errors import Contended, CorruptItem
 from geosync.sync_registry.access import ATTEMPTS, TableAccess
 from geosync.sync_registry.items import ABSENT, UNNAMED, Item, Owed, Reference, named_in
+from geosync.sync_registry.site import walks
 from geosync.sync_registry.table.attributes import texts
-from geosync.sync_registry.table.changes import ConditionFailed, Key, Update
+from geosync.sync_registry.table.changes import ConditionFailed, Key, TransactionFailed, Update
 from geosync.sync_registry.transitions import marks
 from geosync.sync_registry.transitions.marks import ASKED, Mark
 
@@ -43,10 +44,22 @@ class Marks(TableAccess):
 
     def ask(self, repository: str, reference: Reference) -> None:
         """Make `reference` owed because somebody asked for it, unless it is owed: many who ask cause one copy."""
-        now_ms = self._clock.now_ms()
-        change = marks.mark(repository, reference, ASKED, name=self._names(), now_ms=now_ms, primary=self._primary)
         with suppress(ConditionFailed):
-            self._store.write(replace(change, when=Attr("mark").not_exists()))
+            self._store.write(self._unless_owed(repository, reference, ASKED))
+
+    def mark_unlisted(self, repository: str, said: Mark, walk: int) -> None:
+        """Make a repository owed as a whole, and count it for the walk that began at `walk` (ms), unless it is owed.
+
+        Both or neither: of two invocations at the same walk, one counts it. Raises Contended.
+        """
+        counted = walks.count(walk, repository, {walks.UNLISTED: 1}, now_ms=self._clock.now_ms())
+        with suppress(TransactionFailed):
+            self._store.transact([self._unless_owed(repository, Reference.whole(), said), counted])
+
+    def _unless_owed(self, repository: str, reference: Reference, said: Mark) -> Update:
+        now_ms = self._clock.now_ms()
+        change = marks.mark(repository, reference, said, name=self._names(), now_ms=now_ms, primary=self._primary)
+        return replace(change, when=Attr("mark").not_exists())
 
     def _marked(self, build: Callable[[Mark], Update], said: Mark) -> Owed:
         """Carry out a mark: as it was said, or less exactly where the item that is there does not take that.

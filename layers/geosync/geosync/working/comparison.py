@@ -46,7 +46,10 @@ class ComparisonWork:
                 return
             place.logger.error("catalogue_unreadable", extra={"reason": str(error)})
         else:
-            place.logger.info("catalogue_walked", extra={"repositories": walk.repositories})
+            if walk is None:
+                place.logger.info("catalogue_walked_elsewhere")
+            else:
+                place.logger.info("catalogue_walked", extra={"repositories": walk.repositories})
 
     def has_ours(self, registries: Registries, repository: str) -> bool:
         """True if tags outside the selection may go, and `repository`, which is outside, may have some of ours."""

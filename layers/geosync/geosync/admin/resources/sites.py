@@ -114,7 +114,7 @@ class GeoSiteStatus(BaseModel):
     container_repositories_comparing_count: int | None = Field(
         default=None,
         description="Repositories that the comparison under way has still to look at, with those of this site that the "
-        "primary's catalogue does not list. Fewer while it does not know all of them, or where an invocation died.",
+        "primary's catalogue does not list. Fewer while it does not know all of them yet.",
     )
     container_repositories_synced_in_percentage: str | None = None
     container_repositories_verification_total_count: int | None = None

@@ -14,6 +14,7 @@ Kept in the item `#site`/`catalogue`, so that a walk survives the invocation tha
     paces                    [ms, compared, settled] of the last minutes in which it moved, the oldest first
     named                    how many names the catalogue had, those that are not selected included
     counted, counted_at      the same of the last walk that came to the end, and when it began (ms)
+    walker                   how many invocations have taken the walk up; what an earlier one notes is dropped
     asked_for                set when somebody wants the next walk now
     asked                    set when somebody wanted this one: what it finds waits for no window (comparing/window.py)
     following                the primary that the site follows; of another one, all of this says nothing
@@ -26,7 +27,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
-from boto3.dynamodb.conditions import Attr
+from boto3.dynamodb.conditions import Attr, ConditionBase
 
 from geosync.sync_registry.items import SITE, Item
 from geosync.sync_registry.site import recovery, subscription
@@ -73,6 +74,7 @@ class Walk:
     named: int | None = None
     counted: int | None = None
     counted_at: int | None = None
+    walker: int = 0
 
     @property
     def complete(self) -> bool:
@@ -106,6 +108,7 @@ class Walk:
             named=item.get("named"),
             counted=item.get("counted"),
             counted_at=item.get("counted_at"),
+            walker=int(item.get("walker", 0)),
         )
 
 
@@ -122,8 +125,15 @@ def walk_of(item: Item | None) -> Walk | None:
     return Walk.from_item(item) if item is not None and "started_at" in item else None
 
 
+class WalkTakenUp(Exception):
+    """Another invocation has begun a walk, or goes on with this one: note nothing more."""
+
+
 class CatalogueItem:
-    """Keeps the latest walk. What is noted of a walk is dropped once another one has begun."""
+    """Keeps the latest walk. What is noted of a walk is dropped once another one has begun.
+
+    What an invocation notes of its own progress is dropped, too, once another one has taken the walk up.
+    """
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -170,41 +180,53 @@ class CatalogueItem:
         with suppress(ConditionFailed):
             self._store.write(change)
 
-    def begin(self, *, now_ms: int) -> Walk:
-        """Begin a walk; two requests."""
-        item = self._store.write(
-            Update(
-                key=KEY,
-                set={
-                    "started_at": now_ms,
-                    "touched_at": now_ms,
-                    "repositories": 0,
-                    "named": 0,
-                    "asked": self.is_asked_for(),
-                },
-                remove=("last", "finished_at", *_TROUBLE, "clean_since", "moved_at", "moved", "paces", "asked_for"),
-            )
+    def begin(self, *, now_ms: int, after: Walk | None = None) -> Walk:
+        """Begin a walk after the one that was the latest: two requests. Raises WalkTakenUp."""
+        former = Attr("started_at").eq(after.started_at) if after is not None else Attr("started_at").not_exists()
+        change = Update(
+            key=KEY,
+            set={
+                "started_at": now_ms,
+                "touched_at": now_ms,
+                "repositories": 0,
+                "named": 0,
+                "walker": 0,
+                "asked": self.is_asked_for(),
+            },
+            remove=("last", "finished_at", *_TROUBLE, "clean_since", "moved_at", "moved", "paces", "asked_for"),
+            when=former | Attr("started_at").eq(now_ms),  # botocore repeats a write whose answer was lost
         )
-        return Walk.from_item(item or {})
+        return self._walked(change)
+
+    def take_up(self, walk: Walk) -> Walk:
+        """Go on with a walk in place of the invocation that began it, should it still work. Raises WalkTakenUp."""
+        change = Update(
+            key=KEY,
+            add={"walker": 1},
+            when=Attr("started_at").eq(walk.started_at) & Attr("finished_at").not_exists(),
+        )
+        return self._walked(change)
 
     def note_page(self, walk: Walk, page: Sequence[str], *, selected: int, now_ms: int) -> Walk:
-        """Note that a page of names was done, with so many selected repositories."""
+        """Note that a page of names was done, with so many selected repositories. Raises WalkTakenUp."""
         done: dict[str, Any] = {"last": page[-1]} if page else {}
         if walk.named is not None:  # a walk that the previous version began counted no names
             done["named"] = walk.named + len(page)
         return self._note(walk, {"touched_at": now_ms, **done, "repositories": walk.repositories + selected})
 
-    def note_out_of_time(self, walk: Walk) -> Walk:
+    def note_out_of_time(self, walk: Walk) -> None:
         """Note that no invocation works on the walk: functions/reconcile has it continued within a minute."""
-        return self._note(walk, {"touched_at": 0})
+        with suppress(WalkTakenUp):
+            self._note(walk, {"touched_at": 0})
 
-    def note_failure(self, walk: Walk, reason: str, *, now_ms: int, not_before_ms: int | None = None) -> Walk:
+    def note_failure(self, walk: Walk, reason: str, *, now_ms: int, not_before_ms: int | None = None) -> None:
         """Note why the catalogue cannot be read, and until when its API wants to be left alone."""
         pause = {"not_before": not_before_ms} if not_before_ms is not None else {}
-        return self._note(walk, {"touched_at": now_ms, "failure": reason, **pause}, gone=())
+        with suppress(WalkTakenUp):
+            self._note(walk, {"touched_at": now_ms, "failure": reason, **pause}, gone=())
 
     def note_finished(self, walk: Walk, *, now_ms: int) -> Walk:
-        """Note that the walk came to the end of the catalogue and of the rows."""
+        """Note that the walk came to the end of the catalogue and of the rows. Raises WalkTakenUp."""
         counted = {"counted": walk.named, "counted_at": walk.started_at} if walk.named is not None else {}
         return self._note(walk, {"touched_at": now_ms, "finished_at": now_ms, **counted})
 
@@ -224,17 +246,26 @@ class CatalogueItem:
             values |= _settled(walk, pace.at, parked=parked)
         if not values and (walk.clean_since is None or clean):
             return walk
-        return self._written(walk, values, () if clean else ("clean_since",))
+        is_latest = Attr("started_at").eq(walk.started_at)
+        with suppress(WalkTakenUp):
+            return self._walked(Update(key=KEY, set=values, remove=() if clean else ("clean_since",), when=is_latest))
+        return None
 
     def _note(self, walk: Walk, values: Mapping[str, Any], gone: tuple[str, ...] = _TROUBLE) -> Walk:
-        """Note how far `walk` got; it stays as it was when another one has begun, whose notes these are not."""
-        return self._written(walk, values, (*gone, "asked_for")) or walk
+        """Note how far its invocation got with `walk`. Raises WalkTakenUp."""
+        return self._walked(Update(key=KEY, set=values, remove=(*gone, "asked_for"), when=_is_at(walk)))
 
-    def _written(self, walk: Walk, values: Mapping[str, Any], gone: tuple[str, ...]) -> Walk | None:
-        change = Update(key=KEY, set=values, remove=gone, when=Attr("started_at").eq(walk.started_at))
-        with suppress(ConditionFailed):
+    def _walked(self, change: Update) -> Walk:
+        try:
             return Walk.from_item(self._store.write(change) or {})
-        return None
+        except ConditionFailed:
+            raise WalkTakenUp from None
+
+
+def _is_at(walk: Walk) -> ConditionBase:
+    """`walk` is the latest, and nobody has taken it up since. The version before kept no `walker`."""
+    walker = Attr("walker").eq(walk.walker)
+    return Attr("started_at").eq(walk.started_at) & (walker if walk.walker else walker | Attr("walker").not_exists())
 
 
 def _settled(walk: Walk, now_ms: int, *, parked: bool) -> dict[str, Any]:

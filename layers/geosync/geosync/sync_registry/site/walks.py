@@ -6,10 +6,10 @@
     found      of those, tags that were not seen equal and became owed, and referrers of the others that did
     settled    of those, what was discharged
 
-`compared` and `settled` change in the transaction that discharges, and are exact. `unlisted` is added after the mark:
-a repository is not counted if the invocation dies in between. `tags` and `found` are added page by page, so that a page
-that was begun twice counts twice. 32 items for each walk, as holders of different repositories end at the same time,
-and DynamoDB refuses one of two transactions on the same item. They are forgotten by TTL.
+`unlisted` changes in the transaction that marks, `compared` and `settled` in the one that discharges: they are exact.
+`tags` and `found` are added page by page, so that a page that was begun twice counts twice. 32 items for each walk, as
+holders of different repositories end at the same time, and DynamoDB refuses one of two transactions on the same item.
+They are forgotten by TTL.
 """
 
 from __future__ import annotations
@@ -69,10 +69,6 @@ class Walks:
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
         self._clock = clock
-
-    def count_unlisted(self, walk: int, repository: str) -> None:
-        """Count a repository that the catalogue did not list, marked for the walk that began at `walk` (ms)."""
-        self._store.write(count(walk, repository, {UNLISTED: 1}, now_ms=self._clock.now_ms()))
 
     def count_page(self, owed: Owed, *, tags: int, found: int) -> None:
         """Count a page of a whole repository for the walk that asked for it: tags listed, and found different."""
