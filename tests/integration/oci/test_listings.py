@@ -15,7 +15,7 @@ from geosync.errors import (
     RegistryUnavailable,
     TooLarge,
 )
-from geosync.oci import media_types
+from geosync.oci import listings, media_types
 from geosync.oci.client import RegistryClient
 
 DATA = b"layer" * 1000
@@ -69,6 +69,15 @@ def test_pages_that_go_round_end(server: Servers, client: Clients) -> None:
     with pytest.raises(ContentError, match="circle"):
         list(client(registry.url).tags("a/b"))
     assert len(registry.requests) == 1
+
+
+@pytest.mark.parametrize("kind", ["tags", "referrers"])
+def test_pages_without_an_entry_end(server: Servers, client: Clients, kind: str) -> None:
+    registry = server(lambda request: Reply(body=b"{}", headers=[("Link", f"<{request.target}1>; rel=next")]))
+    one = client(registry.url)
+    with pytest.raises(ContentError, match="100 pages in a row have no entry"):
+        list(one.tags("a/b") if kind == "tags" else one.referrers("a/b", DIGEST) or ())
+    assert len(registry.requests) == listings.MAX_EMPTY_PAGES
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,8 @@ PAGE_SIZE = 1000
 _SMALLER = {PAGE_SIZE: 100, 100: 10}
 """The next smaller size. Below the smallest no number is sent, and the registry chooses one."""
 
+MAX_EMPTY_PAGES = 100
+"""Pages in a row without an entry: a listing that goes on so does not end."""
 _NO_REFERRERS_API = frozenset({404, 405, 501})
 
 
@@ -126,11 +128,12 @@ def pages(
 
     With `arrays`, a page that is a bare array comes as `{"items": […]}`.
 
-    Raises TooLarge for a page over 8 MiB, ContentError for pages in a circle, RegistryUnavailable for what is no
-    listing or leads to another host, and NoReferrersApi.
+    Raises TooLarge for a page over 8 MiB, ContentError for pages in a circle or MAX_EMPTY_PAGES without an entry,
+    RegistryUnavailable for what is no listing or leads to another host, and NoReferrersApi.
     """
     following: str | None = requests.resolve(target)
     seen: set[str] = set()
+    empty = 0
     while following is not None:
         seen.add(following)
         call = Call(
@@ -148,11 +151,18 @@ def pages(
         # The share is for the reading alone: whoever takes the page may wait for a share of its own.
         with requests.memory.step(requests.deadline):
             page = _read_page(requests, call, answer, arrays=arrays)
+        empty = 0 if _has_entries(page) else empty + 1
         yield page
         del page
         following = _next_target(requests, call, answer)
         if following in seen:
             raise ContentError(f"{requests.name}: {requests.label(call)}: the pages go round in a circle")
+        if following is not None and empty >= MAX_EMPTY_PAGES:
+            raise ContentError(f"{requests.name}: {requests.label(call)}: {empty} pages in a row have no entry")
+
+
+def _has_entries(page: dict[str, Any]) -> bool:
+    return any(isinstance(listed, list) and listed for listed in page.values())
 
 
 def _read_page(requests: Requester, call: Call, answer: HttpAnswer, *, arrays: bool) -> dict[str, Any]:
