@@ -69,6 +69,35 @@ def test_a_404_of_something_before_the_registry_is_not_an_absence(
             one.delete_manifest("a/b", "v1")
 
 
+@pytest.mark.parametrize(
+    "reply",
+    [
+        Reply(status=404),
+        Reply(status=404, headers=[API]),
+        Reply(status=404, body=b'{"errors":[{"code":"BLOB_UNKNOWN"}]}'),
+        Reply(status=404, body=b'{"errors":[{"code":"NAME_UNKNOWN"}]}'),
+        Reply(status=404, body=b'{"errors":[{"code":"NOT_FOUND"}]}'),
+    ],
+)
+def test_a_registry_says_itself_that_it_lacks_a_blob(server: Servers, client: Clients, reply: Reply) -> None:
+    one = client(server(lambda request: Reply() if request.target == "/v2/" else reply).url)
+    assert one.lacks_blob("a/b", DIGEST)
+
+
+@pytest.mark.parametrize("before", BEFORE.values(), ids=BEFORE)
+def test_something_before_the_registry_does_not_say_that_it_lacks_a_blob(
+    server: Servers, client: Clients, before: Reply
+) -> None:
+    one = client(server(lambda request: Reply(headers=[API]) if request.target == "/v2/" else before).url)
+    with pytest.raises(RegistryUnavailable, match=r"not a registry's|not be the registry's"):
+        one.lacks_blob("a/b", DIGEST)
+
+
+def test_a_blob_that_a_stray_404_denied_is_there(server: Servers, client: Clients) -> None:
+    registry = server(lambda request: Reply(body=DATA) if request.method == "GET" else BEFORE["nginx"])
+    assert not client(registry.url).lacks_blob("a/b", DIGEST)
+
+
 def test_of_a_registry_that_never_names_its_api_a_404_costs_a_look_at_the_manifest(
     server: Servers, client: Clients
 ) -> None:

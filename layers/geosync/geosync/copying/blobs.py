@@ -106,7 +106,7 @@ class BlobMover:
         another size is no reason), TooLarge when the destination takes no such blob, LayerUnfinished when a layer had
         most of this invocation and is no further, and what the second attempt raised.
         """
-        if blob.has_urls and self._source.head_blob(blob.digest) is None:
+        if blob.has_urls and self._source.lacks_blob(blob.digest):
             return None
         if self._is_distrusted(blob):
             return self._bring_whatever_size(blob, stopped)

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from geosync.errors import TooLarge
 from geosync.oci import scopes
+from geosync.oci.answers import names_registry
 from geosync.oci.blobs import BlobReader, BlobSource
 from geosync.oci.credentials import Credentials
 from geosync.oci.deadline import Deadline
@@ -20,6 +21,9 @@ from geosync.oci.requests import Call, Requester
 from geosync.oci.transport import HttpAnswer
 from geosync.oci.upload_verbs import UploadVerbs
 
+# The codes of a registry's own 404 for a blob; Harbor has NOT_FOUND.
+_NO_SUCH_BLOB = frozenset({"BLOB_UNKNOWN", "NAME_UNKNOWN", "NOT_FOUND"})
+
 
 class RegistryClient(ManifestVerbs, UploadVerbs):
     """One registry. Thread-safe; keeps connections, tokens and what the registry supports across invocations.
@@ -27,7 +31,7 @@ class RegistryClient(ManifestVerbs, UploadVerbs):
     The verbs, by what they are about:
 
     - manifests (manifest_verbs.py): `head_manifest`, `get_manifest`, `put_manifest`, `delete_manifest`;
-    - blobs: `head_blob`, `open_blob`, `open_range`, and for bytes in memory `put_small_blob`;
+    - blobs: `head_blob`, `lacks_blob`, `open_blob`, `open_range`, and for bytes in memory `put_small_blob`;
     - uploads (upload_verbs.py): `begin_upload`, which may mount instead, then `put_blob` in one piece, or `put_chunk`,
       `upload_status` and `close_upload`; `keepable` and `kept_upload` carry one from one process to the next;
     - listings: `tags`, `tags_with_digests`, `repositories`, `referrers`;
@@ -86,6 +90,25 @@ class RegistryClient(ManifestVerbs, UploadVerbs):
         if answer.length is None:
             raise self._requests.unusable(call, 200, "no Content-Length")
         return answer.length
+
+    def lacks_blob(self, repository: str, digest: str) -> bool:
+        """Tell whether the registry itself says that it does not have a blob.
+
+        Its 404 counts as in `head_manifest`: where it may be a proxy's, the blob is requested, for its error's code.
+        Raises RegistryUnavailable for a 404 that is not the registry's.
+        """
+        call = self._blob_call("HEAD", repository, digest)
+        answer = self._requests.send(call)
+        if answer.status == 404 and not names_registry(answer):
+            answer.close()
+            call = self._blob_call("GET", repository, digest)
+            answer = self._requests.send(call)
+            if answer.status == 404:
+                self._check_absent(call, answer, _NO_SUCH_BLOB)
+        if answer.status not in (200, 404):
+            self._requests.fail(call, answer)
+        answer.close()
+        return answer.status == 404
 
     def open_blob(self, repository: str, descriptor: Descriptor, *, offset: int = 0) -> BlobReader:
         """Begin to read a blob, from `offset` on: a context manager with `len()` and `read()`.

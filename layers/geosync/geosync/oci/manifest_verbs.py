@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from geosync.errors import ContentError, DigestMismatch
 from geosync.oci import media_types, scopes
-from geosync.oci.answers import NOT_A_REGISTRYS, is_registrys, names_registry, read_errors
+from geosync.oci.answers import names_registry
 from geosync.oci.manifests import MAX_MANIFEST_BYTES, Descriptor, Manifest
 from geosync.oci.references import check_repository, is_digest, is_tag
 from geosync.oci.registry_verbs import RegistryVerbs
@@ -52,7 +52,7 @@ class ManifestVerbs(RegistryVerbs):
         call = self._manifest_call("GET", repository, reference)
         answer = self._requests.send(call)
         if answer.status == 404:
-            self._check_absent(call, answer)
+            self._check_absent(call, answer, _NO_SUCH_MANIFEST)
             return None
         if answer.status != 200:
             self._requests.fail(call, answer)
@@ -97,15 +97,6 @@ class ManifestVerbs(RegistryVerbs):
         if stored is not None and is_digest(stored) and stored != manifest.digest:
             raise DigestMismatch(f"{self.name} stored {manifest.digest} as {stored}")
         return answer.header("OCI-Subject") is not None
-
-    def _check_absent(self, call: Call, answer: HttpAnswer) -> None:
-        """Raise RegistryUnavailable for a 404 that does not say that there is no such manifest."""
-        errors = read_errors(answer, self.deadline, self.memory)
-        if not errors.empty and not _NO_SUCH_MANIFEST.intersection(errors.codes):
-            raise self._requests.unusable(call, 404, errors.detail or NOT_A_REGISTRYS)
-        # An empty 404 counts where the registry never names its API in a header.
-        if not is_registrys(answer, errors) and self.names_api():
-            raise self._requests.unusable(call, 404, NOT_A_REGISTRYS)
 
     def delete_manifest(self, repository: str, reference: str) -> None:
         """Delete a digest (every tag on it goes with it) or a tag, where the registry can; an absent one is success.

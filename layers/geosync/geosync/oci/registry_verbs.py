@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from geosync.oci import media_types, scopes
-from geosync.oci.answers import API_HEADER, NOT_A_REGISTRYS, read_errors
+from geosync.oci.answers import API_HEADER, NOT_A_REGISTRYS, is_registrys, read_errors
 from geosync.oci.deadline import Deadline
 from geosync.oci.listings import pages
 from geosync.oci.memory import Memory
@@ -77,6 +77,15 @@ class RegistryVerbs:
     def close(self) -> None:
         """Close the idle connections."""
         self._requests.close()
+
+    def _check_absent(self, call: Call, answer: HttpAnswer, codes: frozenset[str]) -> None:
+        """Raise RegistryUnavailable for a 404 that does not say, by one of `codes`, that there is no such thing."""
+        errors = read_errors(answer, self.deadline, self.memory)
+        if not errors.empty and not codes.intersection(errors.codes):
+            raise self._requests.unusable(call, 404, errors.detail or NOT_A_REGISTRYS)
+        # An empty 404 counts where the registry never names its API in a header.
+        if not is_registrys(answer, errors) and self.names_api():
+            raise self._requests.unusable(call, 404, NOT_A_REGISTRYS)
 
     def _check_page(self, call: Call, answer: HttpAnswer) -> None:
         """Raise RegistryUnavailable for an HTML page: a proxy in front of the registry has answered."""

@@ -50,6 +50,10 @@ class Repository:
         """A blob's size in bytes, None where it is not there."""
         return self.client.head_blob(self.name, digest)
 
+    def lacks_blob(self, digest: str) -> bool:
+        """As RegistryClient.lacks_blob."""
+        return self.client.lacks_blob(self.name, digest)
+
     def open_blob(self, descriptor: Descriptor, *, offset: int = 0) -> BlobReader:
         """Begin to read a blob, from the byte `offset` on."""
         return self.client.open_blob(self.name, descriptor, offset=offset)

@@ -243,7 +243,7 @@ class Contents:
     def _is_there(self, blob: Descriptor) -> bool:
         size = self._asking.ask(lambda: self._pair.secondary.head_blob(blob.digest))
         if size is None and blob.has_urls:
-            return self._asking.ask(lambda: self._pair.primary.head_blob(blob.digest)) is None
+            return self._asking.ask(lambda: self._pair.primary.lacks_blob(blob.digest))
         if blob.fits(size) or size is None:
             return size is not None
         # Another size than the manifest names: it may name a wrong one, and what the primary has decides.
