@@ -41,16 +41,49 @@ def test_a_share_of_a_repository_suspends(counted: Breaker) -> None:
     assert (counted.state().reason, counted.state().doubted_at) == (doubted.doubt, None)
 
 
-def test_a_doubt_that_was_renewed_is_not_dismissed(counted: Breaker) -> None:
+def test_a_doubt_is_not_dismissed_if_anything_was_counted_or_it_was_renewed_since(counted: Breaker) -> None:
     counted.count_missing("app", new=3, missing=3, of=4)
     doubted = counted.state()
-    counted.count_missing("other", new=3, missing=3, of=4)
+    counted.count_missing("b", new=1, missing=1, of=9)
     counted.dismiss(doubted, found=0)
-    assert counted.state().stops
+    assert (counted.state().stops, counted.state().found, counted.state().doubts) == (True, 4, 1)
+    doubted = counted.state()
+    counted.count_missing("other", new=0, missing=3, of=4)
+    counted.dismiss(doubted, found=0)
+    assert (counted.state().stops, counted.state().found, counted.state().doubts) == (True, 4, 2)
     counted.dismiss(counted.state(), found=2)
     assert (counted.state().stops, counted.state().found) == (False, 2)
     counted.count_missing("app", new=4, missing=1, of=10)
     assert counted.state().stops, "what is missing counts on"
+
+
+def test_a_doubt_stays_until_it_is_decided_though_little_is_found_yet(counted: Breaker) -> None:
+    counted.count_outside("other", new=3, outside=3, of=4)
+    counted.count_missing("app", new=3, missing=3, of=4)
+    counted.resume_if_back()
+    state = counted.state()
+    assert (state.suspended, state.doubt is not None, state.found) == (True, True, 3)
+
+
+@pytest.mark.parametrize("kind", ["missing", "outside"])
+def test_what_is_counted_while_findings_are_read_keeps_the_suspension(
+    counted: Breaker, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted.count_outside("a", new=3, outside=3, of=4)
+
+    def count(findings: Findings, *, limit: int) -> list[Finding]:
+        if kind == "missing":
+            counted.count_missing("b", new=1, missing=1, of=10)
+        else:
+            counted.count_outside("b", new=1, outside=1, of=10)
+        return []
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Findings, "going", count)
+        counted.resume_if_back()
+    assert counted.state().suspended
+    counted.resume_if_back()
+    assert not counted.state().suspended
 
 
 def test_the_site_s_number_is_that_of_one_window(counted: Breaker, clock: FakeClock) -> None:

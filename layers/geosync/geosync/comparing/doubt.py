@@ -44,7 +44,10 @@ def decide(
         if reason is not None:
             breaker.suspend(state, reason)
             return breaker.state()
+    if clock.now_ms() < state.counted_at + COUNTS_SETTLE_MS:
+        return state  # a comparison records the tags that it misses only after they are counted
     breaker.dismiss(state, found=counted.found)
+    breaker.resume_if_back()  # a suspension is not lifted while there is a doubt
     return breaker.state()
 
 

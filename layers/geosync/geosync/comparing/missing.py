@@ -62,10 +62,10 @@ class MissingTags:
         accepted_at = self._removals.breaker.state().accepted_at
         again, first = by_note(unlisted, lambda seen: seen.missing_since)
         still = sum(since > accepted_at for _, since in again)
-        new = self._note(owed, first, known.total, before=still)
+        new = self._note(owed, first, known.total, again=len(again), before=still)
         missing = [*_references(again), *new]
         if self._removals.allowed and still:
-            self._removals.breaker.count_missing(owed.repository, new=0, missing=still + len(new), of=known.total)
+            self._count(owed, 0, still + len(new), known.total, going=len(missing))
         if self._removals.allowed and missing and self._let_go(owed, again, missing):
             return []
         return sorted(one.value for one in missing)
@@ -104,10 +104,12 @@ class MissingTags:
         heads = self._pool.map(lambda one: repository.head_manifest(one.value), tags)
         return {one for one, head in zip(tags, heads, strict=True) if head is not None}
 
-    def _note(self, owed: Owed, tags: Sequence[tuple[Reference, Seen]], total: int, *, before: int) -> list[Reference]:
+    def _note(
+        self, owed: Owed, tags: Sequence[tuple[Reference, Seen]], total: int, *, again: int, before: int
+    ) -> list[Reference]:
         """Note those of `tags` that are missing for the first time, counted by the breaker first; returns them.
 
-        `before` of the repository's `total` tags were missing already, without those that an operator accepted.
+        `again` of the repository's `total` tags were missing already, `before` without those that an operator accepted.
         """
         missing: list[Reference] = []
         for part in _parts(tags):
@@ -115,11 +117,18 @@ class MissingTags:
             gone = self._gone(owed, part)
             missing += [reference for reference, _ in gone]
             if gone and self._removals.allowed:
-                counted = before + len(missing)
-                self._removals.breaker.count_missing(owed.repository, new=len(gone), missing=counted, of=total)
+                self._count(owed, len(gone), before + len(missing), total, going=again + len(missing))
             noted = [(one, replace(seen, missing_since=looked_at, outside_since=None)) for one, seen in gone]
             self._context.held.record(noted)
         return missing
+
+    def _count(self, owed: Owed, new: int, missing: int, total: int, *, going: int) -> None:
+        """Have the breaker count, after the finding has the number of tags that are `going`, accepted ones too.
+
+        Else a decision that is made before this comparison ends would not know of them.
+        """
+        self._context.held.note_going(missing=going, of=total)
+        self._removals.breaker.count_missing(owed.repository, new=new, missing=missing, of=total)
 
     def _gone(self, owed: Owed, tags: Sequence[tuple[Reference, Seen]]) -> list[tuple[Reference, Seen]]:
         """Those of `tags` that the primary does not know by name; the others are marked, as any that differ."""

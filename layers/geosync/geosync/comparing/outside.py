@@ -45,8 +45,9 @@ class OutsideTags:
         state = self._removals.breaker.state()
         again, first = by_note(tags, lambda seen: seen.outside_since)
         waiting = sum(since > state.accepted_at for _, since in again)
-        self._note(owed, first, before=waiting, of=inside + len(tags))
         if first:
+            self._context.held.note_going(outside=len(tags), of=inside)
+            self._note(owed, first, before=waiting, of=inside + len(tags))
             state = self._removals.breaker.state()
         self._marker.mark(owed, self._removable(again, state), if_absent=frozenset({OUTSIDE}))
         return sorted(reference.value for reference, _ in tags)

@@ -91,7 +91,7 @@ class RepositoryComparison:
             if listing is not None:
                 extras = ExtraTags(context, marker).among(owed, listing.digests.keys() - walked.listed - known.names)
         found = self._finding(known, missing, outside, extras=extras, before=before, gone=walked.gone)
-        return self._end(owed, found, before, absent=walked.gone)
+        return self._end(owed, found, before, known, absent=walked.gone)
 
     def _sync_outside(self, owed: Owed, before: Finding | None) -> Outcome:
         """See to the tags of a repository that left the selection altogether."""
@@ -103,10 +103,12 @@ class RepositoryComparison:
             outside = tags.settle(owed, known.outside, inside=0)
         gone = before is not None and before.gone  # as it was last seen
         found = self._finding(known, [], outside, extras=set(), before=before, gone=gone)
-        return self._end(owed, found, before)
+        return self._end(owed, found, before, known)
 
-    def _end(self, owed: Owed, found: Finding, before: Finding | None, *, absent: bool = False) -> Outcome:
-        self._record(found, before)
+    def _end(
+        self, owed: Owed, found: Finding, before: Finding | None, known: KnownTags, *, absent: bool = False
+    ) -> Outcome:
+        self._record(found, before, known)
         discharged = self._context.held.discharge(owed, None)
         return Outcome(discharged=discharged, marked_again=not discharged, absent=discharged and absent)
 
@@ -175,11 +177,13 @@ class RepositoryComparison:
             gone=gone,
         )
 
-    def _record(self, found: Finding, before: Finding | None) -> None:
+    def _record(self, found: Finding, before: Finding | None, known: KnownTags) -> None:
         """Record what was found, for status, and in the row whether the primary knows the repository at all."""
         held = self._context.held
         if found.gone != (before is not None and before.gone):
             held.note_missing_on_primary(missing=found.gone)
-        held.record_finding(found, before)
+        # Where the breaker was to count tags, this comparison wrote their number already.
+        is_begun = known.unlisted or known.outside
+        held.record_finding(found, self._sync_registry.findings.get(found.repository) if is_begun else before)
         if before is not None and (found.missing < before.missing or found.outside < before.outside):
             self._removals.breaker.resume_if_back()

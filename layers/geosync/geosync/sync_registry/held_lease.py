@@ -127,6 +127,10 @@ class HeldLease:
         """Record what a comparison found, in place of what the one `before` it did. Raises LeaseLost."""
         self._sync_registry.record_finding(self._lease, finding, before)
 
+    def note_going(self, *, missing: int | None = None, outside: int | None = None, of: int) -> None:
+        """Note in the finding how many tags go, before the breaker counts them. Raises LeaseLost."""
+        self._sync_registry.note_going(self._lease, missing=missing, outside=outside, of=of)
+
     def forget(self, *, check: Callable[[], None]) -> bool:
         """Delete everything that the sync registry has of the repository; `check` may raise between.
 

@@ -42,7 +42,7 @@ from geosync.sync_registry.site.breaker import Limits
 from geosync.sync_registry.site.findings import Finding
 from geosync.sync_registry.site.outbox import Outbox, ReplicationEvent
 from geosync.sync_registry.switches import Switches
-from geosync.sync_registry.table.changes import Change, ConditionFailed, Key, Store, TransactionFailed, Update
+from geosync.sync_registry.table.changes import Change, ConditionFailed, Delete, Key, Store, TransactionFailed, Update
 from geosync.sync_registry.table.dynamodb import DynamoStore
 from geosync.sync_registry.timing import Timing
 from geosync.sync_registry.transitions import discharge, leases
@@ -268,8 +268,16 @@ class SyncRegistry(ItemAccess, Readings, Switches, Marks, Attempts, Deaths):
         One write, none if nothing changed. Raises LeaseLost.
         """
         change = findings.change(finding, before)
-        if change is None:
-            return
+        if change is not None:
+            self._write_finding(lease, change)
+
+    def note_going(self, lease: Lease, *, missing: int | None = None, outside: int | None = None, of: int) -> None:
+        """Note in the finding how many tags go, before the breaker counts them. Raises LeaseLost."""
+        now_ms = self._clock.now_ms()
+        change = findings.note_going(lease.repository, missing=missing, outside=outside, of=of, at_ms=now_ms)
+        self._write_finding(lease, change)
+
+    def _write_finding(self, lease: Lease, change: Update | Delete) -> None:
         try:
             self._store.transact([leases.check(lease), change])
         except TransactionFailed:

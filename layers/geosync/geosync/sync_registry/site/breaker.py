@@ -4,7 +4,8 @@ A comparison cannot tell deleted tags from a primary that came up on an empty di
 nor a selection that was narrowed on purpose from a pattern with a typing error. So what comparisons find missing at the
 primary, or outside the selection, is counted. Deletes by comparison are suspended when that is more than `share` of a
 repository's tags, or more than `tags` of a site's within `window_s`: one item, `#site`/`deletes`, with its reasons.
-They go on when an operator says that what was found is to go (`accepted_at`), or when what was found is back.
+They go on when an operator says that what was found is to go (`accepted_at`), or when what was found is back. What is
+back is read from the findings. So a comparison notes its number of tags there before the breaker counts them.
 
 The tags of a repository whose deletion or rename was announced as a whole count as missing: nobody named them. A tag
 that an event names does not count. Such an event may still wait in the queue when a comparison misses its tag. So too
@@ -19,8 +20,10 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import reduce
+from operator import and_
 
-from boto3.dynamodb.conditions import Attr
+from boto3.dynamodb.conditions import Attr, ConditionBase
 
 from geosync.clock import Clock
 from geosync.sync_registry.items import SITE, Item
@@ -49,7 +52,8 @@ class State:
     """The breaker as its item says; times in milliseconds.
 
     Since `window_started_at`, `found` tags went missing and `found_outside` left the selection. `doubted_at` and
-    `doubt` say since when and why so much is missing that it is to be decided; `doubts` counts them.
+    `doubt` say since when and why so much is missing that it is to be decided; `doubts` counts them. `counted_at` is
+    when a comparison last counted anything.
     """
 
     suspended_at: int | None = None
@@ -61,6 +65,7 @@ class State:
     found: int = 0
     found_outside: int = 0
     window_started_at: int = 0
+    counted_at: int = 0
 
     @property
     def suspended(self) -> bool:
@@ -87,6 +92,7 @@ class State:
             found=int(item.get("found", 0)),
             found_outside=int(item.get("found_outside", 0)),
             window_started_at=int(item.get("window_started_at", 0)),
+            counted_at=int(item.get("counted_at", 0)),
         )
 
 
@@ -149,14 +155,17 @@ class Breaker:
         self._suspend(_REASON, reason, at_ms, remove=("doubted_at", "doubt"))
 
     def dismiss(self, doubted: State, *, found: int) -> None:
-        """Decide the doubt that `doubted` says: `found` tags are missing, and deletes go on. Not if it was renewed."""
+        """Decide the doubt that `doubted` says: `found` tags are missing, and deletes go on.
+
+        Not if anything was counted since.
+        """
         with suppress(ConditionFailed):
             self._store.write(
                 Update(
                     key=KEY,
                     set={"found": found},
                     remove=("doubted_at", "doubt"),
-                    when=Attr("doubts").eq(doubted.doubts),
+                    when=_nothing_counted_since(doubted),
                 )
             )
 
@@ -183,18 +192,24 @@ class Breaker:
         return since <= state.accepted_at or since + ms(self.limits.window_s) <= self._clock.now_ms()
 
     def resume_if_back(self) -> None:
-        """Lift the suspension when what would still go no longer justifies it: a repository has its tags again."""
+        """Lift the suspension when what would still go no longer justifies it: a repository has its tags again.
+
+        Not while there is a doubt, which is decided first (comparing/doubt.py), nor if anything is counted meanwhile.
+        """
         state = self.state()
-        if not state.stops:
+        if not state.suspended or state.doubted_at is not None:
             return
         left = Findings(self._store).going(limit=self.limits.tags + 1)
         too_many = sum(one.goes for one in left) > self.limits.tags
-        if not too_many and not any(self._is_beyond(one) for one in left):
+        if too_many or any(self._is_beyond(one) for one in left):
+            return
+        with suppress(ConditionFailed):
             self._store.write(
                 Update(
                     key=KEY,
                     set={**_NOTHING_FOUND, "window_started_at": self._clock.now_ms()},
-                    remove=_STOPS,
+                    remove=("suspended_at", *_REASONS),
+                    when=_nothing_counted_since(state) & Attr("suspended_at").eq(state.suspended_at),
                 )
             )
 
@@ -214,14 +229,27 @@ class Breaker:
 
     def _count(self, name: str, new: int, now_ms: int) -> State:
         """Add to the window's count `name`, or begin a new window; returns the breaker with its counts."""
+        at = {"counted_at": now_ms}
         in_window = Attr("window_started_at").gt(now_ms - ms(self.limits.window_s))
         with suppress(ConditionFailed):
-            return State.from_item(self._store.write(Update(key=KEY, add={name: new}, when=in_window)))
-        begun = Update(key=KEY, set={**_NOTHING_FOUND, name: new, "window_started_at": now_ms}, when=~in_window)
+            return State.from_item(self._store.write(Update(key=KEY, set=at, add={name: new}, when=in_window)))
+        begun = Update(key=KEY, set={**at, **_NOTHING_FOUND, name: new, "window_started_at": now_ms}, when=~in_window)
         with suppress(ConditionFailed):
             return State.from_item(self._store.write(begun))
-        return State.from_item(self._store.write(Update(key=KEY, add={name: new})))
+        return State.from_item(self._store.write(Update(key=KEY, set=at, add={name: new})))
 
     def _suspend(self, kind: str, reason: str, at_ms: int, *, remove: tuple[str, ...] = ()) -> None:
         """Suspend deletes by comparison; the first reason of each kind is kept."""
         self._store.write(Update(key=KEY, set_once={"suspended_at": at_ms, kind: reason}, remove=remove))
+
+
+def _nothing_counted_since(state: State) -> ConditionBase:
+    """True of the item while no comparison has counted anything, nor raised a doubt, since `state` was read."""
+    counts = (
+        ("doubts", state.doubts),
+        ("found", state.found),
+        ("found_outside", state.found_outside),
+        ("window_started_at", state.window_started_at),
+    )
+    unchanged = [Attr(name).eq(count) | Attr(name).not_exists() for name, count in counts]
+    return reduce(and_, unchanged)

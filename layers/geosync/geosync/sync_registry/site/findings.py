@@ -1,7 +1,8 @@
 """Findings of comparisons, neither owed nor synced: tags missing at the primary, and extra ones at the secondary.
 
 One item for each repository that has any, `name#<repository>` in the partition `#findings`, written by the comparison
-of that repository under its lease and gone when there is nothing to tell. Names are bounded, numbers are not:
+of that repository under its lease and gone when there is nothing to tell. The numbers of tags that go are written
+before the breaker counts these tags, the rest at the end of the comparison. Names are bounded, numbers are not:
 
     of                       selected tags that Geosync put there or saw equal
     missing, missing_names   those that the primary no longer has (they stay for now)
@@ -162,6 +163,18 @@ def change(finding: Finding, before: Finding | None) -> Update | Delete | None:
     }
     is_told = before is None or not before.tells_the_same(finding)
     return Update(key=key(finding.repository), set=values, remove=("spoken_of", *(_DISMISSAL if is_told else ())))
+
+
+def note_going(
+    repository: str, *, missing: int | None = None, outside: int | None = None, of: int, at_ms: int
+) -> Update:
+    """The write that notes how many tags go, so far as a comparison has found them; None leaves a number as it is.
+
+    The breaker's decisions rest on findings. So a comparison writes this before the breaker counts the tags. The names
+    and an operator's dismissal stay as they were until the comparison ends (`change`).
+    """
+    numbers = {name: number for name, number in (("missing", missing), ("outside", outside)) if number is not None}
+    return Update(key=key(repository), set={"found_at": at_ms, "of": of, **numbers})
 
 
 class Findings:
