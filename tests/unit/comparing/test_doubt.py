@@ -90,6 +90,34 @@ class Site:
         return doubt.decide(self.sync_registry, lambda: 0, primary=None, clock=self.clock)
 
 
+@pytest.mark.parametrize("kind", ["missing", "outside"])
+def test_a_decision_reads_behind_any_number_of_findings_that_are_accepted_or_outside(kind: str) -> None:
+    site = Site()
+    for number in range(LIMITS.tags + 1):
+        name = f"archive/{number}"
+        site.note(name, ("v1",), Finding(repository=name, found_at=site.clock.now, **{kind: 1}))  # type: ignore[arg-type]
+    site.clock.pass_(1)
+    site.breaker.resume()
+    site.clock.pass_(1)
+    site.compare(*ALL[6:])
+    site.clock.pass_(61)
+
+    assert site.decide().reason == "6 tags were found missing at the primary within 3600 s, last in team/app"
+
+
+def test_a_decision_reads_no_tags_of_a_finding_that_an_operator_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
+    site = Site()
+    site.compare(*ALL[6:])
+    site.clock.pass_(1)
+    site.breaker.resume()
+    site.clock.pass_(1)
+    site.breaker.count_missing("other", new=9, missing=9, of=9)
+    site.clock.pass_(61)
+    monkeypatch.setattr(SyncRegistry, "seen_pages", None)
+
+    assert not site.decide().stops
+
+
 def test_while_a_comparison_that_counted_has_not_noted_its_tags_no_doubt_is_dismissed() -> None:
     site = Site()
     site.breaker.count_missing("other", new=9, missing=9, of=9)

@@ -8,12 +8,13 @@ are owed by now, or gone.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from geosync.clock import SYSTEM_CLOCK, Clock
 from geosync.recovery.point import COUNTS_SETTLE_MS
 from geosync.sync_registry.site.breaker import State
+from geosync.sync_registry.site.findings import Finding
 from geosync.sync_registry.sync_registry import SyncRegistry
 
 
@@ -26,16 +27,16 @@ def decide(
 ) -> State:
     """Suspend deletes by comparison, or let them go on, where it is time to decide; returns the breaker as it is then.
 
-    `events_waiting` counts the events in the queue; it is asked where there is a doubt. That costs a query for each 500
-    tags of the repositories that miss some; without a doubt there is one read. Only what was seen under `primary` (the
-    ARN of its topic) counts.
+    `events_waiting` counts the events in the queue; it is asked where there is a doubt. That costs a query for each 100
+    findings and for each 500 tags of the repositories that miss some which no operator accepted, until too many are
+    counted; without a doubt there is one read. Only what was seen under `primary` (the ARN of its topic) counts.
     """
     breaker = sync_registry.breaker
     state = breaker.state()
     if state.doubted_at is None or clock.now_ms() < state.doubted_at + COUNTS_SETTLE_MS or events_waiting():
         return state
     counted, known = replace(state, found=0), sync_registry.under(primary)
-    for finding in sync_registry.findings.going(limit=breaker.limits.tags + 1):
+    for finding in _with_missing(sync_registry, since=state.accepted_at):
         missing, of = _missing(known, finding.repository, accepted_at=state.accepted_at)
         counted = replace(counted, found=counted.found + missing)
         reason = breaker.too_many(finding.repository, missing=missing, of=of)
@@ -49,6 +50,11 @@ def decide(
     breaker.dismiss(state, found=counted.found)
     breaker.resume_if_back()  # a suspension is not lifted while there is a doubt
     return breaker.state()
+
+
+def _with_missing(sync_registry: SyncRegistry, *, since: int) -> Iterator[Finding]:
+    """The findings with missing tags after `since` (ms), read as they are taken; an operator accepted the others."""
+    return (one for one in sync_registry.findings.walk() if one.missing and one.found_at > since)
 
 
 def _missing(sync_registry: SyncRegistry, repository: str, *, accepted_at: int) -> tuple[int, int]:
