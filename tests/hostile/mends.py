@@ -309,6 +309,21 @@ MENDS = (
     ),
     _of_the_template(
         9,
+        "pull from elsewhere, where the site's registry asks for no credentials",
+        "              - Effect: Deny\n"
+        '                Principal: "*"\n'
+        "                Action: execute-api:Invoke\n"
+        "                Resource: execute-api:/*\n"
+        "                Condition: {NotIpAddress: {aws:SourceIp: !Ref ReadsSourceRanges}}\n",
+        "              - Effect: Allow\n"
+        '                Principal: "*"\n'
+        "                Action: execute-api:Invoke\n"
+        "                Resource: execute-api:/*\n"
+        "                Condition: {IpAddress: {aws:SourceIp: !Ref ReadsSourceRanges}}\n",
+        f"{_WAYS}test_an_api_with_an_authorizer_denies_whom_its_ranges_do_not_name",
+    ),
+    _of_the_template(
+        9,
         "speak an old TLS to the custom domain",
         "CustomDomainCertificateArn\n      EndpointConfiguration: {Types: [REGIONAL]}\n      SecurityPolicy: TLS_1_2\n",
         "CustomDomainCertificateArn\n      EndpointConfiguration: {Types: [REGIONAL]}\n      SecurityPolicy: TLS_1_0\n",

@@ -96,9 +96,13 @@ def test_ranges_of_addresses_and_a_private_api_contradict_each_other() -> None:
     assert rule["Assertions"][0]["Assert"] == {"Fn::EachMemberEquals": [{"Ref": "AdminSourceRanges"}, ""]}
 
 
-def test_pulls_are_taken_from_the_ranges_that_are_named_and_else_from_everywhere() -> None:
-    ((_, restricted, anywhere),) = [
-        one["Fn::If"] for one in APIS["PullApi"]["Auth"]["ResourcePolicy"]["CustomStatements"]
-    ]
-    assert restricted.pop("Condition") == {"IpAddress": {"aws:SourceIp": {"Ref": "ReadsSourceRanges"}}}
-    assert restricted == anywhere
+def test_an_api_with_an_authorizer_denies_whom_its_ranges_do_not_name() -> None:
+    """Without one, whom no statement allows is refused; with one, the authorizer's Allow is enough (AWS, "Table A")."""
+    assert [name for name, api in APIS.items() if "Authorizers" in api["Auth"]] == ["PullApi"]
+    allowed, (condition, denied, nothing) = (
+        one.get("Fn::If", one) for one in APIS["PullApi"]["Auth"]["ResourcePolicy"]["CustomStatements"]
+    )
+    assert (condition, nothing) == ("HasReadsSourceRanges", {"Ref": "AWS::NoValue"})
+    assert denied.pop("Condition") == {"NotIpAddress": {"aws:SourceIp": {"Ref": "ReadsSourceRanges"}}}
+    assert denied == allowed | {"Effect": "Deny"}
+    assert allowed["Resource"] == "execute-api:/*"
