@@ -2,7 +2,8 @@
 
 The emulator serves an API below a long path, and a registry's API is at the root of its host. It passes on what API
 Gateway renames, so that is renamed here: a function's WWW-Authenticate becomes x-amzn-Remapped-WWW-Authenticate, while
-that of an answer which the gateway makes itself (it has x-amzn-ErrorType) stays. Differs: pull-front.
+that of an answer which the gateway makes itself (it has x-amzn-ErrorType) stays. A function's Content-Length reaches no
+client: the gateway counts the body, and an answer to HEAD has none. Differs: pull-front.
 
     python -m local.pull_front --targets targets.json     {"<port>": "<URL of the API's stage>", …}
 """
@@ -62,8 +63,7 @@ class _Handler(BaseHTTPRequestHandler):
                 continue
             renamed = name.lower() == "www-authenticate" and not by_gateway
             self.send_header(_REMAPPED if renamed else name, value)
-        length = (answer.getheader("Content-Length") if self.command == "HEAD" else None) or str(len(content))
-        self.send_header("Content-Length", length)
+        self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(content)

@@ -104,7 +104,7 @@ def test_any_answer_of_the_registry_can_be_passed_on(seeds: str) -> None:
         stand_in.close()
         if isinstance(found, ReadRefusal):
             return
-        answer = passed_on(method, found, f"http://{HOST}/v2/", {})
+        answer = passed_on(found, f"http://{HOST}/v2/", {})
         json.dumps(answer)
         for value in answer["headers"].values():
             assert value.isascii(), value

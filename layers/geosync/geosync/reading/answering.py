@@ -33,15 +33,11 @@ def refused(refusal: ReadRefusal, about: Mapping[str, str]) -> dict[str, Any]:
     return _made(refusal.status, {"Content-Type": JSON, **refusal.headers, **about}, refusal.body)
 
 
-def passed_on(method: str, answer: Answered, own_url: str, about: Mapping[str, str]) -> dict[str, Any]:
+def passed_on(answer: Answered, own_url: str, about: Mapping[str, str]) -> dict[str, Any]:
     """Return what the registry answered, or a redirect to it at `own_url` where API Gateway cannot carry the body."""
     headers = {**answer.headers, **about}
     if answer.link is not None:
         headers["Link"] = answer.link
-    if method == "HEAD":
-        if answer.length is not None:
-            headers["Content-Length"] = str(answer.length)
-        return _made(answer.status, headers)
     text = _text(answer.body)
     return _made(answer.status, headers, text) if text is not None else redirected(own_url, about)
 

@@ -40,13 +40,12 @@ class Answered:
     status: int
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
-    length: int | None = None
     location: str | None = field(default=None, repr=False)
     """Where it redirects to, as an absolute URL."""
     link: str | None = None
     """The path and query of the next page."""
     is_registrys: bool = False
-    """A refusal is the registry's own, not a proxy's. A refusal of a HEAD has no body: it is its own if it is JSON."""
+    """A refusal is the registry's own, not a proxy's. Never True of an answer to HEAD, which has no body."""
 
 
 class OwnRegistry:
@@ -87,7 +86,6 @@ class OwnRegistry:
         kept = {name: text for name in KEPT_HEADERS if (text := answer.header(name)) and _is_plain(text)}
         location = answer.header("Location") if answer.status in _REDIRECTS else None
         link = answer.header("Link")
-        length = answer.length
         body = b""
         if reads:
             body = read_bounded(answer, MAX_MANIFEST_BYTES, self._deadline, "an answer")
@@ -97,10 +95,9 @@ class OwnRegistry:
             status=answer.status,
             headers=kept,
             body=body,
-            length=length,
             location=self._absolute(location, target) if location else None,
             link=_own_link(link, self.base + target) if link else None,
-            is_registrys=is_registrys(answer, parse_errors(body)) if reads else "json" in kept.get("Content-Type", ""),
+            is_registrys=reads and is_registrys(answer, parse_errors(body)),
         )
 
     def _absolute(self, location: str, target: str) -> str | None:

@@ -120,18 +120,16 @@ class Puller:
         return self._site.registry.ask(asked.method, asked.target, asked.authorization, accept=accept, reads=reads)
 
     def _passed_on(self, asked: Requested, answer: Answered, about: Mapping[str, str]) -> dict[str, Any]:
-        """Return what the registry said. For a blob's bytes the client is redirected to where they are.
+        """Return what the registry said. For a blob the client is redirected to where it is, for a HEAD as well.
 
         Raises ReadRefusal where the registry redirects anything but a blob.
         """
         own_url = self._site.registry.base + asked.target
         if asked.kind == "blob" and (answer.location is not None or answer.status in (200, 206)):
-            if asked.method == "HEAD" and answer.location is None:
-                return passed_on(asked.method, answer, own_url, about)
             return redirected(answer.location or own_url, about)
         if 300 <= answer.status < 400:
             raise unavailable("this site's registry leads to another address, which is not followed")
-        return passed_on(asked.method, answer, own_url, about)
+        return passed_on(answer, own_url, about)
 
     def _about_site(self) -> dict[str, str]:
         """Return the headers with the site's recovery point."""
