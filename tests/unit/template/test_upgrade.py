@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Any
 
@@ -46,6 +47,14 @@ def changed(former: dict[str, Any], today: dict[str, Any]) -> list[str]:
     return sorted(former.keys() ^ today.keys())
 
 
+def takes_more(former: dict[str, Any], today: dict[str, Any]) -> bool:
+    """Whether a parameter may have values that it could not have; of two patterns nobody can tell, so it may."""
+    lower = any(today.get(rule, -math.inf) < former.get(rule, -math.inf) for rule in ("MinValue", "MinLength"))
+    higher = any(today.get(rule, math.inf) > former.get(rule, math.inf) for rule in ("MaxValue", "MaxLength"))
+    more = "AllowedValues" in former and not set(former["AllowedValues"]) >= set(today.get("AllowedValues", [None]))
+    return lower or higher or more or former.get("AllowedPattern") not in (None, today.get("AllowedPattern"))
+
+
 def test_every_parameter_that_came_or_went_or_has_another_default_is_on_the_page() -> None:
     former, today = FORMER["Parameters"], TEMPLATE["Parameters"]
     other = [name for name in former.keys() & today.keys() if former[name].get("Default") != today[name].get("Default")]
@@ -61,6 +70,31 @@ def test_every_value_that_a_parameter_may_have_no_more_is_on_the_page() -> None:
         if any(former[name].get(rule) != today[name].get(rule) for rule in rules)
     ]
     assert [name for name in other if name not in NAMED] == []
+
+
+def test_every_value_that_the_former_template_refuses_is_in_the_way_back() -> None:
+    """CloudFormation checks the values that a stack keeps against the template that it goes back to."""
+    former, today = FORMER["Parameters"], TEMPLATE["Parameters"]
+    wider = [name for name in former.keys() & today.keys() if takes_more(former[name], today[name])]
+    way_back = PAGE.split("### The way back\n", 1)[1].split("\n### ", 1)[0]
+    assert [name for name in wider if f"`{name}`" not in way_back] == []
+
+
+@pytest.mark.parametrize(
+    ("former", "today", "more"),
+    [
+        ({"MinValue": 5}, {"MinValue": 0}, True),
+        ({"MinValue": 5}, {}, True),
+        ({"MinValue": 0}, {"MinValue": 5}, False),
+        ({}, {"MaxLength": 5}, False),
+        ({"MaxValue": 9}, {"MaxValue": 10}, True),
+        ({"AllowedValues": ["on"]}, {"AllowedValues": ["on", "off"]}, True),
+        ({"AllowedValues": ["on", "off"]}, {"AllowedValues": ["on"]}, False),
+        ({"AllowedPattern": "a"}, {"AllowedPattern": "b"}, True),
+    ],
+)
+def test_bounds_that_grew_are_seen(former: dict[str, Any], today: dict[str, Any], more: bool) -> None:
+    assert takes_more(former, today) is more
 
 
 def test_a_new_parameter_has_a_default_as_an_update_gives_it_no_value() -> None:
