@@ -172,6 +172,9 @@ def test_a_parameter_names_one_thing(name: str, fits: list[str], refused: list[s
 def test_the_key_opens_the_tables_the_secrets_and_the_wheel() -> None:
     through = drill_role.statement(POLICY, "UseTheKey")["Condition"]["StringEquals"]["kms:ViaService"]
     assert through == [f"{service}.us-west-2.amazonaws.com" for service in ("dynamodb", "secretsmanager", "s3")]
+    # In China a service's name has another end.
+    condition = drill_role.PATH.read_text().split("kms:ViaService:\n", 1)[1].split("!Ref AWS::NoValue", 1)[0]
+    assert condition.count(".${AWS::Region}.${AWS::URLSuffix}\n") == len(through)
 
 
 def test_the_tables_that_the_role_names_are_the_template_s() -> None:
