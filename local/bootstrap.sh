@@ -63,19 +63,19 @@ apt_get() {
     fi
 }
 
-# package_of PROGRAM: the package that brings it.
-package_of() {
-    case $1 in
-    chromedriver) echo chromium-driver ;;
-    *) echo "$1" ;;
-    esac
+# has PROGRAM...: is one of them here?
+has() {
+    for one in "$@"; do
+        if PATH="$PATH:/usr/sbin:/usr/bin" command -v "$one" >/dev/null 2>&1; then return 0; fi
+    done
+    return 1
 }
 
-# The programs that the local stack and its tests run. Debian's registry package also starts a registry of its own: not ours.
+# The programs that the local stack runs. Debian's registry package also starts a registry of its own: not ours.
 programs() {
     missing=
-    for program in docker-registry skopeo chromium chromedriver; do
-        PATH="$PATH:/usr/sbin:/usr/bin" command -v "$program" >/dev/null 2>&1 || missing="$missing $(package_of $program)"
+    for program in docker-registry skopeo; do
+        has "$program" || missing="$missing $program"
     done
     [ -n "$missing" ] || return 0
     # shellcheck disable=SC2086 # a list of names
@@ -87,6 +87,25 @@ programs() {
         fi
         ;;
     esac
+}
+
+# The tests of the dashboard open a browser, and nothing else does: this ends nothing. tests/e2e/browser.py looks for the
+# same names.
+browser() {
+    missing=
+    has chromium google-chrome google-chrome-stable chrome chromium-browser || missing=chromium
+    has chromedriver || missing="$missing chromium-driver"
+    [ -n "$missing" ] || return 0
+    case $(cat /etc/os-release 2>/dev/null) in
+    *ubuntu*)
+        # Its packages of these names are empty and install a snap, which does not run in a container.
+        say "Missing: chromium or google-chrome, with its chromedriver. Ubuntu has no package of them but a snap."
+        say "Install Google Chrome's own package, and put the chromedriver of the same version on PATH:"
+        fail "https://googlechromelabs.github.io/chrome-for-testing/"
+        ;;
+    esac
+    # shellcheck disable=SC2086 # a list of names
+    apt $missing
 }
 
 # containerd's package would start a daemon, and needs no rights to be unpacked: two programs of it are wanted. One test
@@ -188,6 +207,7 @@ if [ "${1:-}" = release ]; then
     exit 0
 fi
 programs
+( browser ) || say "Without a browser the tests of the dashboard fail; all else works"
 ( unpack_containerd ) || say "Without containerd the test of its pulls is left out"
 make_uv
 environment .venv dev pyproject.toml

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from selenium import webdriver
-from selenium.common.exceptions import StaleElementReferenceException
+from selenium.common.exceptions import StaleElementReferenceException, WebDriverException
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
@@ -60,18 +60,36 @@ return [one, (one.innerText ?? "").trim(), outlineStyle, outlineWidth];
 """
 
 
+BROWSERS = ("chromium", "google-chrome", "google-chrome-stable", "chrome", "chromium-browser")
+"""As local/bootstrap.sh has them. The last may be Ubuntu's empty package, which starts a snap."""
+NEEDED = (
+    f"the dashboard's tests need a browser ({', '.join(BROWSERS)}) and the chromedriver of its version on PATH: "
+    "`make setup`, or as README.md says of a browser"
+)
+
+
+def browser_and_driver(path: str | None = None) -> tuple[str, str]:
+    """Return the first browser and the driver on the path, the environment's by default."""
+    binary = next(filter(None, (shutil.which(name, path=path) for name in BROWSERS)), None)
+    driver = shutil.which("chromedriver", path=path)
+    assert binary, f"no browser: {NEEDED}"
+    assert driver, f"no chromedriver: {NEEDED}"
+    return binary, driver
+
+
 @contextmanager
 def chromium(profile: Path) -> Iterator[webdriver.Chrome]:
     """A browser with an empty profile; it reaches only the addresses that it is sent to."""
-    binary, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    assert binary, "the dashboard's tests need chromium and chromium-driver: make setup"
-    assert driver, "the dashboard's tests need chromium-driver: make setup"
+    binary, driver = browser_and_driver()
     options = webdriver.ChromeOptions()
     options.binary_location = binary
     for switch in (*_SWITCHES, f"--user-data-dir={profile}"):
         options.add_argument(switch)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    running = webdriver.Chrome(options=options, service=Service(driver))
+    try:
+        running = webdriver.Chrome(options=options, service=Service(driver))
+    except WebDriverException as error:  # of two versions, or Ubuntu's empty package
+        raise RuntimeError(f"{binary} did not start with {driver}; {NEEDED}") from error
     try:
         running.set_script_timeout(PATIENCE_S)  # axe judges every element of a page
         yield running

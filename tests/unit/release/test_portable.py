@@ -51,7 +51,7 @@ BUILT_IN = {
         ":",
         "true",
     ),
-    *("say", "fail", "apt", "apt_get", "package_of", "programs", "fits", "find_python", "stamp", "is_current"),
+    *("say", "fail", "apt", "apt_get", "has", "programs", "browser", "fits", "find_python", "stamp", "is_current"),
     *("find_root", "unpack_containerd", "fetch_containerd"),
     *("make_uv", "environment"),
 }
