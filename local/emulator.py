@@ -15,16 +15,14 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import boto3
 from botocore.config import Config
 
+from geosync.cli.local_stack import LOCAL_KEY, local_session
 from local import emulator_process
 from local.processes import StartError, free_port, plain_environment, spawn, stop, wait_for_http
 
 ROOT = Path(__file__).resolve().parent.parent
 EMULATOR_PYTHON = ROOT / ".local" / "emulator" / "bin" / "python"
-# The emulator takes this pair for the account's root; functions get a session of their role.
-ROOT_KEY = "test"
 ACCOUNT = "000000000000"
 
 _one_at_a_time = threading.Lock()  # a session must not make two clients at once
@@ -70,9 +68,7 @@ class RunningEmulator:
             self.process.wait(timeout=60)
 
 
-@cache
-def _session() -> boto3.Session:
-    return boto3.Session(aws_access_key_id=ROOT_KEY, aws_secret_access_key=ROOT_KEY, profile_name=None)
+_session = cache(local_session)
 
 
 @cache
@@ -84,8 +80,8 @@ def aws_environment(url: str) -> dict[str, str]:
     """Return an environment in which `url` is AWS and the user's own profiles and keys are out of sight."""
     return plain_environment(
         AWS_ENDPOINT_URL=url,
-        AWS_ACCESS_KEY_ID=ROOT_KEY,
-        AWS_SECRET_ACCESS_KEY=ROOT_KEY,
+        AWS_ACCESS_KEY_ID=LOCAL_KEY,
+        AWS_SECRET_ACCESS_KEY=LOCAL_KEY,
         AWS_DEFAULT_REGION="eu-west-1",
         AWS_CONFIG_FILE=os.devnull,
         AWS_SHARED_CREDENTIALS_FILE=os.devnull,

@@ -26,6 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from geosync.cli.local_stack import reach_this_machine_directly
 from local import fronts, wiring
 from local.certificates import signing_pair
 from local.deploy import Site, admin_url, build, deploy, previous_parameters, sources_digest
@@ -259,6 +260,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("command", choices=["up", "down", "status"])
     parser.add_argument("--state", type=Path, default=STATE, help="the folder of its files (default: .local)")
     options = parser.parse_args(arguments)
+    reach_this_machine_directly()
     state = options.state.resolve()
     if options.command == "down":
         print("Stopped: " + (", ".join(down(state)) or "nothing was running"))

@@ -1,5 +1,7 @@
 """Settings of all tests: no example of Hypothesis is judged by the seconds that a busy machine takes.
 
+No proxy of this machine is asked for the servers of a test.
+
 What is loaded before the first test stays until the last, so that the garbage collector need not look through it again
 and again: in the functional tests that was a fifth of the time.
 
@@ -19,6 +21,8 @@ from typing import TextIO
 import pytest
 from hypothesis import HealthCheck, settings
 
+from geosync.cli.local_stack import reach_this_machine_directly
+
 
 def _begin_alone(run: str | None) -> TextIO | None:
     """Return a lock if this is the first worker of a parallel run; a later one waits until that is free again."""
@@ -35,6 +39,7 @@ def _begin_alone(run: str | None) -> TextIO | None:
 
 
 _alone = _begin_alone(os.environ.get("PYTEST_XDIST_TESTRUNUID"))
+reach_this_machine_directly()
 settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("unhurried")
 gc.disable()  # until all tests are loaded

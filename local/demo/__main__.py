@@ -25,6 +25,7 @@ from typing import Any
 
 from cryptography.exceptions import InvalidSignature
 
+from geosync.cli.local_stack import reach_this_machine_directly
 from local.demo import images
 from local.demo.images import MIB, Image, Images
 from local.demo.looks import STATES, SiteLooks
@@ -238,6 +239,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--within", type=float, default=120.0, help="seconds from the last push on (default: 120)")
     parser.add_argument("--large-layer", type=int, default=100, help="MiB in each of three layers (default: 100)")
     options = parser.parse_args(arguments)
+    reach_this_machine_directly()
     state = options.state.resolve()
     stack = running_or_say(state)
     if stack is None:

@@ -238,6 +238,8 @@ def test_a_connection_that_idled_for_long_is_not_used_again(serve: Serve, monkey
 def test_what_every_request_carries(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:1")
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
     server, client = serve(lambda _: Reply(headers=[("Set-Cookie", "a=b")]))
     client.ping()
     client.ping()

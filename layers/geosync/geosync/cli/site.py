@@ -12,6 +12,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from geosync.cli.local_stack import local_session, reach_this_machine_directly
 from geosync.clock import SYSTEM_CLOCK, Clock
 from geosync.comparing.window import BackfillWindow
 from geosync.errors import ConfigurationError
@@ -30,8 +31,6 @@ AWS_CALLS = Config(
     retries={"mode": "standard", "total_max_attempts": 4},
     max_pool_connections=32,  # what a status reads side by side (owed_index.AT_ONCE, and what is counted)
 )
-LOCAL_KEY = "test"
-"""The key that the local stack's emulator takes for its account's root."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -249,12 +248,10 @@ def local_site(name: str, state: Path) -> Chosen:
     sites = {site["name"]: StackName(name=site["stack"], region=site["region"]) for site in description["sites"]}
     if name not in sites:
         raise ConfigurationError(f"the local stack has no site {name!r}, but {', '.join(sites)}")
-    session = boto3.Session(
-        aws_access_key_id=LOCAL_KEY, aws_secret_access_key=LOCAL_KEY, region_name=sites[name].region
-    )
+    reach_this_machine_directly()
     others = tuple(stack for site, stack in sites.items() if site != name)
     return Chosen(
-        access=AwsAccess(session=session, endpoint_url=description["aws_endpoint_url"]),
+        access=AwsAccess(session=local_session(sites[name].region), endpoint_url=description["aws_endpoint_url"]),
         stack=sites[name],
         others=others,
     )
