@@ -9,8 +9,11 @@ from tests.unit.copying.fakes import FakeRegistry
 from tests.unit.syncing.test_half_copied import TAG, World
 from tests.unit.syncing.test_holder import REPOSITORY
 
+from geosync.comparing.missing import Removals
+from geosync.comparing.rows import Rows
 from geosync.pair.selection import EVERYTHING, Selection
 from geosync.sync_registry.half_copies import HalfCopy
+from geosync.sync_registry.held_lease import HeldLease
 from geosync.sync_registry.items import Reference
 from geosync.sync_registry.transitions.marks import Mark
 from geosync.syncing.ending import Ending
@@ -137,12 +140,41 @@ def test_half_a_copy_from_one_primary_is_brought_from_another(world: World) -> N
     assert world.is_whole()
 
 
-def test_forgetting_a_repository_forgets_its_half_copies(world: World) -> None:
-    world.mark(expects=world.image)
+def forget(world: World) -> None:
+    """Forget the repository, as the walk does after the change of the selection."""
+    removals = Removals(breaker=world.site.sync_registry.breaker)
+    rows = Rows(world.site.sync_registry, WITHOUT_REPOSITORY, removals, check=lambda: None, on_death=lambda _: None)
+    assert rows.forget(REPOSITORY)
+    assert (world.site.sync_registry.row(REPOSITORY), world.site.sync_registry.owed(REPOSITORY)) == (None, [])
+
+
+@pytest.mark.parametrize("by_digest", [False, True], ids=["a tag", "a digest"])
+@pytest.mark.parametrize("is_recorded", [False, True], ids=["it is still owed", "it was discharged"])
+def test_half_a_copy_is_brought_even_after_its_repository_was_forgotten(
+    world: World, *, is_recorded: bool, by_digest: bool
+) -> None:
+    world.mark(Reference.digest(world.image.digest) if by_digest else TAG, expects=world.image)
     world.break_off()
-    select(world, WITHOUT_TAG)
-    assert halves(world)
-    lease = world.site.sync_registry.acquire(REPOSITORY)
+    if is_recorded:
+        select(world, WITHOUT_REPOSITORY)
+    forget(world)
+    assert [one.digest for one in halves(world)] == [world.image.digest]
+
+    world.site.selection = EVERYTHING
+    compare(world)
+    assert world.secondary.tagged.get("v1") == world.image.digest
+    assert world.is_whole()
+    assert (world.site.sync_registry.owed(REPOSITORY), halves(world)) == ([], [])
+
+
+def test_forgetting_records_what_a_vanished_holder_may_have_left_half_and_nothing_else(world: World) -> None:
+    registry = world.site.sync_registry
+    half, whole = Reference.digest(world.image.digest), Reference.digest("sha256:" + "0" * 64)
+    for reference in (half, whole):
+        registry.mark(REPOSITORY, reference, Mark(expects=reference.value))
+    lease = registry.acquire(REPOSITORY)
     assert lease is not None
-    assert world.site.sync_registry.forget(lease, check=lambda: None)
-    assert halves(world) == []
+    HeldLease(registry, lease).work_on(frozenset({half.seen_key}), at_once=True)
+    world.settle()
+    forget(world)
+    assert [one.digest for one in halves(world)] == [world.image.digest]

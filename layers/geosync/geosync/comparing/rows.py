@@ -84,7 +84,7 @@ class Rows:
         return bool(self._sync_registry.seen_tags(repository, limit=1) or self._sync_registry.owed(repository, limit=1))
 
     def forget(self, repository: str) -> bool:
-        """Delete everything that the sync registry has of a repository; False: not now, the next walk tries again.
+        """Delete all that is recorded of a repository, except for its half copies; False: the next walk tries again.
 
         Not now: somebody holds it, or a write to its secondary may still land. Nothing is done either if nothing is
         recorded of it. Raises OutOfTime; the lease is released then.

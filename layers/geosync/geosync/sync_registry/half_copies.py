@@ -2,8 +2,10 @@
 
 Nothing outside the selection is copied, so such a copy is never completed, and its reference is no longer owed. The
 secondary may still show it, as may an index that names it. So the transaction that discharges the reference records the
-half copy here, and the first comparison that finds it selected again makes it owed by its digest (comparing/halves.py).
-An item stays until then: under any primary, and for as long as the selection leaves it out.
+half copy here, or one before its repository is forgotten (forgetting.py). The first comparison that finds it selected
+again makes it owed by its digest (comparing/halves.py). An item stays until then: under any primary, and for as long as
+the selection leaves it out, without a row of its repository, too. No more items are written than digests were owed when
+they left.
 """
 
 from __future__ import annotations

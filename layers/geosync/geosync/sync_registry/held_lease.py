@@ -132,7 +132,7 @@ class HeldLease:
         self._sync_registry.note_going(self._lease, missing=missing, outside=outside, of=of)
 
     def forget(self, *, check: Callable[[], None]) -> bool:
-        """Delete everything that the sync registry has of the repository; `check` may raise between.
+        """Delete all that the sync registry has of the repository, except for its half copies; `check` may raise.
 
         False: not now. Somebody took the repository, or a write to its secondary may still land. Either way it is let
         go.

@@ -88,7 +88,7 @@ class SyncRegistry(ItemAccess, Readings, Switches, Marks, Attempts, Deaths):
         self._open_items(store, clock, limits or Limits(), threads)
         self.outbox = Outbox(store, clock, names, is_on=tells)
         self._discharges = Discharges(store, clock, primary, threads, names=names, outbox=self.outbox)
-        self._forgetting = Forgetting(store)
+        self._forgetting = Forgetting(store, self._readable)
 
     @classmethod
     def open(  # noqa: PLR0913 - what a function knows of its site
@@ -336,7 +336,9 @@ class SyncRegistry(ItemAccess, Readings, Switches, Marks, Attempts, Deaths):
         self._store.transact([change, *beside])
 
     def forget(self, lease: Lease, *, check: Callable[[], None]) -> bool:
-        """Delete everything that the sync registry has of the lease's repository; `check` may raise OutOfTime between.
+        """Delete all that the sync registry has of the lease's repository, except for its half copies.
+
+        `check` may raise OutOfTime between.
 
         False: not now, and the repository is let go. Somebody took it, or a write to its secondary may still land.
         After OutOfTime it is let go as well, with what is left of it.
