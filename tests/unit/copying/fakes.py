@@ -169,7 +169,8 @@ class FakeRegistry(RegistryClient):
 
     def delete_manifest(self, repository: str, reference: str) -> None:
         self._request("DELETE manifest", reference)
-        self.manifests.pop(reference, None)
+        if self.tagged.pop(reference, None) is None:
+            self.manifests.pop(reference, None)
 
     def head_blob(self, repository: str, digest: str) -> int | None:
         self._request("HEAD blob", digest)

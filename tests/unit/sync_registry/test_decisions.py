@@ -296,7 +296,9 @@ def test_a_tag_that_is_kept_stays_whatever_else_was_said_and_is_forgotten(said: 
 
 def test_a_manifest_that_is_gone_by_digest_is_left_to_the_registry() -> None:
     gone = owed(ABSENT, reference=Reference.digest(A), seen=seen(A, LONG_AGO))
+    assert step(gone, (None, SETTLED - 1)) == Postpone(SETTLED)
     assert step(gone, (None, SETTLED)) == Discharge(None)
+    assert step(gone, (None, SETTLED), timing=Timing(deletion_delay_s=600)) == Discharge(None), "its tags wait"
 
 
 def test_an_answered_removal_needs_the_secondary_to_be_beyond_suspicion_too() -> None:

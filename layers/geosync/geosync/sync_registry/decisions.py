@@ -260,7 +260,7 @@ def proves_primary(owed: Owed, look: Look, timing: Timing) -> bool:
     Either every write that an event announced until the mark is done by now (`settle` passed since the mark), or the
     answer is exactly what was announced. What the reference was last seen to be counts as announced until `settle`
     after the last look that may have answered an event of it: by an older write, while its own is still to come. An
-    answer of 404 proves nothing before the settle time, and the deletion delay, have passed.
+    answer of 404 proves nothing before the settle time, and a tag's deletion delay: a digest's tags wait for their own.
     """
     if look.at >= _settled_at(owed, look.digest, timing):
         return True
@@ -276,7 +276,7 @@ def proved_from(owed: Owed, digest: str | None, timing: Timing) -> int:
 
 
 def _settled_at(owed: Owed, digest: str | None, timing: Timing) -> int:
-    deletes = digest is None and KEEP not in owed.if_absent
+    deletes = digest is None and owed.reference.kind == "tag" and KEEP not in owed.if_absent
     return owed.marked_at + ms(timing.settle_s) + (ms(timing.deletion_delay_s) if deletes else 0)
 
 

@@ -19,6 +19,8 @@ from geosync.sync_registry.table.changes import Key
 
 SEEN_PAGE = 500
 """Tags read at a time of all that were ever seen equal."""
+OWED_PAGE = 500
+"""Tags read at a time of all that are owed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,6 +140,15 @@ class Readings(TableAccess):
     def owed(self, repository: str, *, limit: int = 100, after: str = "") -> list[Owed]:
         """Read what is owed in a repository, due or not, in the order of the keys; `after` is an `owed_key`."""
         return [self._owed(item) for item in self._store.items(repository, OWED_PREFIX, limit=limit, after=after)]
+
+    def tags_owed_as(self, repository: str, digest: str, *, page: int = OWED_PAGE) -> Iterator[Reference]:
+        """The owed tags for which an event named `digest`, or of which its copy was begun; a query for each page."""
+        after, prefix = "", f"{OWED_PREFIX}{TAG_PREFIX}"
+        while items := self._store.items(repository, prefix, limit=page, after=after):
+            for owed in filter(None, map(self._readable, items)):
+                if digest in owed.expects | owed.copied:
+                    yield owed.reference
+            after = str(items[-1]["item"])
 
     def owed_among(self, repository: str, references: Iterable[Reference]) -> set[Reference]:
         """Those of `references` that are owed."""

@@ -383,6 +383,7 @@ class ReferenceSync:
     def _mark_tags_of(self, owed: Owed) -> None:
         """Mark the tags of a digest that is gone from the primary: some registries announce only the digest.
 
+        The tags that are owed as this digest are read before those that were seen: one may be discharged in between.
         A tag that was looked at before the digest was deleted, and is still being copied, is looked at again after the
         copy. If it is gone then, Geosync may remove the copy.
         """
@@ -390,6 +391,8 @@ class ReferenceSync:
             if reference.kind == "tag" and (attempt.is_looking or attempt.primary.digest == owed.reference.value):
                 self._sync_registry.mark(owed.repository, reference, Mark(expects=owed.reference.value))
                 self._sync_registry.mark(owed.repository, reference, Mark(expects=ABSENT))
+        for reference in self._sync_registry.tags_owed_as(owed.repository, owed.reference.value):
+            self._sync_registry.mark(owed.repository, reference, Mark(expects=ABSENT))
         for reference, seen in self._sync_registry.all_seen_tags(owed.repository):
             if seen.digest == owed.reference.value:
                 self._sync_registry.mark(owed.repository, reference, Mark(expects=ABSENT))
