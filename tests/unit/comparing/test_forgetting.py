@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from tests.support.clock import FakeClock
@@ -15,7 +16,7 @@ from geosync.pair.selection import Selection
 from geosync.sync_registry.held_lease import HeldLease
 from geosync.sync_registry.items import Lease, Reference
 from geosync.sync_registry.site.catalogue import Walk
-from geosync.sync_registry.site.findings import Finding
+from geosync.sync_registry.site.findings import Dismissal, Finding
 from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.table.memory import MemoryStore
 
@@ -99,6 +100,37 @@ def test_with_no_time_left_the_repository_is_released(site: Site, before_it_ends
     assert site.acquire().deaths == 0
     assert [one.reference.value for one in site.sync_registry.owed(REPOSITORY)] == ["v1"]
     assert not site.vanished
+
+
+def test_a_repository_that_is_gone_stays_listed_while_tags_of_somebody_else_are_left(site: Site) -> None:
+    """Each walk has it compared, until a comparison finds no such tag; a finding that was dismissed stays dismissed."""
+    registry, rows = site.sync_registry, site.walker(Selection())
+    found = Finding(repository=REPOSITORY, found_at=1, extra=1, extra_names=("other",), gone=True)
+    registry.release(site.acquire())
+    note_finding(site.store, found, None)
+    dismissed = Dismissal(at=1, by="somebody", reason="stays")
+    assert registry.findings.dismiss(found, dismissed)
+
+    def walk() -> int:
+        site.clock.pass_(1)
+        return rows.walk(Walk(started_at=site.clock.now, touched_at=0))
+
+    assert walk() == 0
+    lease = site.acquire()
+    (whole,) = registry.due(REPOSITORY)
+    assert whole.reference == Reference.whole()
+    note_finding(site.store, replace(found, found_at=2), found)
+    assert registry.findings.get(REPOSITORY) == replace(found, dismissed=dismissed)
+    registry.discharge(lease, whole, None)
+    assert registry.finish(lease)
+    assert walk() == 0
+
+    lease = site.acquire()
+    note_finding(site.store, replace(found, extra=0, extra_names=()), found)
+    registry.discharge(lease, registry.due(REPOSITORY)[0], None)
+    assert registry.finish(lease)
+    assert walk() == 1
+    assert registry.row(REPOSITORY) is None
 
 
 def test_an_empty_row_is_kept_while_a_write_may_land_and_dropped_later(site: Site) -> None:

@@ -6,7 +6,7 @@ After the catalogue the walk goes through the site's own list of rows, page by p
   at the secondary stays as it is. Under the policy OutsideSelection=remove it is compared first (outside.py), and
   forgotten once no tag of ours is left there;
 - one that the catalogue did not list is compared like the others: only a fresh 404 for its tags says that it is gone
-  (`missing_on_primary`). Once nothing of it is left here, it is forgotten, too.
+  (`missing_on_primary`). Once no tag is left here, whoever put it there, it is forgotten, too.
 """
 
 from __future__ import annotations
@@ -139,8 +139,11 @@ class Rows:
                 yield name
 
     def _is_gone(self, repository: str) -> bool:
-        """True when the primary does not know the repository, and no tag of ours and nothing owed is left here."""
+        """True when the primary does not know the repository, and nothing owed and no tag of anybody is left here.
+
+        While tags of somebody else are, each comparison reports them as extra, until they are adopted or deleted.
+        """
         found = self._sync_registry.findings.get(repository)
-        if found is None or not found.gone or found.missing:
+        if found is None or not found.gone or found.missing or found.extra:
             return False
         return self._sync_registry.has_nothing_of(repository)
