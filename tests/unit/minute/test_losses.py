@@ -52,6 +52,27 @@ def test_after_a_lost_notification_the_recovery_point_is_what_comparisons_prove(
     assert secondary.status().lost is None
 
 
+def test_a_comparison_ends_no_distrust_before_its_finds_are_decided(secondary: Secondary) -> None:
+    """Copies kept the events queue busy when it was complete."""
+    for _ in range(3):
+        secondary.minute()
+    lose(secondary)
+    began = secondary.minute().at
+    for _ in range(5):
+        secondary.minute()
+    find(secondary)
+    secondary.compared(began)
+    secondary.sync_registry.cursor.record(event_id="e", received_at=secondary.clock.now)
+    secondary.queues.waiting = itertools.repeat(1)
+    for _ in range(3):
+        assert secondary.minute().recovery_point == began
+    secondary.queues.waiting = itertools.repeat(0)
+    found = secondary.minute()
+    assert found.recovery_point == began
+    assert found.lost is not None
+    assert found.lost.count == 2
+
+
 def test_a_notification_that_only_came_late_was_not_lost(secondary: Secondary) -> None:
     for _ in range(3):
         secondary.minute()

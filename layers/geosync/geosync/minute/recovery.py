@@ -149,8 +149,11 @@ def _compared(sync_registry: SyncRegistry, status: Status) -> Walk | None:
 
 
 def _regained(status: Status) -> bool:
-    """Tell whether an event came, and a comparison that found no other loss began, after the last lost notification."""
+    """Tell whether an event came, and a comparison that found no other loss began, after the last lost notification.
+
+    While it is undecided whether something that was found is another loss, nobody can tell.
+    """
     lost, walk, cursor = status.lost, status.comparison, status.cursor
-    if lost is None or walk is None or cursor is None:
+    if lost is None or walk is None or cursor is None or status.recovery.undecided:
         return False
     return walk.complete and walk.started_at > lost.last_at and cursor.received_at > lost.last_at
