@@ -176,6 +176,9 @@ class FakeRegistry(RegistryClient):
         self._request("HEAD blob", digest)
         return len(self.blobs[digest]) if digest in self.blobs else None
 
+    def lacks_blob(self, repository: str, digest: str) -> bool:
+        return self.head_blob(repository, digest) is None
+
     def open_blob(self, repository: str, descriptor: Descriptor, *, offset: int = 0) -> BlobReader:
         assert offset == 0, "chunks are for real registries"
         self._request("GET blob", descriptor.digest)
