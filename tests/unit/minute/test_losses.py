@@ -8,25 +8,27 @@ from unittest.mock import Mock
 
 import pytest
 from tests.support.letters import letter
-from tests.unit.minute.secondary import MINUTE, START, V1, Secondary, see, sent
+from tests.unit.minute.secondary import MINUTE, START, V1, V2, Secondary, see, sent
 
 from geosync.messages.measurements import Measurements
 from geosync.messages.queues import Queue
-from geosync.sync_registry.items import Seen
+from geosync.minute import losses
+from geosync.sync_registry.items import Reference, Seen
 from geosync.sync_registry.site.recovery import LOST
 from geosync.sync_registry.table.changes import Key, Update
 from geosync.sync_registry.transitions.marks import Comparison, Mark
 from geosync.syncing.measuring import Measuring
 
 
-def find(secondary: Secondary) -> None:
-    """A comparison finds V1, copies it, and discharges it as unannounced."""
-    comparison = Comparison(walk=secondary.clock.now, unannounced=True)
-    owed = secondary.sync_registry.mark("team/app", V1, Mark(pushed_at=secondary.clock.now, comparison=comparison))
-    secondary.sync_registry.suspected.record(owed)
-    secondary.store.table.pop(Key("team/app", V1.owed_key))
+def find(secondary: Secondary, reference: Reference = V1, digest: str = "sha256:a") -> None:
+    """A comparison finds a tag, copies it, and discharges it as unannounced."""
     now = secondary.clock.now
-    see(secondary, "sha256:a", looked_at=now, seen_at=now, unannounced=True, suspected=True)
+    comparison = Comparison(walk=now, unannounced=True)
+    owed = secondary.sync_registry.mark("team/app", reference, Mark(pushed_at=now, comparison=comparison))
+    secondary.sync_registry.suspected.record(owed)
+    secondary.store.table.pop(Key("team/app", reference.owed_key))
+    seen = {"digest": digest, "looked_at": now, "seen_at": now, "unannounced": True, "suspected": True}
+    secondary.store.write(Update(key=Key("team/app", reference.seen_key), set=seen))
 
 
 def lose(secondary: Secondary) -> None:
@@ -118,12 +120,42 @@ def test_a_push_that_was_counted_as_lost_is_not_measured_once_its_event_comes(
     assert lags_of(secondary) == 1, "what was counted is said of one look alone"
 
 
-def test_a_loss_that_the_version_before_counted_is_taken_back_as_well(secondary: Secondary) -> None:
+def test_a_loss_that_the_version_before_counted_stays_counted(secondary: Secondary) -> None:
+    """Nobody knows whether the item counts this one."""
     see(secondary, "sha256:a", unannounced=True)
     lost = {"count": 1, "first_at": START, "last_at": START, "found_in": "team/app", "reference": "v1"}
     secondary.store.write(Update(key=LOST, set=lost))
     secondary.sync_registry.suspected.take_back("team/app", V1)
+    assert secondary.status().lost is not None
+
+
+def test_the_event_of_a_loss_that_is_forgotten_takes_back_no_later_one(secondary: Secondary) -> None:
+    suspected, found = secondary.sync_registry.suspected, {V1: "sha256:a", V2: "sha256:b"}
+    for reference, digest in found.items():
+        secondary.clock.now += MINUTE
+        find(secondary, reference, digest)
+        for _ in range(3):
+            secondary.minute()
+        assert secondary.status().lost is not None
+        if reference == V1:
+            secondary.compared(secondary.clock.now)
+            secondary.sync_registry.cursor.record(event_id="later", received_at=secondary.clock.now + 1)
+            assert secondary.minute().lost is None
+    suspected.take_back("team/app", V1)
+    assert secondary.status().lost is not None, "V2 is lost all the same"
+    suspected.take_back("team/app", V2)
     assert secondary.status().lost is None
+
+
+def test_a_minute_that_decides_about_some_suspicions_says_that_others_are_open(
+    secondary: Secondary, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(losses, "MOST", 1)
+    for reference, digest in ((V1, "sha256:a"), (V2, "sha256:b")):
+        find(secondary, reference, digest)
+    secondary.sync_registry.suspected.take_back("team/app", V1)
+    secondary.sync_registry.suspected.take_back("team/app", V2)
+    assert [secondary.reconcile().recovery.undecided for _ in range(2)] == [1, 0]
 
 
 def test_an_event_that_waits_while_a_comparison_overtakes_it_is_never_lost(secondary: Secondary) -> None:

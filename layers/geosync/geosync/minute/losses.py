@@ -24,7 +24,7 @@ Tell = Callable[[Suspected], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decided:
-    """The outcome: how many were lost, and how many of those that were looked at are undecided."""
+    """The outcome: how many were lost, and how many of those that were read are undecided."""
 
     lost: int
     undecided: int
@@ -41,11 +41,11 @@ def decide(
 
     `subscription` is the current one. Everything that was sent before `empty_at_ms` is marked; None: not known.
     """
-    suspected = sync_registry.suspected.read(limit=MOST)
+    suspected = sync_registry.suspected.read(limit=MOST + 1)
     if not suspected:
         return Decided(lost=0, undecided=0)
-    lost = undecided = 0
-    for one, verdict in sync_registry.suspected.verdicts(suspected).items():
+    lost, undecided = 0, len(suspected[MOST:])
+    for one, verdict in sync_registry.suspected.verdicts(suspected[:MOST]).items():
         is_lost = verdict is LossVerdict.LOST
         may_come = is_lost and not _is_marked(one, empty_at_ms)
         if verdict is LossVerdict.OPEN or may_come:

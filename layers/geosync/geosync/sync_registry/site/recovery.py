@@ -5,7 +5,8 @@ Kept in the partition `#site`:
     recovery   sent_at, at: the accounted heartbeat, and when it was accounted; heartbeats: those that wait for it, as
                [sent_at, arrived_at]; point, point_but_parked: the recovery point as last known; why: what keeps
                heartbeats from being accounted; undecided: finds of which it is not known yet whether they were lost
-    lost       count, first_at, last_at, found_in, reference: notifications known to be lost; the latest
+    lost       count, first_at, last_at, found_in, reference: notifications known to be lost; the latest. The item of
+               each such reference says `counted_at`: an event that comes after all is taken out of the item that has it
     refused    since, last_at, count: messages that could not be marked, and are in the DLQ
 """
 

@@ -9,8 +9,9 @@ The reference's own item says `unannounced` and, until it is decided, `suspected
 queue was seen empty after the find: what is unannounced still was lost, and is counted in the item `lost`, in one
 transaction with the end of the suspicion. The event of that push takes the suspicion back, and nothing was ever
 counted; one of another push, older or newer, says nothing of it. An event that comes later is taken out of the item
-`lost`. The history (history.py) has it as lost in the month in which it was found: the reference's item says
-`counted_lost`, so that its lag is not measured besides.
+`lost`, if that counts it: the minute forgets the item in time, and counts other losses in a new one. So the reference's
+item says when it was counted (`counted_at`, ms). The history (history.py) has it as lost in the month in which it was
+found: the reference's item says `counted_lost`, so that its lag is not measured besides.
 What may have been pushed while nothing was delivered here (subscription.py) is not called lost: whether anybody
 announced it cannot be known.
 """
@@ -19,10 +20,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
-from boto3.dynamodb.conditions import Attr
+from boto3.dynamodb.conditions import Attr, ConditionBase
 
 from geosync.clock import Clock
 from geosync.errors import Contended
@@ -111,7 +112,7 @@ class SuspectedLosses:
         return False
 
     def take_back(self, repository: str, reference: Reference) -> bool:
-        """Take back a find whose event came after all; one that was counted as lost is counted no more.
+        """Take back a find whose event came after all; one that the item `lost` counts is counted no more.
 
         True for one event of a find that was not decided yet: of that push no number has been measured so far.
         """
@@ -123,10 +124,21 @@ class SuspectedLosses:
             )
             return True
         with suppress(ConditionFailed):
-            counted = unannounced & suspected.not_exists()
-            self._store.write(Update(key=key, set={"counted_lost": True}, remove=("unannounced",), when=counted))
-            self._store.write(Update(key=LOST, add={"count": -1}, when=Attr("count").gt(0)))
+            self._take_back_counted(key, unannounced & suspected.not_exists())
         return False
+
+    def _take_back_counted(self, key: Key, counted: ConditionBase) -> None:
+        """Take back a loss that was `counted`. Raises ConditionFailed where it was not, or the item does not count it.
+
+        Where the version before counted it, nobody knows in which item: then too many stay counted, not too few.
+        """
+        found = self._store.batch_get([key])  # not every role has GetItem
+        at = whole_number(found.get(key, {}), "counted_at")
+        is_same = Attr("counted_at").eq(at) if at else Attr("counted_at").not_exists()
+        # Without `counted_at` no look that writes back what it had read of the reference has it taken back twice.
+        removed = ("unannounced", "counted_at")
+        self._store.write(Update(key=key, set={"counted_lost": True}, remove=removed, when=counted & is_same))
+        self._store.write(Update(key=LOST, add={"count": -1}, when=Attr("count").gt(0) & Attr("first_at").lte(at)))
 
     def forget(self) -> None:
         """Forget all of them: the site follows another primary."""
@@ -159,7 +171,7 @@ def _verdict(one: Suspected, found: Mapping[Key, Item], now_ms: int) -> LossVerd
 def _counted(one: Suspected, now_ms: int) -> tuple[Update, Update]:
     last = {"last_at": now_ms, "found_in": one.repository, "reference": str(one.reference)}
     return (
-        _undoubted(one, "suspected"),
+        replace(_undoubted(one, "suspected"), set={"counted_at": now_ms}),
         Update(key=LOST, set=last, set_once={"first_at": now_ms}, add={"count": 1}),
     )
 
