@@ -238,8 +238,9 @@ class Ledger:
             self.violated(f"{self.site.name}: message lost: {message.body}")
 
     def _uploaded(self, uploaded: Uploaded) -> None:
-        # A registry that has just begun not to mount says of a blob that is there what others say of one that is not.
-        if uploaded.was_there and self.site.server.habits.mounts:
+        # Two clients may push one layer at a time. A registry that has just begun not to mount says of a blob that is
+        # there what others say of one that is not.
+        if uploaded.was_there and uploaded.why != "client" and self.site.server.habits.mounts:
             self.violated(f"{self.site.name}: uploaded twice: {uploaded.repository} {uploaded.digest}")
 
     def _logged(self, identifier: str, before: dict[str, Any] | None, after: dict[str, Any]) -> None:

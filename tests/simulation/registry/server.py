@@ -65,6 +65,8 @@ class Uploaded:
 
     repository: str
     digest: str
+    why: str
+    """Who uploaded it."""
     was_there: bool
     size: int = 0
 
@@ -273,7 +275,7 @@ class Server:
         if digest_of(content) != digest:
             return _error(400, "DIGEST_INVALID")
         was_there = digest in upload.there and self._has_blob(asked.name, digest)
-        uploaded = Uploaded(asked.name, digest, was_there, len(content))
+        uploaded = Uploaded(asked.name, digest, why, was_there, len(content))
         self.storage.put_blob(asked.name, content)
         self._denied.discard((why, asked.name, digest))
         for listener in self.on_upload:
