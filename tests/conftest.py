@@ -1,6 +1,6 @@
 """Settings of all tests: no example of Hypothesis is judged by the seconds that a busy machine takes.
 
-No proxy of this machine is asked for the servers of a test.
+No proxy is asked for the servers of a test, and no profile of AWS is looked for: it may not be on this machine.
 
 What is loaded before the first test stays until the last, so that the garbage collector need not look through it again
 and again: in the functional tests that was a fifth of the time.
@@ -40,6 +40,8 @@ def _begin_alone(run: str | None) -> TextIO | None:
 
 _alone = _begin_alone(os.environ.get("PYTEST_XDIST_TESTRUNUID"))
 reach_this_machine_directly()
+for _name in ("AWS_PROFILE", "AWS_DEFAULT_PROFILE"):
+    os.environ.pop(_name, None)
 settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("unhurried")
 gc.disable()  # until all tests are loaded
