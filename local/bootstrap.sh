@@ -28,7 +28,7 @@ fail() { say "$*"; exit 1; }
 # find_root PACKAGE...: set `as_root` to what makes a command root's, or say what to type.
 find_root() {
     command -v apt-get >/dev/null 2>&1 ||
-        fail "Missing: $*. Install them with this system's package manager (Debian and Ubuntu know them by these names)."
+        fail "Missing: $*. Install them with this system's package manager (these are Debian's names)."
     if [ "$(id -u)" -eq 0 ]; then
         as_root=
     elif command -v sudo >/dev/null 2>&1 && sudo -n true 2>/dev/null; then
