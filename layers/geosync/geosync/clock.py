@@ -9,6 +9,8 @@ import time
 from datetime import UTC, datetime
 
 DAY_MS = 86_400_000
+LAST_MOMENT_MS = 253_402_300_799_000
+"""The last second that `moment` can write: the year 9999 ends."""
 
 
 class Clock:

@@ -11,10 +11,12 @@ from geosync import __version__
 from geosync.clock import SYSTEM_CLOCK, moment
 from geosync.messages.event_number import event_number
 from geosync.operating import sites
+from geosync.operating.comparison_report import NOT_BEGUN
 from geosync.sync_registry.site import catalogue as catalogue_item
 from geosync.sync_registry.site import drills
 from geosync.sync_registry.site.drills import LastDrill
-from geosync.sync_registry.site.sites import site_id
+from geosync.sync_registry.site.reported_rows import END
+from geosync.sync_registry.site.sites import SiteReport, site_id
 from geosync.sync_registry.site.told import Told, ToldSite
 from geosync.sync_registry.table.changes import Key, Update
 
@@ -346,6 +348,11 @@ def test_a_report_that_comes_late_does_not_replace_a_newer_one(primary: Site, as
     assert ask("GET", f"{ALL}/{OREGON_ID}/status").json["healthy"] is True
 
 
+MEASURED = {"lag_counts": [], **dict.fromkeys(("lag_count", "lag_sum_seconds", "missed_count"), 0)}
+MEASURED |= dict.fromkeys(("synced_count", "bytes", "requests"), 0)
+ROWS = {"after": "", "until": END, "rows": []}
+
+
 @pytest.mark.parametrize(
     ("status", "more", "code", "word"),
     [
@@ -354,6 +361,17 @@ def test_a_report_that_comes_late_does_not_replace_a_newer_one(primary: Site, as
         (STATUS, {"site": "No Site"}, 400, "site"),
         ({"healthy": True}, {}, 400, "status"),
         (STATUS | {"container_repositories_count": "many"}, {}, 400, "container_repositories_count"),
+        (STATUS | {"container_repositories_count": -1}, {}, 400, "container_repositories_count"),
+        (STATUS | {"container_repositories_count": 10**400}, {}, 400, "container_repositories_count"),
+        (STATUS | {"lag_median_seconds": 10**400}, {}, 400, "lag_median_seconds"),
+        (STATUS | {"comparison": NOT_BEGUN | {"tags": 2**53}}, {}, 400, "comparison.tags"),
+        (STATUS | {"comparison": NOT_BEGUN | {"started_at": "junk"}}, {}, 400, "comparison.started_at"),
+        (STATUS | {"measured": MEASURED | {"lag_count": 10**400}}, {}, 400, "measured.lag_count"),
+        (STATUS | {"recovery_point_at": "junk"}, {}, 400, "recovery_point_at"),
+        (STATUS | {"recovery_point_at": ""}, {}, 400, "recovery_point_at"),
+        (STATUS | {"recovery_point_at": "2026-02-30T00:00:00Z"}, {}, 400, "recovery_point_at"),
+        (STATUS | {"paused_since": "9999-12-31T23:59:59-14:00"}, {}, 400, "paused_since"),
+        (STATUS | {"rows_page": ROWS | {"rows": [["group/app", "2", "2", 10**18]]}}, {}, 400, "rows_page"),
         (STATUS | {"health": "x" * 20_000}, {}, 413, "bytes"),
     ],
 )
@@ -364,6 +382,41 @@ def test_a_report_that_cannot_be_shown_is_not_kept(
     answer = report(ask, status, **more)
     assert (answer.status, word in answer.message) == (code, True), answer.text
     assert primary.sync_registry.sites.reports() == {}
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
+@pytest.mark.parametrize("name", ["lag_median_seconds", "a_field_of_a_newer_version"])
+def test_a_number_that_json_does_not_have_is_refused(primary: Site, ask: Ask, name: str, number: str) -> None:
+    ask.act(ALL, OREGON)
+    body = json.dumps({"site": "oregon", "sent_at": now(), "status": STATUS | {name: "here"}})
+    json_type = {"Content-Type": "application/json"}
+    answer = ask("POST", REPORT, token=TOKEN, raw=body.replace('"here"', number), headers=json_type)
+    assert answer.status == 400, answer.text
+    assert primary.sync_registry.sites.reports() == {}
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"lag_median_seconds": float("nan")},
+        {"owed_references_count": 10**400},
+        {"recovery_point_at": "junk"},
+        {"primary_repositories_count": 10**400, "primary_repositories_counted_at": "2026-11-24T05:00:00Z"},
+        {"primary_repositories_count": 3, "primary_repositories_counted_at": "9999-12-31T23:59:59-14:00"},
+    ],
+)
+def test_a_report_that_was_kept_before_it_was_checked_spoils_that_site_s_status_alone(
+    primary: Site, ask: Ask, bad: dict[str, Any]
+) -> None:
+    ask.act(ALL, OREGON)
+    kept = SiteReport(site="oregon", sent_at=now(), arrived_at=now(), status=json.dumps(STATUS | bad))
+    assert primary.sync_registry.sites.record(kept)
+    answer = ask("GET", f"{ALL}/status")
+    assert "NaN" not in answer.text
+    own, oregon = answer.json
+    assert own["primary_repositories_count"] is None
+    assert (oregon["health_status"], oregon["health"]) == ("Unhealthy", "This version cannot read the site's report")
+    assert ask("GET", "/metrics").status == 200
 
 
 def test_a_secondary_takes_no_report(site: Site, ask: Ask) -> None:

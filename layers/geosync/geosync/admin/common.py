@@ -7,10 +7,12 @@ A null field is not known, which is not the same as 0.
 
 from __future__ import annotations
 
+import re
+from datetime import datetime
 from typing import Annotated, Generic, TypeVar
 
 from aws_lambda_powertools.event_handler.openapi.params import Path, Query
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from geosync.admin import cursors
 
@@ -20,7 +22,9 @@ PerPage = Annotated[int, Query(ge=1, le=MOST_PER_PAGE, description="Entries of a
 Cursor = Annotated[
     str | None, Query(max_length=cursors.MOST_CHARACTERS, description="page_info.end_cursor of the page before.")
 ]
-Id = Annotated[int, Path(ge=1, le=2**53 - 1)]
+MOST_COUNT = 2**53 - 1
+"""The largest integer that JavaScript holds exactly."""
+Id = Annotated[int, Path(ge=1, le=MOST_COUNT)]
 
 Node = TypeVar("Node")
 
@@ -29,6 +33,30 @@ ReferenceName = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 References = Annotated[list[ReferenceName], Field(max_length=MOST_REFERENCES)]
 Reason = Annotated[str, StringConstraints(min_length=1, max_length=1000, pattern=r"\S")]
 SiteName = Annotated[str, StringConstraints(pattern=r"^[a-z]([a-z0-9-]{0,30}[a-z0-9])?$")]
+
+_WRITTEN_MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{3}([0-9]{3})?)?Z")
+
+
+def _checked_moment(text: str) -> str:
+    """Return the text of a moment. Raises ValueError for any other text, also for 30 February."""
+    if not _WRITTEN_MOMENT.fullmatch(text):
+        raise ValueError("must be a moment in UTC, as 2026-11-24T05:00:00.000Z")
+    datetime.fromisoformat(text)
+    return text
+
+
+def _checked_count(number: int) -> int:
+    """Return a count. Raises ValueError for one that cannot be: below 0, or too large for JavaScript and a float."""
+    if not 0 <= number <= MOST_COUNT:
+        raise ValueError(f"must be from 0 to {MOST_COUNT}")
+    return number
+
+
+Count = Annotated[int, AfterValidator(_checked_count)]
+Moment = Annotated[str, AfterValidator(_checked_moment)]
+
+REPORTED = ConfigDict(extra="ignore", frozen=True, allow_inf_nan=False)
+"""Of what a site reports: one of a newer version may say more. JSON has no NaN and no infinity."""
 
 
 class AnswerModel(BaseModel):

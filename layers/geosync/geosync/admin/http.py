@@ -75,10 +75,15 @@ def _json_text(body: str, *, encoded: bool) -> str:
     except ValueError:
         raise HttpRefusal(400, "the body is not text in UTF-8") from None
     try:
-        json.loads(text or "{}")
+        json.loads(text or "{}", parse_constant=_refuse_constant)
     except (ValueError, RecursionError):
         raise HttpRefusal(400, "the body is not JSON, or nested too deeply") from None
     return text
+
+
+def _refuse_constant(name: str) -> None:
+    """Refuse NaN, Infinity and -Infinity, which Python reads and JSON does not have."""
+    raise ValueError(name)
 
 
 def answer(status: int, message: str) -> dict[str, Any]:

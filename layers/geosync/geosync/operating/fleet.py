@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from geosync.clock import moment, parsed_moment
+from geosync.clock import LAST_MOMENT_MS, moment, parsed_moment
 from geosync.operating import sites
 from geosync.operating.site_report import CountedCatalogue
 from geosync.sync_registry.site.sites import SiteReport
@@ -59,5 +59,7 @@ def counted_catalogue(reports: Iterable[SiteReport]) -> CountedCatalogue | None:
         for said in told
         if isinstance(number := said.get("primary_repositories_count"), int)
         and isinstance(at := said.get("primary_repositories_counted_at"), str)
+        and 0 <= number < 2**53
+        and 0 <= parsed_moment(at) <= LAST_MOMENT_MS
     ]
     return max(counted, key=lambda one: one.at, default=None)

@@ -10,6 +10,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from geosync.clock import LAST_MOMENT_MS
 from geosync.errors import MalformedMessage
 from geosync.oci.references import is_repository
 from geosync.sync_registry.items import Row
@@ -77,11 +78,15 @@ def _row(entry: list[Any]) -> ReportedRow:
     """Read an entry; raises ValueError."""
     name, state, verification_state, last_synced_at = entry
     known = state in set(_STATES) and verification_state in set(_VERIFICATION_STATES)
-    if not known or not isinstance(last_synced_at, int | None) or isinstance(last_synced_at, bool):
+    if not known or (last_synced_at is not None and not _is_moment(last_synced_at)):
         raise ValueError("no row")
     return ReportedRow(
         name=_name(name, None), state=state, verification_state=verification_state, last_synced_at=last_synced_at
     )
+
+
+def _is_moment(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= LAST_MOMENT_MS
 
 
 def _name(text: object, end: str | None) -> str:

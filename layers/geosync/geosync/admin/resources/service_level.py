@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
-from geosync.admin.common import AnswerModel
-
-_FROM_ANY_VERSION = ConfigDict(extra="ignore", frozen=True)
+from geosync.admin.common import REPORTED, AnswerModel, Count
 
 
 class ReportedServiceLevel(BaseModel):
     """A month of a site, as far as it was recorded. A push misses the target when it is late, overdue, or was lost."""
 
-    model_config = _FROM_ANY_VERSION
+    model_config = REPORTED
 
     month: str = Field(description="In UTC, as 2026-11.")
     target_lag_seconds: float
     target_share_percent: float
-    pushes_count: int
-    missed_count: int = Field(description="Of these, those that missed the target; it includes the two counts below.")
-    overdue_count: int = Field(description="Not here, and older than the target.")
-    lost_count: int = Field(
+    pushes_count: Count
+    missed_count: Count = Field(description="Of these, those that missed the target; it includes the two counts below.")
+    overdue_count: Count = Field(description="Not here, and older than the target.")
+    lost_count: Count = Field(
         description="Found by a comparison before an event announced them, even if one did so long after."
     )
     share_percent: float | None = Field(description="Those within the target; null: nothing was pushed.")
@@ -32,32 +30,32 @@ class ReportedServiceLevel(BaseModel):
     budget_left_percent: float | None = Field(
         description="What is left of the pushes that may miss the target; below 0: more did. Null: nothing was pushed."
     )
-    minutes_recorded: int
-    minutes: int = Field(description="Minutes of the month so far.")
+    minutes_recorded: Count
+    minutes: Count = Field(description="Minutes of the month so far.")
     has_gaps: bool = Field(description="A part of the month was not recorded: nothing is known of it.")
 
 
 class LagCount(BaseModel):
     """Pushes that took at most so long."""
 
-    model_config = _FROM_ANY_VERSION
+    model_config = REPORTED
 
     at_most_seconds: float
-    count: int
+    count: Count
 
 
 class Measured(BaseModel):
     """Counts since the site began its history; they never fall. Lags are those of the pushes that were seen here."""
 
-    model_config = _FROM_ANY_VERSION
+    model_config = REPORTED
 
     lag_counts: list[LagCount] = Field(description="A histogram; each count includes those before it.")
-    lag_count: int
+    lag_count: Count
     lag_sum_seconds: float
-    missed_count: int = Field(description="Seen later than the target, or lost.")
-    synced_count: int = Field(description="References that were seen equal.")
-    bytes: int
-    requests: int = Field(description="To the two registries.")
+    missed_count: Count = Field(description="Seen later than the target, or lost.")
+    synced_count: Count = Field(description="References that were seen equal.")
+    bytes: Count
+    requests: Count = Field(description="To the two registries.")
 
 
 class HistoryRow(AnswerModel):

@@ -130,7 +130,10 @@ def _checked(asked: StatusReport, *, now_ms: int) -> SiteReport:
         ahead_s = (asked.sent_at - now_ms) // 1000
         raise HttpRefusal(400, f"sent_at is {ahead_s} s in the future: is the site's clock right?")
     read_status(asked.status, asked.site)
-    text = json.dumps(asked.status, separators=(",", ":"))
+    try:
+        text = json.dumps(asked.status, separators=(",", ":"), allow_nan=False)
+    except ValueError:  # 1e999 is JSON, and Python reads it as infinity
+        raise HttpRefusal(400, "status: a number is too large") from None
     if len(text) > sites.MOST_REPORT_BYTES:
         raise HttpRefusal(413, f"a status has at most {sites.MOST_REPORT_BYTES} bytes")
     return SiteReport(site=asked.site, sent_at=asked.sent_at, arrived_at=now_ms, status=text)

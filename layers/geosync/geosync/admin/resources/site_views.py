@@ -185,7 +185,7 @@ class SiteViews:
         try:
             return self._status(fields, name)
         except HttpRefusal:
-            # Another version of this site kept the report.
+            # Another version of this site kept the report, or told of it.
             text = "This version cannot read the site's report"
             return self._status(fleet.judged("Unhealthy", text, now_ms=self._now_ms), name)
 

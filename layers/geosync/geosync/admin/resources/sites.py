@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
+from pydantic import BaseModel, Field, StringConstraints, field_validator, model_validator
 
-from geosync.admin.common import AnswerModel, RequestModel, SiteName
+from geosync.admin.common import REPORTED, AnswerModel, Count, Moment, RequestModel, SiteName
 from geosync.admin.resources.service_level import Measured, ReportedServiceLevel
 from geosync.admin.resources.state import Backfill
+from geosync.clock import LAST_MOMENT_MS
 from geosync.operating.fleet import read_degraded
 
 SITES = "/api/v4/geo_sites"
@@ -53,7 +54,7 @@ class GeoSite(AnswerModel):
 class ReportedComparison(Backfill):
     """Progress of a site's latest comparison."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    model_config = REPORTED
 
 
 Verdict = Literal["passed", "incomplete", "failed"]
@@ -62,11 +63,11 @@ Verdict = Literal["passed", "incomplete", "failed"]
 class ReportedDrill(BaseModel):
     """The last rehearsal of the primary's loss at a site (`geosync drill`)."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    model_config = REPORTED
 
     id: str
     verdict: Verdict = Field(description="incomplete: nothing failed, and something is not known.")
-    ended_at: str
+    ended_at: Moment
     why: str = Field(
         default="",
         description="What kept it from passing; empty: nothing did, or only the site's own API says it.",
@@ -86,9 +87,9 @@ class GeoSiteStatus(BaseModel):
     have, and after an update of a site until its rows are counted.
     """
 
-    model_config = ConfigDict(extra="ignore", frozen=True)  # a site of a newer version may say more
+    model_config = REPORTED
 
-    geo_node_id: int
+    geo_node_id: Count
     name: str
     primary: bool
     healthy: bool = Field(description="True only where health_status is Healthy.")
@@ -98,43 +99,43 @@ class GeoSiteStatus(BaseModel):
     )
     health_reasons: list[str] = Field(default=[], description="What is wrong, one by one.")
     container_repositories_replication_enabled: bool | None
-    container_repositories_count: int | None = Field(
+    container_repositories_count: Count | None = Field(
         default=None,
         description="Repositories of the primary that the site replicates; at a primary all, as its sites counted.",
     )
-    primary_repositories_count: int | None = Field(
+    primary_repositories_count: Count | None = Field(
         default=None, description="All names in the primary's catalogue, whoever replicates them."
     )
-    primary_repositories_counted_at: str | None = Field(
+    primary_repositories_counted_at: Moment | None = Field(
         default=None, description="When the comparison began that counted them."
     )
-    container_repositories_registry_count: int | None = None
-    container_repositories_synced_count: int | None = Field(default=None, description="Rows in state synced.")
-    container_repositories_failed_count: int | None = Field(default=None, description="Rows in state failed.")
-    container_repositories_comparing_count: int | None = Field(
+    container_repositories_registry_count: Count | None = None
+    container_repositories_synced_count: Count | None = Field(default=None, description="Rows in state synced.")
+    container_repositories_failed_count: Count | None = Field(default=None, description="Rows in state failed.")
+    container_repositories_comparing_count: Count | None = Field(
         default=None,
         description="Repositories that the comparison under way has still to look at, with those of this site that the "
         "primary's catalogue does not list. Fewer while it does not know all of them yet.",
     )
     container_repositories_synced_in_percentage: str | None = None
-    container_repositories_verification_total_count: int | None = None
-    container_repositories_verified_count: int | None = None
-    container_repositories_verification_failed_count: int | None = None
+    container_repositories_verification_total_count: Count | None = None
+    container_repositories_verified_count: Count | None = None
+    container_repositories_verification_failed_count: Count | None = None
     container_repositories_verified_in_percentage: str | None = None
-    container_repositories_checksummed_count: int | None = None
-    container_repositories_checksum_failed_count: int | None = None
-    container_repositories_checksum_total_count: int | None = None
-    container_repositories_oldest_unsynced_time: int | None = Field(
+    container_repositories_checksummed_count: Count | None = None
+    container_repositories_checksum_failed_count: Count | None = None
+    container_repositories_checksum_total_count: Count | None = None
+    container_repositories_oldest_unsynced_time: Count | None = Field(
         default=None, description="Since when the oldest reference is owed (seconds); null: nothing is, or not known."
     )
-    last_event_id: int | None = Field(
+    last_event_id: Count | None = Field(
         default=None, description="The primary's newest event; at a secondary null while events wait in its queue."
     )
-    last_event_timestamp: int | None = None
-    cursor_last_event_id: int | None = Field(default=None, description="The last event that a secondary processed.")
-    cursor_last_event_timestamp: int | None = None
-    last_successful_status_check_timestamp: int | None = None
-    recovery_point_at: str | None = Field(
+    last_event_timestamp: Count | None = None
+    cursor_last_event_id: Count | None = Field(default=None, description="The last event that a secondary processed.")
+    cursor_last_event_timestamp: Count | None = None
+    last_successful_status_check_timestamp: Count | None = None
+    recovery_point_at: Moment | None = Field(
         default=None, description="Everything pushed before this moment is at this site and was seen there."
     )
     superseded_images: Literal["replicate", "skip"] | None = Field(
@@ -142,31 +143,31 @@ class GeoSiteStatus(BaseModel):
         description="skip: the recovery point speaks of the newest push of each tag alone (SupersededImages); "
         "null: not known.",
     )
-    recovery_point_but_parked_at: str | None = Field(
+    recovery_point_but_parked_at: Moment | None = Field(
         default=None, description="The recovery point if nothing were parked."
     )
     recovery_point_stands_because: str | None = Field(
         default=None, description="What keeps heartbeats from moving the recovery point; null: nothing does."
     )
     recovery_point_unknown_because: str | None = Field(default=None, description="Why there is no recovery point.")
-    proved_at: str | None = Field(
+    proved_at: Moment | None = Field(
         default=None, description="When the last comparison of everything began: it covers lost notifications, too."
     )
-    notifications_lost_count: int | None = None
+    notifications_lost_count: Count | None = None
     would_be_lost: list[str] = Field(
         default=[], description="What would be lost if the primary died now, the oldest first: repository:reference."
     )
-    would_be_lost_count: int | None = None
-    owed_references_count: int | None = Field(
+    would_be_lost_count: Count | None = None
+    owed_references_count: Count | None = Field(
         default=None, description="Tags and digests that are owed, and tried again: not what is parked."
     )
-    failed_references_count: int | None = None
-    parked_references_count: int | None = None
+    failed_references_count: Count | None = None
+    parked_references_count: Count | None = None
     more_owed: bool = Field(default=False, description="There is more owed than the counts say.")
-    oldest_owed_seconds: int | None = Field(
+    oldest_owed_seconds: Count | None = Field(
         default=None, description="For how long the oldest reference is owed, of those read; 0: nothing is."
     )
-    lag_measured_count: int | None = Field(
+    lag_measured_count: Count | None = Field(
         default=None, description="Pushes of the last hour whose lag, from push to synced, was measured."
     )
     lag_median_seconds: float | None = Field(default=None, description="Half of them took at most this.")
@@ -178,16 +179,16 @@ class GeoSiteStatus(BaseModel):
         default=None, description="Counts since the site keeps a history; null: it keeps none yet."
     )
     comparison: ReportedComparison | None = Field(default=None, description="The latest comparison; null: none yet.")
-    dead_letters_count: int | None = None
-    events_waiting_count: int | None = None
-    paused_since: str | None = None
+    dead_letters_count: Count | None = None
+    events_waiting_count: Count | None = None
+    paused_since: Moment | None = None
     pause_reason: str | None = None
     registries_on_hold: list[str] = []
-    deletes_suspended_since: str | None = Field(
+    deletes_suspended_since: Moment | None = Field(
         default=None, description="Deletes by comparison are suspended since then; null: they are not."
     )
     deletes_suspended_because: str | None = None
-    last_heartbeat_at: str | None = None
+    last_heartbeat_at: Moment | None = None
     last_drill: ReportedDrill | None = Field(default=None, description="The last drill; null: none is known.")
     drill_due_because: str | None = Field(
         default=None, description="Why a drill is due by DrillSchedule; null: none is, or there is no schedule."
@@ -198,10 +199,10 @@ class GeoSiteStatus(BaseModel):
         default=None, description="namespaces or tags: what restricts what it replicates; null: nothing does."
     )
     namespaces: list[Namespace] = Field(default=[], description="Namespaces that it replicates with their descendants.")
-    reported_at: str | None = Field(
+    reported_at: Moment | None = Field(
         default=None, description="When its report arrived; null for the site that answers."
     )
-    updated_at: str
+    updated_at: Moment
     links: StatusLinks | None = Field(default=None, alias="_links")
 
     @field_validator("last_event_id", "cursor_last_event_id", mode="before")
@@ -238,7 +239,7 @@ class StatusReport(RequestModel):
     """A site's status by itself, sent every minute. `sent_at` is in milliseconds since the epoch."""
 
     site: SiteName
-    sent_at: Annotated[int, Field(ge=0, le=253_402_300_799_000)]
+    sent_at: Annotated[int, Field(ge=0, le=LAST_MOMENT_MS)]
     status: dict[str, Any]
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from geosync.admin.common import AnswerModel, Done, RequestModel
+from geosync.admin.common import AnswerModel, Count, Done, Moment, RequestModel
 from geosync.admin.http import HttpRefusal
 from geosync.admin.site import AdminSite
 from geosync.comparing.progress import progress_of
@@ -25,14 +25,14 @@ class Backfill(AnswerModel):
     state: Literal["not_begun", "running", "settling", "finished", "failed"] = Field(
         description="settling: all is compared and copied; a second look has still to find that nothing is left."
     )
-    started_at: str | None
-    finished_at: str | None = Field(description="When everything that differed was copied and seen.")
+    started_at: Moment | None
+    finished_at: Moment | None = Field(description="When everything that differed was copied and seen.")
     listed: bool
-    repositories: int
-    compared: int
-    tags: int
-    found: int
-    settled: int
+    repositories: Count
+    compared: Count
+    tags: Count
+    found: Count
+    settled: Count
     repositories_per_second: float
     seconds_left: float | None
     last: str | None = Field(description="The repository that the walk through the catalogue named last.")
