@@ -272,6 +272,33 @@ def test_an_action_that_cannot_be_written_down_is_not_taken(site: Site, ask: Ask
     assert not site.sync_registry.is_paused()
 
 
+def test_an_action_whose_end_cannot_be_written_down_is_answered_as_it_ended(site: Site, ask: Ask, log: Any) -> None:
+    def fail(params: dict[str, Any], **_: Any) -> None:
+        if params["TableName"] == "events":
+            raise EndpointConnectionError(endpoint_url="https://dynamodb")
+
+    client = app.api()._site.audit._dynamodb
+    client.meta.events.register("provide-client-params.dynamodb.UpdateItem", fail)
+    answer = ask.act("/api/v4/geo/pause")
+    assert (answer.status, site.sync_registry.is_paused()) == (200, True), answer.text
+    assert [item["outcome"] for item in site.audit()] == ["begun"]
+    (line,) = [line for line in log() if line["message"] == "audit_without_end"]
+    assert line["action"] == "POST /api/v4/geo/pause"
+
+
+@pytest.mark.parametrize(("path", "token"), [("geo/pause", "x" * 48), ("geo/pause", READ), ("geo/status", READ)])
+def test_a_refusal_that_cannot_be_written_down_is_a_refusal(
+    primary: Site, ask: Ask, log: Any, path: str, token: str
+) -> None:
+    ask("GET", EVENTS)
+    primary.dynamodb.delete_table(TableName="events")
+    body = {"site": "oregon", "sent_at": 1, "status": {}} if path == "geo/status" else {}
+    answer = ask("POST", f"/api/v4/{path}", body, token=token)
+    assert answer.status == (403 if (path, token) == ("geo/pause", READ) else 401), answer.text
+    assert "content-security-policy" in answer.headers
+    assert len([line for line in log() if line["message"] == "audit_without_refusal"]) == 1
+
+
 def test_no_token_is_in_the_audit_log_or_in_a_log_line(site: Site, ask: Ask, log: Any) -> None:
     ask("POST", "/sign-in", {"token": ACT}, token=None)
     ask("POST", "/sign-in", {"token": READ + "x"}, token=None)

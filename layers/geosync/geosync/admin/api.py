@@ -32,6 +32,7 @@ from geosync.admin.routes import FAULT_TEXT, OPENAPI, register
 from geosync.admin.site import AdminSite
 from geosync.aws.errors import reason
 from geosync.errors import GeosyncError
+from geosync.operating.audit import AuditEntry
 from geosync.operating.audit_words import expected_site_id, repository_id
 
 if TYPE_CHECKING:
@@ -142,15 +143,26 @@ class AdminApi:
             status = found["statusCode"]
             return found
         finally:
+            self._end(entry, status)
+
+    def _end(self, entry: AuditEntry, status: int) -> None:
+        """Write down the end of an action, which has been taken also where the audit log does not take its end."""
+        try:
             self._site.audit.end(entry, status=status)
+        except (BotoCoreError, ClientError) as error:
+            self._logger.error("audit_without_end", extra={"action": entry.action, "reason": reason(error)})
 
     def _refuse(self, refused: GateRefusal, action: str, source: str) -> dict[str, Any]:
+        """The answer to what is refused. It is refused as well if the audit log does not take it."""
         if not action.startswith("GET "):
             who = refused.caller.name if refused.caller is not None else None
             about = self._about(action) if who is not None else {}  # an unknown caller causes no read
-            self._site.audit.refused(
-                who, action, status=refused.status, source=source, reason=refused.reason, about=about
-            )
+            try:
+                self._site.audit.refused(
+                    who, action, status=refused.status, source=source, reason=refused.reason, about=about
+                )
+            except (BotoCoreError, ClientError) as error:
+                self._logger.error("audit_without_refusal", extra={"action": action, "reason": reason(error)})
         return answer(refused.status, str(refused))
 
     def _about(self, action: str) -> dict[str, str]:
