@@ -10,6 +10,8 @@ from functions.admin import app
 from tests.functional.admin.parts import ACT, READ, A, Ask, Site
 from tests.support.clock import FakeClock
 
+from geosync.admin import cursors
+from geosync.clock import LAST_MOMENT_MS
 from geosync.errors import Contended
 from geosync.messages.geo_event import GeoEvent
 from geosync.notifications.outcomes import Unusable
@@ -189,6 +191,16 @@ def test_a_cursor_fits_no_other_filter(primary: Site, ask: Ask) -> None:
     assert ask("GET", EVENTS, query={**asked, "cursor": cursor}).status == 200
     assert ask("GET", EVENTS, query={**asked, "repository": "group/other", "cursor": cursor}).status == 400
     assert ask("GET", EVENTS, query={"event_name": "pushed"}).status == 400
+
+
+@pytest.mark.parametrize("path", [EVENTS, AUDIT])
+@pytest.mark.parametrize("received_at", [-1, -(10**18), LAST_MOMENT_MS + 1000, 10**30])
+def test_a_cursor_of_no_moment_is_refused(primary: Site, ask: Ask, path: str, received_at: int) -> None:
+    kind = {EVENTS: "events   ", AUDIT: "events audit#  "}[path]
+    cursor = cursors.encode(kind, LAST_MOMENT_MS, "x")
+    assert ask("GET", path, query={"cursor": cursor}).status == 200
+    answer = ask("GET", path, query={"cursor": cursors.encode(kind, received_at, "x")})
+    assert (answer.status, "the cursor is not one of this list" in answer.message) == (400, True), answer.text
 
 
 def test_the_audit_log_has_every_action_and_no_read(site: Site, ask: Ask) -> None:

@@ -10,6 +10,9 @@ from typing import Any
 from geosync.admin.http import HttpRefusal
 
 MOST_CHARACTERS = 2048
+NOT_OF_THIS_LIST = (
+    "the cursor is not one of this list: take page_info.end_cursor of its last page, with the same filters"
+)
 
 
 def encode(kind: str, *position: str | int) -> str:
@@ -29,9 +32,6 @@ def decode(kind: str, text: str | None, *types: type[Any]) -> list[Any] | None:
         if not isinstance(position, list) or [type(one) for one in position] != [str, *types] or position[0] != kind:
             raise ValueError
     except (ValueError, binascii.Error, RecursionError):
-        message = (
-            "the cursor is not one of this list: take page_info.end_cursor of its last page, with the same filters"
-        )
-        raise HttpRefusal(400, message) from None
+        raise HttpRefusal(400, NOT_OF_THIS_LIST) from None
     found: list[Any] = position[1:]
     return found

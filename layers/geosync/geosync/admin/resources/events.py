@@ -12,7 +12,7 @@ from geosync.admin import cursors
 from geosync.admin.common import PER_PAGE, AnswerModel, Cursor, PageModel, PerPage, page_info
 from geosync.admin.http import HttpRefusal
 from geosync.admin.site import AdminSite
-from geosync.clock import moment
+from geosync.clock import LAST_MOMENT_MS, moment
 from geosync.messages import event_log
 from geosync.messages.event_log import EVERYTHING, Filter
 from geosync.messages.geo_event import EventName
@@ -118,9 +118,11 @@ class EventRoutes:
 def _page(
     site: AdminSite, kind: str, limit: int, cursor: str | None, wanted: Filter = EVERYTHING
 ) -> tuple[event_log.Page, str | None]:
-    """A page of the log, and the cursor of the next one."""
+    """A page of the log, and the cursor of the next one. Raises HttpRefusal (400)."""
     name = " ".join(("events", kind, wanted.repository, wanted.event_name))
     position = cursors.decode(name, cursor, int, str)
+    if position and not 0 <= position[0] <= LAST_MOMENT_MS:
+        raise HttpRefusal(400, cursors.NOT_OF_THIS_LIST)
     before = event_log.Before.at(*position) if position else None
     found = site.events.page(now_ms=site.clock.now_ms(), limit=limit, before=before, kind=kind, wanted=wanted)
     following = found.following
