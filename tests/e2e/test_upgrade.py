@@ -24,6 +24,7 @@ from tests.support.upgrade.former_table import TOKEN
 from tests.support.upgrade.kinds import kind_of, kinds
 
 from geosync.admin.gate import SIGN_IN
+from geosync.clock import SYSTEM_CLOCK
 from geosync.operating import status
 from geosync.sync_registry.items import SYNCED
 from geosync.sync_registry.site.counters import RowCounts
@@ -242,7 +243,7 @@ def test_what_is_stored_owed_in_flight_and_in_the_dlq_outlives_the_update_and_th
 
     known = known_of(site)
     known.resume()
-    assert [one.failure for one in dead_letters(site).replay(None)] == [None] * len(left.letters)
+    assert [one.failure for one in dead_letters(site).replay_all(SYSTEM_CLOCK.now_ms())] == [None] * len(left.letters)
     with maker(secondary) as there:
 
         def arrived() -> bool:

@@ -13,6 +13,7 @@ from functions.admin import app
 from tests.functional.admin.parts import ROOT, Ask, Site
 from tests.support.letters import gave_up
 
+from geosync.admin.resources import dead_letters as routes
 from geosync.messages.work import WorkMessage
 from geosync.sync_registry.items import Reference
 
@@ -65,6 +66,17 @@ def test_some_are_replayed_to_where_they_came_from_and_the_rest_stays(
 def test_all_are_replayed(site: Site, ask: Ask, letters: dict[str, str]) -> None:
     assert len(ask.act(f"{ALL}/replay", {"all": True}).json["done"]) == 2
     assert (site.messages("work"), site.messages("events")) == ([json.loads(PARKED)], [json.loads(POISON)])
+    assert site.messages("dlq") == []
+
+
+def test_more_than_one_request_replays_is_said(
+    site: Site, ask: Ask, letters: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(routes, "MOST_REPLAYED", 1)
+    for is_more in (True, True, False):
+        answer = ask.act(f"{ALL}/replay", {"all": True}).json
+        assert (answer["more"], len(answer["done"])) == (is_more, is_more)
+        assert answer["message"].endswith("there may be more: ask again") == is_more
     assert site.messages("dlq") == []
 
 

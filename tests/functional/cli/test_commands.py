@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -15,9 +16,11 @@ from tests.support.letters import gave_up, no_event
 from tests.support.scripted import Reply, Script, ScriptedServer
 from tests.unit.template.parts import ROOT
 
+from geosync.cli import dlq
 from geosync.cli.site import StackSite
 from geosync.clock import SYSTEM_CLOCK
 from geosync.messages.work import CatalogueMessage, VerifyMessage, WorkMessage
+from geosync.operating import dead_letters
 from geosync.operating.dead_letters import DeadLetters
 from geosync.sync_registry.items import Reference
 from geosync.sync_registry.site.sites import site_id
@@ -260,6 +263,19 @@ def test_a_replay_that_cannot_send_loses_nothing(secondary: Site) -> None:
     assert kept == 1
 
 
+def test_messages_beyond_those_that_were_looked_at_are_not_said_to_be_gone(
+    secondary: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (dead_letters, dlq):
+        monkeypatch.setattr(module, "MOST", 1)
+    for _ in range(2):
+        dead_letter(secondary, PARKED)
+    answer = secondary.run("dlq", "list")
+    assert (answer.exit_code, "more than 1 messages: only 1 of them are listed" in answer.output) == (1, True)
+    answer = secondary.run("dlq", "replay", "no-such-id")
+    assert (answer.exit_code, "not among the first 1 of the DLQ: no-such-id" in answer.output) == (1, True)
+
+
 def test_what_somebody_else_has_in_hand_is_not_said_to_be_gone(secondary: Site) -> None:
     dead_letter(secondary, PARKED)
     taken = secondary.sqs.receive_message(QueueUrl=secondary.outputs["DeadLetterQueueUrl"], VisibilityTimeout=60)
@@ -270,7 +286,12 @@ def test_what_somebody_else_has_in_hand_is_not_said_to_be_gone(secondary: Site) 
         assert "1 message in use by another command right now: seen again within 120 s" in answer.output
 
 
-def test_poison_that_comes_back_at_once_is_replayed_once(secondary: Site) -> None:
+@pytest.mark.parametrize("at_a_time", [dead_letters.MOST, 5])
+def test_all_are_replayed_and_poison_that_comes_back_at_once_only_once(
+    secondary: Site, at_a_time: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dead_letters, "MOST", at_a_time)
+
     class Returning:
         """SQS with a function at the queues that refuses everything, before the next message is looked at."""
 
@@ -289,7 +310,10 @@ def test_poison_that_comes_back_at_once_is_replayed_once(secondary: Site) -> Non
         work_url=secondary.outputs["WorkQueueUrl"],
         hand_over=no_event,
     )
-    assert {handled.letter.id for handled in letters.replay(None)} == sent
+    time.sleep(0.01)  # what comes back was sent in a later millisecond
+    began_ms = SYSTEM_CLOCK.now_ms() - 2
+    assert sorted(handled.letter.id for handled in letters.replay_all(began_ms)) == sorted(sent)
+    monkeypatch.undo()
     assert len(letters.look()) == len(sent)
 
 

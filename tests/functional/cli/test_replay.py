@@ -14,6 +14,7 @@ from moto.sqs import models
 from tests.functional.cli.conftest import REGION
 from tests.support.letters import no_event
 
+from geosync.clock import SYSTEM_CLOCK
 from geosync.messages.work import WorkMessage
 from geosync.operating import dead_letters
 from geosync.operating.dead_letters import DeadLetters
@@ -94,7 +95,7 @@ def test_a_replay_that_dies_at_any_request_loses_none_and_the_next_one_brings_th
     queues: Callable[[str], Queues], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = Dying(boto3.client("sqs", region_name=REGION), at=1000, sent=True)
-    assert len(list(queues("whole").letters(whole).replay(None))) == len(ALL)
+    assert len(list(queues("whole").letters(whole).replay_all(SYSTEM_CLOCK.now_ms()))) == len(ALL)
     requests = len(whole.made)
     assert whole.made.count("send_message") == whole.made.count("delete_message") == len(ALL)
     died = []
@@ -102,12 +103,12 @@ def test_a_replay_that_dies_at_any_request_loses_none_and_the_next_one_brings_th
         for sent in (False, True):
             made = queues(f"at-{at}-{sent}")
             with pytest.raises(Killed):
-                list(made.letters(Dying(made.sqs, at=at, sent=sent)).replay(None))
+                list(made.letters(Dying(made.sqs, at=at, sent=sent)).replay_all(SYSTEM_CLOCK.now_ms()))
             died.append(made)
     # What the dead had in their hands is seen again.
     monkeypatch.setattr(models, "unix_time_millis", lambda: unix_time_millis() + dead_letters.LOOK_SECONDS * 1000)
     for made in died:
-        list(made.letters().replay(None))
+        list(made.letters().replay_all(SYSTEM_CLOCK.now_ms()))
         work, events = made.bodies(made.work), made.bodies(made.events)
         assert set(work) == set(PARKED)
         assert set(events) == {CRASHED, POISON}
@@ -126,13 +127,13 @@ def test_ctrl_c_gives_back_at_once_what_was_not_sent(queues: Callable[[str], Que
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        list(made.letters(Interrupted()).replay(None))
+        list(made.letters(Interrupted()).replay_all(SYSTEM_CLOCK.now_ms()))
     assert {letter.body for letter in made.letters().look()} == ALL
 
 
 def test_two_operators_who_replay_at_the_same_time_send_each_message_once(queues: Callable[[str], Queues]) -> None:
     made = queues("two")
-    one, other = made.letters().replay(None), made.letters().replay(None)
+    one, other = made.letters().replay_all(SYSTEM_CLOCK.now_ms()), made.letters().replay_all(SYSTEM_CLOCK.now_ms())
     first = next(one)  # it has all of them in hand by now
     assert list(other) == []
     assert {first.letter.body, *(handled.letter.body for handled in one)} == ALL

@@ -12,6 +12,7 @@ from functions.notifications import app
 from tests.functional.notifications.parts import CONTEXT, ROOT, Post, Site
 from tests.support.letters import gave_up
 
+from geosync.clock import SYSTEM_CLOCK
 from geosync.errors import NotPublished
 from geosync.messages import event_log
 from geosync.notifications.formats import heartbeat
@@ -185,7 +186,7 @@ def test_an_event_that_lambda_gave_up_on_is_published_by_a_replay(ecr: Site) -> 
     assert (letter.kind, letter.about) == ("unpublished", "my-repository-name latest")
     assert letter.reason == "functions/notifications failed at it 3 times: not everything is written"
 
-    assert [handled.failure for handled in letters.replay(None)] == [None]
+    assert [handled.failure for handled in letters.replay_all(SYSTEM_CLOCK.now_ms())] == [None]
     (message,) = ecr.messages()
     assert (message["repository"], message["tag"], message["digest"]) == ("my-repository-name", "latest", DIGEST)
     assert [item["id"] for item in ecr.items()] == [event["id"]]

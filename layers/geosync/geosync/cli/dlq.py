@@ -25,7 +25,7 @@ from geosync.cli.output import (
     put,
 )
 from geosync.cli.site import Chosen, StackSite
-from geosync.operating.dead_letters import LOOK_SECONDS, DeadLetter, DeadLetters, Handled
+from geosync.operating.dead_letters import LOOK_SECONDS, MOST, DeadLetter, DeadLetters, Handled
 from geosync.operating.documents import letter_fields
 from geosync.operating.failed_events import invoker
 
@@ -45,7 +45,8 @@ def list_letters(choose: Callable[[], Chosen], *, output: Format) -> None:
     """
     site = choose().site()
     queue = _letters(site)
-    letters = queue.look()
+    found = queue.look(MOST + 1)
+    letters = found[:MOST]
     in_hand = not letters and queue.count()
     documents = [_document(one) for one in letters]
     nothing = [] if in_hand else [f"The DLQ of {site.name} is empty."]
@@ -53,6 +54,8 @@ def list_letters(choose: Callable[[], Chosen], *, output: Format) -> None:
     put(Answer(document=documents, rows=documents, shown=shown, key="id"), output)
     if in_hand:
         _say_in_hand(in_hand)
+    if len(found) > MOST:
+        click.echo(f"more than {MOST} messages: only {MOST} of them are listed", err=True)
     raise SystemExit(SOMETHING_WRONG if letters or in_hand else NOTHING_OWED)
 
 
@@ -89,7 +92,8 @@ def replay(choose: Callable[[], Chosen], *, ids: tuple[str, ...], everything: bo
     site = choose().site()
     queue = _letters(site)
     with audited(site, "dlq replay", *(ids or ["--all"])):
-        handled = _tell(queue.replay(None if everything else set(ids)), set(ids), "replayed", output)
+        sent_back = queue.replay_all(site.clock.now_ms()) if everything else queue.replay(set(ids))
+        handled = _tell(sent_back, set(ids), "replayed", output, queue)
     in_hand = everything and not handled and queue.count()
     if in_hand:
         _say_in_hand(in_hand)
@@ -115,10 +119,11 @@ def discard(choose: Callable[[], Chosen], *, ids: tuple[str, ...], reason: str, 
     def note(letter: DeadLetter) -> None:
         audit.discarded(who, message=letter.id, body=letter.body, reason=reason)
 
-    _tell(_letters(site).discard(set(ids), note), set(ids), "discarded", output)
+    queue = _letters(site)
+    _tell(queue.discard(set(ids), note), set(ids), "discarded", output, queue)
 
 
-def _tell(handled: Iterator[Handled], ids: set[str], how: str, output: Format) -> int:
+def _tell(handled: Iterator[Handled], ids: set[str], how: str, output: Format, queue: DeadLetters) -> int:
     """Write the outcome for each message, and return the number handled. Exits where one of `ids` was not done."""
     done: dict[str, DeadLetter] = {}
     failed: dict[str, str] = {}
@@ -142,7 +147,8 @@ def _tell(handled: Iterator[Handled], ids: set[str], how: str, output: Format) -
         rows = [{"id": name} for name in done]
         put(Answer(document=document, rows=rows, shown=[*lines, f"{len(done)} {how}."], key="id"), output)
     if missing:
-        click.echo(f"not in the DLQ: {' '.join(missing)}", err=True)
+        where = f"among the first {MOST} of the DLQ" if len(done) + queue.count() > MOST else "in the DLQ"
+        click.echo(f"not {where}: {' '.join(missing)}", err=True)
     if failed:
         raise SystemExit(CANNOT_TELL)
     if missing:

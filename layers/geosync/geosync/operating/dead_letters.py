@@ -187,22 +187,26 @@ class DeadLetters(DeadLetterQueue):
         self._queues = {"events": Queue(sqs, events_url), "work": Queue(sqs, work_url)}
         self._hand_over = hand_over
 
-    def replay(self, ids: Collection[str] | None) -> Iterator[Handled]:
-        """Send messages back to where they came from (None: all), and yield the outcome of each.
+    def replay(self, ids: Collection[str]) -> Iterator[Handled]:
+        """Send messages back to where they came from, and yield the outcome of each.
 
         A message is deleted here only after its queue or Lambda has it: an interruption loses none, and what is sent
         twice does no harm. One that still cannot be read comes back with its reason. Raises botocore's errors when AWS
         does not answer, and when the DLQ cannot be read: what was not yielded then is still there.
         """
+        return self._each(self._named(ids), self._send_back)
 
-        def send_back(letter: DeadLetter) -> None:
-            if (failed := letter.failed_event) is not None:
-                self._hand_over(failed.event)
-            else:
-                self._queues[letter.goes_to].send_body(letter.body)
-            self._delete(letter)
+    def replay_some(self, most: int) -> Iterator[Handled]:
+        """Send at most `most` messages back (and MOST), whichever come first. Else as `replay`."""
+        # All are taken before the first is sent: a bad message that is replayed is back in a moment.
+        return self._each(self._one_by_one(deque(self._receive(min(most, MOST)))), self._send_back)
 
-        return self._each(ids, send_back)
+    def replay_all(self, began_ms: int) -> Iterator[Handled]:
+        """Send all messages back that are there now, at `began_ms` (ms). Else as `replay`.
+
+        What comes later, as a bad message that was replayed does, stays.
+        """
+        return self._each(self._all(began_ms), self._send_back)
 
     def discard(self, ids: Collection[str], note: Callable[[DeadLetter], None]) -> Iterator[Handled]:
         """Delete the messages named, each after `note` wrote it down, and yield the outcome of each.
@@ -214,14 +218,21 @@ class DeadLetters(DeadLetterQueue):
             note(letter)
             self._delete(letter)
 
-        return self._each(ids, give_up)
+        return self._each(self._named(ids), give_up)
 
-    def _each(self, ids: Collection[str] | None, do: Callable[[DeadLetter], None]) -> Iterator[Handled]:
+    def _send_back(self, letter: DeadLetter) -> None:
+        if (failed := letter.failed_event) is not None:
+            self._hand_over(failed.event)
+        else:
+            self._queues[letter.goes_to].send_body(letter.body)
+        self._delete(letter)
+
+    def _each(self, taken: Generator[DeadLetter, None, None], do: Callable[[DeadLetter], None]) -> Iterator[Handled]:
         """Take one message after the other; a refusal of AWS for one does not keep the others."""
         # Given back only in the end: given back at once, the search for the others would take it again.
         left: list[DeadLetter] = []
         try:
-            with closing(self._take(ids)) as letters:
+            with closing(taken) as letters:
                 for letter in letters:
                     failure = None
                     try:
@@ -236,12 +247,27 @@ class DeadLetters(DeadLetterQueue):
         finally:
             self._give_back(left)
 
-    def _take(self, ids: Collection[str] | None) -> Generator[DeadLetter, None, None]:
-        """Yield the messages named (None: all that are there now); the others are given back in the end."""
-        if ids is None:
-            # All are taken before the first is sent: a bad message that is replayed is back in a moment.
-            yield from self._one_by_one(deque(self._receive(MOST)))
-            return
+    def _all(self, began_ms: int) -> Generator[DeadLetter, None, None]:
+        """Yield the messages sent before `began_ms`, each once, and MOST at a time; give the others back in the end."""
+        others: list[DeadLetter] = []
+        tried: set[str] = set()
+        try:
+            while True:
+                taken = list(self._receive(MOST))
+                # The first are there now, even if this machine's clock is behind that of SQS. A message that AWS
+                # refused is in sight again after LOOK_SECONDS.
+                due = [one for one in taken if not tried or (one.sent_at < began_ms and one.id not in tried)]
+                due_ids = {one.id for one in due}
+                others.extend(one for one in taken if one.id not in due_ids)
+                tried |= due_ids
+                yield from self._one_by_one(deque(due))
+                if not due or len(taken) < MOST:
+                    return
+        finally:
+            self._give_back(others)
+
+    def _named(self, ids: Collection[str]) -> Generator[DeadLetter, None, None]:
+        """Yield the messages named; the others are given back in the end."""
         others, missing = [], set(ids)
         try:
             with closing(self._receive(MOST)) as letters:

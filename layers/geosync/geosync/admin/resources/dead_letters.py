@@ -13,12 +13,14 @@ from geosync.admin.common import MOST_PER_PAGE, AnswerModel, Reason, RequestMode
 from geosync.admin.current import CurrentRequest
 from geosync.admin.http import HttpRefusal
 from geosync.admin.site import AdminSite
-from geosync.operating.dead_letters import DeadLetter, Handled
+from geosync.operating.dead_letters import MOST, DeadLetter, Handled
 from geosync.operating.documents import letter_fields
 
 LETTERS = "/api/v4/geo/dead_letters"
 MOST_IDS = 100
 """Messages that one request names: as many as a list has. To replay or discard them takes far less than 29 s."""
+MOST_REPLAYED = 300
+"""Messages that one request for all of them replays: two calls of SQS for each, one after the other, within 29 s."""
 MessageId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,100}$")]
 
 
@@ -76,6 +78,7 @@ class LettersDone(AnswerModel):
     done: list[str]
     missing: list[str]
     failed: list[LetterFailed]
+    more: bool = Field(default=False, description="true: all were asked for, and there may be more. Ask again.")
 
 
 MostLetters = Annotated[int, Query(ge=1, le=MOST_PER_PAGE, description="Messages at most.")]
@@ -97,6 +100,8 @@ class DeadLetterRoutes:
         """One message, with its body."""
         letter = self._site.letters.find(letter_id)
         if letter is None:
+            if self._site.letters.count() > MOST:
+                raise HttpRefusal(404, f"{letter_id} is not among the first {MOST} of the DLQ of {self._site.name}")
             text = f"the DLQ of {self._site.name} has no message {letter_id}, or somebody has it in hand: {LETTERS}"
             raise HttpRefusal(404, text)
         return DeadLetterDetail(**dict(_letter(letter)), body=letter.body)
@@ -106,7 +111,12 @@ class DeadLetterRoutes:
         if asked.all == bool(asked.ids):
             raise HttpRefusal(400, "name the messages (ids), or say all: one of the two")
         ids = set(asked.ids)
-        return _done(self._site.letters.replay(None if asked.all else ids), ids, "replayed")
+        if not asked.all:
+            return _done(self._site.letters.replay(ids), ids, "replayed")
+        done = _done(self._site.letters.replay_some(MOST_REPLAYED), ids, "replayed")
+        if len(done.done) + len(done.failed) < MOST_REPLAYED:
+            return done
+        return done.model_copy(update={"message": f"{done.message}; there may be more: ask again", "more": True})
 
     def discard_letters(self, asked: LettersToDiscard) -> LettersDone:
         """Delete messages, each after the audit log has it."""
