@@ -147,13 +147,18 @@ def _tell(handled: Iterator[Handled], ids: set[str], how: str, output: Format, q
         rows = [{"id": name} for name in done]
         put(Answer(document=document, rows=rows, shown=[*lines, f"{len(done)} {how}."], key="id"), output)
     if missing:
-        where = f"among the first {MOST} of the DLQ" if len(done) + queue.count() > MOST else "in the DLQ"
-        click.echo(f"not {where}: {' '.join(missing)}", err=True)
+        _say_missing(missing, len(done) + queue.count())
     if failed:
         raise SystemExit(CANNOT_TELL)
     if missing:
         raise SystemExit(SOMETHING_WRONG)
     return len(done)
+
+
+def _say_missing(missing: list[str], messages: int) -> None:
+    """Print which IDs were not found among `messages`, of which a search goes through MOST."""
+    where = f"among the first {MOST} of the DLQ" if messages > MOST else "in the DLQ"
+    click.echo(f"not {where}: {' '.join(missing)}", err=True)
 
 
 def _say_in_hand(messages: int) -> None:

@@ -254,9 +254,7 @@ class DeadLetters(DeadLetterQueue):
         try:
             while True:
                 taken = list(self._receive(MOST))
-                # The first are there now, even if this machine's clock is behind that of SQS. A message that AWS
-                # refused is in sight again after LOOK_SECONDS.
-                due = [one for one in taken if not tried or (one.sent_at < began_ms and one.id not in tried)]
+                due = _due(taken, began_ms, tried)
                 due_ids = {one.id for one in due}
                 others.extend(one for one in taken if one.id not in due_ids)
                 tried |= due_ids
@@ -281,6 +279,15 @@ class DeadLetters(DeadLetterQueue):
                         return
         finally:
             self._give_back(others)
+
+
+def _due(taken: list[DeadLetter], began_ms: int, tried: set[str]) -> list[DeadLetter]:
+    """Return those of the messages taken that are to be replayed: sent before `began_ms`, and not tried yet.
+
+    The first ones are there now, even if this machine's clock is behind that of SQS. One that AWS refused is in sight
+    again after LOOK_SECONDS.
+    """
+    return [one for one in taken if one.sent_at < began_ms and one.id not in tried] if tried else taken
 
 
 def _letter(message: Any) -> DeadLetter:
