@@ -106,6 +106,7 @@ BAD: list[tuple[dict[str, Any], int, str]] = [
     ({"authorization": WRONG}, 401, "UNAUTHORIZED"),
     ({"httpMethod": "PUT", "body": "{}"}, 405, "UNSUPPORTED"),
     ({"repository": "outside/app"}, 404, "NAME_UNKNOWN"),
+    ({"repository": "outside/app", "authorization": WRONG}, 401, "UNAUTHORIZED"),
     ({"repository": "a" * 300}, 400, "NAME_INVALID"),
     ({"Range": "bytes=0-9"}, 416, "UNSUPPORTED"),
 ]
@@ -129,6 +130,8 @@ def test_bad_input_is_refused_as_a_registry_refuses_and_causes_nothing(
     assert error.keys() == of_the_registry.json()["errors"][0].keys()
     assert "json" in answer["headers"]["Content-Type"]
     assert answer["headers"]["Docker-Distribution-Api-Version"] == "registry/2.0"
+    was_the_registry_asked = status in (401, 404)
+    assert ("X-Geosync-Recovery-Point" in answer["headers"]) == was_the_registry_asked
     assert (site.owed(repository), site.owed("outside/app"), site.woken()) == ([], [], [])
 
 

@@ -300,7 +300,7 @@ def test_a_repository_or_a_tag_outside_the_selection_is_refused_and_not_asked_fo
     with Client(secondary, selection=Selection.parse(include_tags="v*")) as client:
         got = client.pull(f"/v2/{repository}/manifests/latest")
         assert (got.status, got.code) == (404, "MANIFEST_UNKNOWN")
-    assert secondary.requests() == 0
+    assert secondary.primary_proxy.total() == 0
     assert secondary.owed(repository) == []
 
 

@@ -2,7 +2,8 @@
 
 A client that the site's registry would not let in learns and causes nothing. So the order is: the request is read; the
 site's registry is asked with the client's own Authorization, and the sync registry is read meanwhile. Only when the
-registry has let the client in (200, or 404 in its own words) is a tag judged, or put first in line.
+registry has let the client in (200, or 404 in its own words) is a tag judged, or put first in line, or a name refused
+that the site does not replicate. A request that cannot be read is refused without the recovery point.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ class Puller:
         try:
             return self._answer(read_request(event))
         except ReadRefusal as refusal:
-            return refused(refusal, self._about_site())
+            return refused(refusal, {})
         except (BotoCoreError, ClientError, SyncRegistryError) as error:
             self._logger.error("pull_failed", extra={"error": type(error).__name__, "reason": reason(error)})
             return refused(unavailable("this site cannot say how old what it has is"), point_headers(None, 0))
@@ -60,14 +61,29 @@ class Puller:
     def _answer(self, asked: Requested) -> dict[str, Any]:
         if asked.kind == "ping" or self._site.promise.role == "primary":
             return self._passed_on(asked, *self._at_once(asked))
-        repository = self._site.promise.at_primary(asked.repository)
+        try:
+            repository = self._selected(asked)
+        except ReadRefusal as refusal:
+            return self._not_selected(asked, refusal)
         if asked.kind != "manifest":
             return self._passed_on(asked, *self._at_once(asked))
         return self._manifest(asked, repository)
 
+    def _selected(self, asked: Requested) -> str:
+        """Return the repository's name at the primary. Raises ReadRefusal for what this site does not replicate."""
+        promise = self._site.promise
+        repository = promise.at_primary(asked.repository)
+        if asked.kind == "manifest" and asked.is_tag:
+            promise.check_selected(repository, Reference.tag(asked.reference))
+        return repository
+
+    def _not_selected(self, asked: Requested, refusal: ReadRefusal) -> dict[str, Any]:
+        """Refuse, unless the registry refuses the client itself: the selection is not for strangers to probe."""
+        here, about = self._at_once(asked)
+        is_in = lets_in(here) or here.location is not None or here.status == 206
+        return refused(refusal, about) if is_in else self._passed_on(asked, here, about)
+
     def _manifest(self, asked: Requested, repository: str) -> dict[str, Any]:
-        if asked.is_tag:
-            self._site.promise.check_selected(repository, Reference.tag(asked.reference))
         started_s = self._site.whereabouts.clock.monotonic_s()
         pulled, about = (self._tag if asked.is_tag else self._digest)(asked, repository)
         waited_ms = round((self._site.whereabouts.clock.monotonic_s() - started_s) * 1000)
