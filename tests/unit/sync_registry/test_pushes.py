@@ -8,6 +8,7 @@ import pytest
 from tests.support.clock import FakeClock
 
 from geosync.operating import status
+from geosync.operating.documents import owed_fields
 from geosync.operating.owed_references import OwedReference
 from geosync.sync_registry.discharges import Discharges
 from geosync.sync_registry.items import ABSENT, MISSING, Owed, Reference, Seen
@@ -139,3 +140,10 @@ def test_only_an_announced_push_is_overdue(registry: SyncRegistry, store: Memory
     marked(registry, [LISTED, pushed(LATER)])
     now = status.read(registry, clock=FakeClock(LATER + 60_000))
     assert (now.overdue(59), now.overdue(61)) == (1, 0)
+
+
+def test_neither_the_age_nor_the_attempts_of_an_item_that_cannot_be_read_are_known() -> None:
+    key = Key(REPOSITORY, Reference.tag("v1").owed_key)
+    unreadable = OwedReference.of(OwedItem(key=key, owed=None, is_parked=False, corrupt="attempts: many"))
+    shown = owed_fields(unreadable, now_ms=1_800_000_000_000)
+    assert (shown["owed_since"], shown["lag_seconds"], shown["attempts"]) == (None, None, None)

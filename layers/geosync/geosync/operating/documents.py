@@ -70,11 +70,14 @@ def repository_detail_fields(detail: RowDetail) -> dict[str, Any]:
 
 
 def owed_fields(owed: Owed | OwedReference, now_ms: int) -> dict[str, Any]:
-    """A reference that is owed at `now_ms` (ms). `retry_at` is null while it is parked."""
+    """A reference that is owed at `now_ms` (ms). `retry_at` is null while it is parked.
+
+    Of an item that cannot be read, neither its age nor its attempts are known.
+    """
     return {
         "reference": str(owed.reference),
         "owed_since": optional_moment(owed.owed_since),
-        "lag_seconds": lag_seconds(owed.owed_since, now_ms),
+        "lag_seconds": lag_seconds(owed.owed_since, now_ms) if owed.owed_since is not None else None,
         "attempts": owed.attempts,
         "retry_at": optional_moment(owed.due),
         "failure": owed.failure,

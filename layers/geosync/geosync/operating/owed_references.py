@@ -13,17 +13,17 @@ from geosync.sync_registry.owed_index import OwedItem
 class OwedReference:
     """One owed reference as an operator sees it; times in milliseconds.
 
-    `owed_since` is None for an item that cannot be read. `pushed_at` as in sync_registry.items.Owed; 0: it was there
-    before the first comparison, or is not known. `only_deleted`: nobody told of a push, only that it was deleted or is
-    missing, and no comparison found it at the primary since; it may wait for its DeletionDelay. `is_here`: what was
-    announced was seen here already, and nothing else was announced since.
+    `owed_since` and `attempts` are None for an item that cannot be read. `pushed_at` as in sync_registry.items.Owed; 0:
+    it was there before the first comparison, or is not known. `only_deleted`: nobody told of a push, only that it was
+    deleted or is missing, and no comparison found it at the primary since; it may wait for its DeletionDelay.
+    `is_here`: what was announced was seen here already, and nothing else was announced since.
     """
 
     repository: str
     reference: str
     owed_since: int | None
     due: int | None
-    attempts: int
+    attempts: int | None
     failure: str | None
     parked: bool
     correlation_id: str | None = None
@@ -71,7 +71,7 @@ def _unreadable(item: OwedItem) -> OwedReference:
         reference=name.removeprefix(OWED_PREFIX) if reference is None else str(reference),
         owed_since=None,
         due=None,
-        attempts=0,
+        attempts=None,
         failure=item.corrupt,
         parked=item.is_parked,
     )

@@ -263,7 +263,7 @@ def _reference_columns(now_ms: int) -> tuple[Column, ...]:
 def attempt_columns(now_ms: int) -> tuple[Column, ...]:
     """The attempts at what is owed, for a table of Owed or OwedReference."""
     return (
-        Column("attempts", lambda one: one.attempts),
+        Column("attempts", lambda one: "not known" if one.attempts is None else one.attempts),
         Column("next try", lambda one: _next_try(one, now_ms)),
         Column("correlation id", lambda one: one.correlation_id or "", wide=True),
         Column("failure", lambda one: plain(one.failure or "", "red")),
