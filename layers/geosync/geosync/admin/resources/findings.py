@@ -47,7 +47,9 @@ class FindingModel(AnswerModel):
     id: int | None = Field(description="The container repository's, for adopt and keep.")
     name: str
     found_at: str | None = Field(description="null: nothing is missing, outside or extra.")
-    tags_count: int = Field(description="Tags in the selection that Geosync put here, or saw equal.")
+    tags_count: int = Field(
+        description="Tags in the selection that Geosync put here, or saw equal. 0 where found_at is null: not known."
+    )
     missing_count: int
     missing: list[str] = Field(description="At most 50 of them.")
     outside_count: int = Field(
