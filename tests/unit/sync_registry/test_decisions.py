@@ -294,6 +294,14 @@ def test_a_tag_that_is_kept_stays_whatever_else_was_said_and_is_forgotten(said: 
     assert isinstance(step(kept, (A, SETTLED), (A, SETTLED), timing=slow), Discharge), "pushed again"
 
 
+def test_a_push_by_digest_is_given_up_only_after_the_deletion_delay() -> None:
+    """A primary that came up on an empty disk may have it again; no event told that it was deleted."""
+    pushed = owed(A, reference=Reference.digest(A))
+    slow = Timing(deletion_delay_s=600)
+    assert not isinstance(step(pushed, (None, SETTLED + 599_999), timing=slow), Discharge)
+    assert step(pushed, (None, SETTLED + 600_000), timing=slow) == Discharge(None)
+
+
 def test_a_manifest_that_is_gone_by_digest_is_left_to_the_registry() -> None:
     gone = owed(ABSENT, reference=Reference.digest(A), seen=seen(A, LONG_AGO))
     assert step(gone, (None, SETTLED - 1)) == Postpone(SETTLED)

@@ -1,7 +1,6 @@
 """Decisions about one owed reference: what a look proves, and what comes next. Pure functions, no I/O, no clock.
 
-A look proves something only for the moment it was made, so every `Look` carries the moment **before** its request was
-sent. The holder and the model in the tests call the same functions.
+A look proves something only for its moment, so every `Look` carries the one **before** its request was sent.
 """
 
 from __future__ import annotations
@@ -276,8 +275,9 @@ def proved_from(owed: Owed, digest: str | None, timing: Timing) -> int:
 
 
 def _settled_at(owed: Owed, digest: str | None, timing: Timing) -> int:
-    deletes = digest is None and owed.reference.kind == "tag" and KEEP not in owed.if_absent
-    return owed.marked_at + ms(timing.settle_s) + (ms(timing.deletion_delay_s) if deletes else 0)
+    is_told = owed.reference.kind == "digest" and ABSENT in owed.expects
+    waits = digest is None and not is_told and KEEP not in owed.if_absent
+    return owed.marked_at + ms(timing.settle_s) + (ms(timing.deletion_delay_s) if waits else 0)
 
 
 def _announced(owed: Owed, at: int, timing: Timing) -> frozenset[str]:
