@@ -65,25 +65,26 @@ def test_a_doubt_stays_until_it_is_decided_though_little_is_found_yet(counted: B
     assert (state.suspended, state.doubt is not None, state.found) == (True, True, 3)
 
 
+@pytest.mark.parametrize("is_back", [True, False])
 @pytest.mark.parametrize("kind", ["missing", "outside"])
-def test_what_is_counted_while_findings_are_read_keeps_the_suspension(
-    counted: Breaker, kind: str, monkeypatch: pytest.MonkeyPatch
+def test_findings_are_read_again_if_anything_is_counted_meanwhile(
+    counted: Breaker, kind: str, monkeypatch: pytest.MonkeyPatch, *, is_back: bool
 ) -> None:
     counted.count_outside("a", new=3, outside=3, of=4)
+    found = Finding(repository="b", found_at=1, of=1, missing=0 if is_back else 1)
+    reads: list[list[Finding]] = []
 
-    def count(findings: Findings, *, limit: int) -> list[Finding]:
-        if kind == "missing":
+    def read(findings: Findings, *, limit: int) -> list[Finding]:
+        if not reads and kind == "missing":
             counted.count_missing("b", new=1, missing=1, of=10)
-        else:
+        elif not reads:
             counted.count_outside("b", new=1, outside=1, of=10)
-        return []
+        reads.append([found] if reads else [])
+        return reads[-1]
 
-    with monkeypatch.context() as patched:
-        patched.setattr(Findings, "going", count)
-        counted.resume_if_back()
-    assert counted.state().suspended
+    monkeypatch.setattr(Findings, "going", read)
     counted.resume_if_back()
-    assert not counted.state().suspended
+    assert (len(reads), counted.state().suspended) == (2, not is_back)
 
 
 def test_the_site_s_number_is_that_of_one_window(counted: Breaker, clock: FakeClock) -> None:

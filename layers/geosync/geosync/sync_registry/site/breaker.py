@@ -35,6 +35,8 @@ KEY = Key(SITE, "deletes")
 _REASON, _OUTSIDE_REASON = _REASONS = ("reason", "outside_reason")
 """Attributes: the first reason of each kind, as an operator who says that deletes may go on speaks of both."""
 _STOPS = ("suspended_at", *_REASONS, "doubted_at", "doubt")
+_TRIES = 3
+"""Of a lift, where comparisons that go on count tags meanwhile."""
 _NOTHING_FOUND = {"found": 0, "found_outside": 0}
 
 
@@ -194,24 +196,32 @@ class Breaker:
     def resume_if_back(self) -> None:
         """Lift the suspension when what would still go no longer justifies it: a repository has its tags again.
 
-        Not while there is a doubt, which is decided first (comparing/doubt.py), nor if anything is counted meanwhile.
+        Not while there is a doubt, which is decided first (comparing/doubt.py). If anything is counted meanwhile, all
+        is read again.
         """
-        state = self.state()
-        if not state.suspended or state.doubted_at is not None:
-            return
+        for _ in range(_TRIES):
+            state = self.state()
+            if not state.suspended or state.doubted_at is not None or self._has_too_many_left():
+                return
+            with suppress(ConditionFailed):
+                self._lift(state)
+                return
+
+    def _has_too_many_left(self) -> bool:
         left = Findings(self._store).going(limit=self.limits.tags + 1)
         too_many = sum(one.goes for one in left) > self.limits.tags
-        if too_many or any(self._is_beyond(one) for one in left):
-            return
-        with suppress(ConditionFailed):
-            self._store.write(
-                Update(
-                    key=KEY,
-                    set={**_NOTHING_FOUND, "window_started_at": self._clock.now_ms()},
-                    remove=("suspended_at", *_REASONS),
-                    when=_nothing_counted_since(state) & Attr("suspended_at").eq(state.suspended_at),
-                )
+        return too_many or any(self._is_beyond(one) for one in left)
+
+    def _lift(self, state: State) -> None:
+        """Lift the suspension of `state`. Raises ConditionFailed where anything was counted since."""
+        self._store.write(
+            Update(
+                key=KEY,
+                set={**_NOTHING_FOUND, "window_started_at": self._clock.now_ms()},
+                remove=("suspended_at", *_REASONS),
+                when=_nothing_counted_since(state) & Attr("suspended_at").eq(state.suspended_at),
             )
+        )
 
     def _is_beyond(self, found: Finding) -> bool:
         """More than the share of a repository's tags are missing, or are outside the selection."""
