@@ -107,6 +107,8 @@ class RegistryClient(ManifestVerbs, UploadVerbs):
                 self._check_absent(call, answer, _NO_SUCH_BLOB)
         if answer.status not in (200, 404):
             self._requests.fail(call, answer)
+        if answer.status == 200:
+            self._check_page(call, answer)
         answer.close()
         return answer.status == 404
 
