@@ -88,7 +88,7 @@ class Catalogue:
         walk = self._notes.latest()
         if walk is None or walk.finished_at is not None:
             return self._notes.begin(now_ms=self._clock.now_ms(), after=walk)
-        return self._notes.take_up(walk)
+        return self._notes.take_up(walk, now_ms=self._clock.now_ms())
 
     def _go_on(self, walk: Walk) -> Walk:
         try:

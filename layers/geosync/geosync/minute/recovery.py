@@ -125,13 +125,12 @@ def _without_refused(sync_registry: SyncRegistry, status: Status, *, before: int
 
 
 def _is_all_parked(left: Iterable[OwedReference], status: Status) -> bool:
-    """Tell whether all of `left` is parked, and nothing is owed beyond what the status has read."""
-    return not status.more_owed and not status.more_parked and all(one.parked for one in left)
+    """Tell whether all of `left` is parked, and nothing is owed beyond what the status has read.
 
-
-def _parked_wholes(left: Iterable[OwedReference]) -> int:
-    """The repositories that cannot be compared now."""
-    return sum(one.parked and one.reference == "*" for one in left)
+    A repository that is parked as a whole was not compared: what of it is missing here stands nowhere.
+    """
+    is_all = all(one.parked and one.reference != "*" for one in left)
+    return is_all and not status.more_owed and not status.more_parked
 
 
 def _compared(sync_registry: SyncRegistry, status: Status) -> Walk | None:
@@ -141,7 +140,7 @@ def _compared(sync_registry: SyncRegistry, status: Status) -> Walk | None:
         return walk
     done = progress_of(sync_registry, walk, now_ms=status.at)
     left = [one for one in status.references if one.is_a_find]
-    clean = done.compared + _parked_wholes(left) >= walk.repositories and _is_all_parked(left, status)
+    clean = done.compared >= walk.repositories and _is_all_parked(left, status)
     noted = sync_registry.catalogue.note_progress(
         walk, WalkPace(at=status.at, compared=done.compared, settled=done.settled), clean=clean, parked=bool(left)
     )

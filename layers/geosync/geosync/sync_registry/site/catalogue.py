@@ -198,10 +198,15 @@ class CatalogueItem:
         )
         return self._walked(change)
 
-    def take_up(self, walk: Walk) -> Walk:
-        """Go on with a walk in place of the invocation that began it, should it still work. Raises WalkTakenUp."""
+    def take_up(self, walk: Walk, *, now_ms: int) -> Walk:
+        """Go on with a walk in place of the invocation that began it, should it still work. Raises WalkTakenUp.
+
+        It counts as touched: else each minute would have another invocation take it up before a page is done.
+        """
         change = Update(
             key=KEY,
+            set={"touched_at": now_ms},
+            remove=("asked_for",),
             add={"walker": 1},
             when=Attr("started_at").eq(walk.started_at) & Attr("finished_at").not_exists(),
         )
