@@ -40,7 +40,7 @@ def test_a_digest_that_the_registry_refuses_costs_what_one_that_is_here_costs(si
     with counted() as calls:
         answer = pull(repository, made.digest, WRONG)
     assert answer["statusCode"] == 401
-    assert answer["headers"]["X-Geosync-Recovery-Point"] != "not known"
+    assert "X-Geosync-Recovery-Point" not in answer["headers"]
     assert dict(+calls) == on_the_page("pull of a digest, a blob, or a list")
 
 

@@ -89,6 +89,16 @@ def test_a_refused_client_causes_nothing(site: Site, repository: str, authorizat
     assert (site.owed(repository), site.woken()) == ([], [])
 
 
+def test_a_refused_client_does_not_learn_what_is_selected(
+    site: Site, repository: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("INCLUDE_TAGS", "v*")
+    site.account()
+    site.synced(repository)
+    selected, other = (pull(repository, tag, WRONG) for tag in ("v1", "latest"))
+    assert (selected["statusCode"], selected["headers"]) == (401, other["headers"])
+
+
 def test_nothing_of_a_client_s_credentials_is_written_anywhere(
     site: Site, repository: str, log: Lines, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -130,8 +140,8 @@ def test_bad_input_is_refused_as_a_registry_refuses_and_causes_nothing(
     assert error.keys() == of_the_registry.json()["errors"][0].keys()
     assert "json" in answer["headers"]["Content-Type"]
     assert answer["headers"]["Docker-Distribution-Api-Version"] == "registry/2.0"
-    was_the_registry_asked = status in (401, 404)
-    assert ("X-Geosync-Recovery-Point" in answer["headers"]) == was_the_registry_asked
+    did_the_registry_let_it_in = status == 404
+    assert ("X-Geosync-Recovery-Point" in answer["headers"]) == did_the_registry_let_it_in
     assert (site.owed(repository), site.owed("outside/app"), site.woken()) == ([], [], [])
 
 

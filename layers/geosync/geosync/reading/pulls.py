@@ -80,8 +80,7 @@ class Puller:
     def _not_selected(self, asked: Requested, refusal: ReadRefusal) -> dict[str, Any]:
         """Refuse, unless the registry refuses the client itself: the selection is not for strangers to probe."""
         here, about = self._at_once(asked)
-        is_in = lets_in(here) or here.location is not None or here.status == 206
-        return refused(refusal, about) if is_in else self._passed_on(asked, here, about)
+        return refused(refusal, about) if _is_in(here) else self._passed_on(asked, here, about)
 
     def _manifest(self, asked: Requested, repository: str) -> dict[str, Any]:
         started_s = self._site.whereabouts.clock.monotonic_s()
@@ -138,6 +137,7 @@ class Puller:
     def _passed_on(self, asked: Requested, answer: Answered, about: Mapping[str, str]) -> dict[str, Any]:
         """Return what the registry said. For a blob the client is redirected to where it is, for a HEAD as well.
 
+        A client that the registry refuses is told nothing else: not `about` what, nor how old it is.
         Raises ReadRefusal where the registry redirects anything but a blob.
         """
         own_url = self._site.registry.base + asked.target
@@ -145,7 +145,7 @@ class Puller:
             return redirected(answer.location or own_url, about)
         if 300 <= answer.status < 400:
             raise unavailable("this site's registry leads to another address, which is not followed")
-        return passed_on(answer, own_url, about)
+        return passed_on(answer, own_url, about if _is_in(answer) else {})
 
     def _about_site(self) -> dict[str, str]:
         """Return the headers with the site's recovery point."""
@@ -162,3 +162,8 @@ class Puller:
             return self._site.whereabouts.point_ms()
         except (BotoCoreError, ClientError):
             return None
+
+
+def _is_in(here: Answered) -> bool:
+    """Tell whether the registry let the client in: a blob's answer may be a redirect, or a part of it."""
+    return lets_in(here) or here.location is not None or here.status == 206
