@@ -80,6 +80,23 @@ def test_more_than_one_request_replays_is_said(
     assert site.messages("dlq") == []
 
 
+def test_a_replay_of_all_that_aws_breaks_off_says_that_there_is_more(
+    site: Site, ask: Ask, letters: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sqs: Any = app.api()._site.sqs
+    send, sent = sqs.send_message, list[Any]()
+
+    def send_once(**message: Any) -> Any:
+        if sent:
+            raise EndpointConnectionError(endpoint_url="sqs")
+        sent.append(message)
+        return send(**message)
+
+    monkeypatch.setattr(sqs, "send_message", send_once)
+    answer = ask.act(f"{ALL}/replay", {"all": True}).json
+    assert (len(answer["done"]), answer["more"]) == (1, True)
+
+
 def test_a_replay_that_is_interrupted_loses_none(
     site: Site, ask: Ask, letters: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -114,7 +114,7 @@ class DeadLetterRoutes:
         if not asked.all:
             return _done(self._site.letters.replay(ids), ids, "replayed")
         done = _done(self._site.letters.replay_some(MOST_REPLAYED), ids, "replayed")
-        if len(done.done) + len(done.failed) < MOST_REPLAYED:
+        if done.more or len(done.done) + len(done.failed) < MOST_REPLAYED:
             return done
         return done.model_copy(update={"message": f"{done.message}; there may be more: ask again", "more": True})
 
@@ -152,6 +152,7 @@ def _done(handled: Iterator[Handled], ids: set[str], how: str) -> LettersDone:
         message=_summary(how, len(done), len(failed), is_broken_off=is_broken_off),
         done=done,
         missing=sorted(ids - {*done, *failed}),
+        more=is_broken_off and not ids,
         failed=[LetterFailed(id=id_, reason=reason) for id_, reason in sorted(failed.items())],
     )
 
