@@ -372,6 +372,7 @@ ROWS = {"after": "", "until": END, "rows": []}
         (STATUS | {"recovery_point_at": "2026-02-30T00:00:00Z"}, {}, 400, "recovery_point_at"),
         (STATUS | {"paused_since": "9999-12-31T23:59:59-14:00"}, {}, 400, "paused_since"),
         (STATUS | {"rows_page": ROWS | {"rows": [["group/app", "2", "2", 10**18]]}}, {}, 400, "rows_page"),
+        (STATUS | {"version": "\ud800"}, {}, 400, "Unicode"),
         (STATUS | {"health": "x" * 20_000}, {}, 413, "bytes"),
     ],
 )

@@ -6,6 +6,7 @@ in its answer to the last report, and the primary by its heartbeats.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import cache
@@ -220,6 +221,10 @@ class SiteViews:
 
 def read_status(fields: dict[str, Any], name: str) -> GeoSiteStatus:
     """Read the status of the site `name`, whatever name it has itself. Raises HttpRefusal (400)."""
+    try:
+        json.dumps(fields, ensure_ascii=False, default=str).encode()  # JSON may name half of a character
+    except ValueError:
+        raise HttpRefusal(400, "status: a text is not Unicode") from None
     try:
         return GeoSiteStatus.model_validate({"primary": False, **fields, "geo_node_id": site_id(name), "name": name})
     except ValidationError as error:

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, Field, StringConstraints, field_validator, model_validator
 
-from geosync.admin.common import REPORTED, AnswerModel, Count, Moment, RequestModel, SiteName
+from geosync.admin.common import MOST_COUNT, REPORTED, AnswerModel, Count, Moment, RequestModel, SiteName
 from geosync.admin.resources.service_level import Measured, ReportedServiceLevel
 from geosync.admin.resources.state import Backfill
 from geosync.clock import LAST_MOMENT_MS
@@ -209,7 +209,9 @@ class GeoSiteStatus(BaseModel):
     @classmethod
     def _read_event_id(cls, value: object) -> object:
         """Read a number. A site of the version before reports texts, which no program can reckon with."""
-        return None if isinstance(value, str) and not value.isdecimal() else value
+        if not isinstance(value, str):
+            return value
+        return value if value.isdecimal() and len(value) <= 16 and int(value) <= MOST_COUNT else None
 
     @field_validator("last_drill", mode="before")
     @classmethod
