@@ -124,7 +124,11 @@ def test_nothing_is_lost_and_the_site_says_why_nothing_arrives(
         # The first four were marked before, and functions/reconcile woke them. functions/log_cursor wakes this one.
         images.append(make.image(later, "v1", layers=1))
         eventually(hurried([secondary], arrived), what="an image that is marked meanwhile")
-    eventually(lambda: not owed(secondary, repository) and not owed(secondary, later), what="nothing to be owed")
+
+    def is_settled() -> bool:
+        return not owed(secondary, repository) and not owed(secondary, later)
+
+    eventually(hurried([secondary], is_settled), what="nothing to be owed")
     assert secondary.messages("dlq_url") == letters
     for site, function, call in (
         (primary, "notifications", "SNS PublishBatch"),
