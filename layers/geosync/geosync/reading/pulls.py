@@ -137,7 +137,7 @@ class Puller:
     def _passed_on(self, asked: Requested, answer: Answered, about: Mapping[str, str]) -> dict[str, Any]:
         """Return what the registry said. For a blob the client is redirected to where it is, for a HEAD as well.
 
-        A client that the registry refuses is told nothing else: not `about` what, nor how old it is.
+        A client that the registry refuses gets no headers `about` this site.
         Raises ReadRefusal where the registry redirects anything but a blob.
         """
         own_url = self._site.registry.base + asked.target

@@ -256,10 +256,10 @@ def _wait(owed: Owed, primary: Look, timing: Timing, polls: int) -> Step:
 def proves_primary(owed: Owed, look: Look, timing: Timing) -> bool:
     """The primary's answer will stay, except for events that are still to come.
 
-    Either every write that an event announced until the mark is done by now (`settle` passed since the mark), or the
-    answer is exactly what was announced. What the reference was last seen to be counts as announced until `settle`
-    after the last look that may have answered an event of it: by an older write, while its own is still to come. An
-    answer of 404 proves nothing before the settle time, and a tag's deletion delay: a digest's tags wait for their own.
+    Every write that an event announced until the mark is done by now (`settle` passed since), or the answer is exactly
+    what was announced. What the reference was last seen to be counts as announced until `settle` after the last look
+    that may have answered an event of it: by an older write, while its own is still to come. A 404 proves nothing
+    before the deletion delay has passed, too. For a digest whose deletion an event told, that is left to its tags.
     """
     if look.at >= _settled_at(owed, look.digest, timing):
         return True

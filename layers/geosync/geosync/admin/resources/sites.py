@@ -208,10 +208,11 @@ class GeoSiteStatus(BaseModel):
     @field_validator("last_event_id", "cursor_last_event_id", mode="before")
     @classmethod
     def _read_event_id(cls, value: object) -> object:
-        """Read a number. A site of the version before reports texts, which no program can reckon with."""
+        """Read a number. A site of the version before reports texts; what is no number, or too large, is left out."""
         if not isinstance(value, str):
             return value
-        return value if value.isdecimal() and len(value) <= 16 and int(value) <= MOST_COUNT else None
+        is_number = value.isdecimal() and len(value) <= len(str(MOST_COUNT))
+        return value if is_number and int(value) <= MOST_COUNT else None
 
     @field_validator("last_drill", mode="before")
     @classmethod
